@@ -1,0 +1,167 @@
+/**
+ * Owns the command line of the training programs: which options there are, their defaults, and the
+ * messages for those that are wrong.
+ *
+ * Policy: parsing has no side effects; a wrong option throws {@link UsageError}, and what to print
+ * and which status to exit with is for the caller (`run.ts`).
+ */
+import { parseArgs } from 'node:util';
+
+/** A command line that cannot be understood. Programs print its message and exit with status 2. */
+export class UsageError extends Error {
+  override name = 'UsageError';
+}
+
+/** Parsed options of a training program. */
+export interface TrainOptions {
+  /** Epochs to train, those of a resumed checkpoint included. */
+  epochs: number;
+  batchSize: number;
+  lr: number;
+  /** Edge length of the images after resizing, in pixels. */
+  resize: number;
+  device: string;
+  seed: number;
+  /** Steps to stop after, if given. */
+  maxSteps?: number;
+  /** CPU threads of the device, if given. */
+  threads?: number;
+  /** Worker threads that prepare data. */
+  workers: number;
+  checkpointDir: string;
+  /** Checkpoint, or folder of checkpoints, to go on from. */
+  resume?: string;
+  /** Folder of the data files, if given. */
+  dataRoot?: string;
+  /** File for one JSON object a step, if given. */
+  metrics?: string;
+}
+
+/** Defaults that differ between programs. */
+export interface TrainDefaults {
+  epochs: number;
+  batchSize: number;
+  lr: number;
+  resize: number;
+  /** Folder for checkpoints. */
+  checkpointDir: string;
+}
+
+const optionTypes = {
+  epochs: { type: 'string' },
+  'batch-size': { type: 'string' },
+  lr: { type: 'string' },
+  resize: { type: 'string' },
+  device: { type: 'string' },
+  seed: { type: 'string' },
+  'max-steps': { type: 'string' },
+  threads: { type: 'string' },
+  workers: { type: 'string' },
+  'checkpoint-dir': { type: 'string' },
+  resume: { type: 'string' },
+  'data-root': { type: 'string' },
+  metrics: { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+const defaultWorkers = 2;
+
+/** The text that `--help` prints. */
+export function trainUsage(program: string, defaults: TrainDefaults): string {
+  return `Usage: ${program} [options]
+
+Options:
+  --epochs N            epochs to train (default ${defaults.epochs})
+  --batch-size N        images per step (default ${defaults.batchSize})
+  --lr X                learning rate (default ${defaults.lr})
+  --resize N            edge length of the images in pixels (default ${defaults.resize})
+  --device NAME         auto, cpu, cuda or cuda:N (default auto)
+  --seed N              seed of weights, shuffling and dropout (default 0)
+  --max-steps N         stop after N steps
+  --threads N           CPU threads for training (default: all cores)
+  --workers N           threads that prepare images (default ${defaultWorkers}; 0: none)
+  --checkpoint-dir DIR  where checkpoints go (default ${defaults.checkpointDir})
+  --resume DIR          go on from a checkpoint, or from the newest one in DIR
+  --data-root DIR       folder of the Fashion-MNIST files (default: found or downloaded)
+  --metrics FILE        append one JSON object per step to FILE
+  -h, --help            show this help
+
+Ctrl-C stops after the step in flight and writes a checkpoint; a second Ctrl-C exits at once.
+Environment: NEURONODE_DEBUG=1 prints stack traces with errors.
+`;
+}
+
+function integer(name: string, text: string, min: number, max: number): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isSafeInteger(value) || value < min || value > max) {
+    const range = max === Number.MAX_SAFE_INTEGER ? `from ${min} up` : `from ${min} to ${max}`;
+    throw new UsageError(`--${name} expects a whole number ${range}, got '${text}'`);
+  }
+  return value;
+}
+
+function positive(name: string, text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value) || value <= 0) {
+    throw new UsageError(`--${name} expects a number above 0, got '${text}'`);
+  }
+  return value;
+}
+
+function present(name: string, text: string): string {
+  if (text === '') throw new UsageError(`--${name} expects a value, got an empty text`);
+  return text;
+}
+
+/**
+ * Parses the arguments of a training program.
+ *
+ * @param args The arguments without the program, `process.argv.slice(2)`.
+ * @returns The options, or `'help'` where help was asked for.
+ * @throws {@link UsageError} for an unknown option or a value out of range.
+ */
+export function parseTrainOptions(
+  args: readonly string[],
+  defaults: TrainDefaults,
+): TrainOptions | 'help' {
+  const values = parse(args);
+  if (values.help === true) return 'help';
+  const max = Number.MAX_SAFE_INTEGER;
+  const whole = (name: keyof typeof values, min: number, fallback: number, most = max): number => {
+    const text = values[name];
+    return typeof text === 'string' ? integer(name, text, min, most) : fallback;
+  };
+  const options: TrainOptions = {
+    epochs: whole('epochs', 1, defaults.epochs),
+    batchSize: whole('batch-size', 1, defaults.batchSize),
+    lr: values.lr === undefined ? defaults.lr : positive('lr', values.lr),
+    resize: whole('resize', 1, defaults.resize),
+    device: device(values.device ?? 'auto'),
+    seed: whole('seed', 0, 0),
+    workers: whole('workers', 0, defaultWorkers, 1024),
+    checkpointDir: present('checkpoint-dir', values['checkpoint-dir'] ?? defaults.checkpointDir),
+  };
+  if (values['max-steps'] !== undefined) options.maxSteps = whole('max-steps', 1, 1);
+  if (values.threads !== undefined) options.threads = whole('threads', 1, 1, 1024);
+  if (values.resume !== undefined) options.resume = present('resume', values.resume);
+  if (values['data-root'] !== undefined) options.dataRoot = present('data-root', values['data-root']);
+  if (values.metrics !== undefined) options.metrics = present('metrics', values.metrics);
+  return options;
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: optionTypes, strict: true }).values;
+  } catch (error) {
+    // parseArgs throws TypeErrors with a code for what the user wrote; anything else is a defect.
+    if (error instanceof TypeError && 'code' in error) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
+function device(name: string): string {
+  if (!/^(auto|cpu|cuda(:\d+)?)$/.test(name)) {
+    throw new UsageError(`--device expects auto, cpu, cuda or cuda:N, got '${name}'`);
+  }
+  return name;
+}

@@ -1,0 +1,202 @@
+/**
+ * Owns what a batch must look like, and the checks that every batch passes before any work.
+ *
+ * Policy: a batch is described by its signature (shape of one image, element type, mean and std).
+ * A program is compiled for one signature and for a largest number of examples; the checks here say
+ * what differs before native code is called.
+ */
+import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
+
+/** Images as a network takes them. A batch of a `DataLoader` is one. */
+export interface ImageBatch {
+  /** Pixels, [n, C, H, W] in row-major order: bytes 0..255, or floats that are used as they are. */
+  readonly image: Uint8Array | Float32Array;
+  /** Shape of `image`: [n, C, H, W]. */
+  readonly imageShape: readonly number[];
+  /** Mean per channel on the 0..1 scale, for bytes; 0 unless given. */
+  readonly mean?: readonly number[];
+  /** Standard deviation per channel on the 0..1 scale, for bytes; 1 unless given. */
+  readonly std?: readonly number[];
+}
+
+/** Images with their classes. A batch of a `DataLoader` is one. */
+export interface LabelledBatch extends ImageBatch {
+  /** Class indices, [n]. */
+  readonly label: Int32Array;
+}
+
+/** What a program is compiled for, apart from the number of examples. */
+export interface InputSignature {
+  /** Shape of one image, [C, H, W]. */
+  readonly imageShape: readonly [number, number, number];
+  readonly dtype: 'u8' | 'f32';
+  /** Per channel; empty for floats. */
+  readonly mean: readonly number[];
+  /** Per channel; empty for floats. */
+  readonly std: readonly number[];
+}
+
+/** Whether two signatures can be served by one program. */
+export function sameSignature(a: InputSignature, b: InputSignature): boolean {
+  return (
+    a.dtype === b.dtype &&
+    sameNumbers(a.imageShape, b.imageShape) &&
+    sameNumbers(a.mean, b.mean) &&
+    sameNumbers(a.std, b.std)
+  );
+}
+
+function sameNumbers(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((value, index) => value === b[index]);
+}
+
+/** `u8 [1, 28, 28], mean [0.286], std [0.353]` */
+export function describeSignature(signature: InputSignature): string {
+  const { dtype, imageShape, mean, std } = signature;
+  const shape = `${dtype} [${imageShape.join(', ')}]`;
+  return dtype === 'u8' ? `${shape}, mean [${mean.join(', ')}], std [${std.join(', ')}]` : shape;
+}
+
+/**
+ * Builds a signature from its parts.
+ *
+ * @param caller Name of the public call, for messages.
+ * @throws {@link ShapeError} where imageShape is not [C, H, W] of positive integers.
+ * @throws {@link ArgumentError} where mean or std do not fit.
+ */
+export function makeSignature(
+  caller: string,
+  imageShape: readonly number[],
+  dtype: 'u8' | 'f32',
+  mean?: readonly number[],
+  std?: readonly number[],
+): InputSignature {
+  const isShape =
+    Array.isArray(imageShape) &&
+    imageShape.length === 3 &&
+    imageShape.every((size) => Number.isSafeInteger(size) && size > 0);
+  if (!isShape) {
+    throw new ShapeError(
+      `${caller}: expected the shape of one image, [channels, height, width] of positive integers, ` +
+        `got ${JSON.stringify(imageShape)}`,
+    );
+  }
+  const [channels, height, width] = imageShape as readonly [number, number, number];
+  const shape = [channels, height, width] as const;
+  if (dtype === 'f32') return { imageShape: shape, dtype, mean: [], std: [] };
+  return {
+    imageShape: shape,
+    dtype,
+    mean: perChannel(caller, 'mean', mean ?? Array<number>(channels).fill(0), channels),
+    std: perChannel(caller, 'std', std ?? Array<number>(channels).fill(1), channels),
+  };
+}
+
+function perChannel(
+  caller: string,
+  name: 'mean' | 'std',
+  values: readonly number[],
+  channels: number,
+): number[] {
+  const isGood =
+    Array.isArray(values) &&
+    values.length === channels &&
+    values.every((value) => Number.isFinite(value) && (name === 'mean' || value > 0));
+  if (!isGood) {
+    const kind = name === 'mean' ? 'finite' : 'positive finite';
+    throw new ArgumentError(
+      `${caller}: expected ${name} to be ${channels} ${kind} number(s), one per channel, ` +
+        `got ${JSON.stringify(values)}`,
+    );
+  }
+  return [...values];
+}
+
+/**
+ * Checks a batch's images and says what they are.
+ *
+ * @param caller Name of the public call, for messages.
+ * @returns The signature and the number of examples.
+ * @throws {@link ArgumentError} where the batch is no batch, or empty.
+ * @throws {@link DTypeError} where `image` is neither bytes nor floats.
+ * @throws {@link ShapeError} where `image` does not have the shape's number of elements.
+ */
+export function checkImages(
+  caller: string,
+  batch: ImageBatch,
+): { signature: InputSignature; size: number } {
+  if (typeof batch !== 'object' || batch === null) {
+    throw new ArgumentError(
+      `${caller}: expected a batch { image, imageShape, ... }, got ${describe(batch)}`,
+    );
+  }
+  const { image, imageShape } = batch;
+  const dtype =
+    image instanceof Uint8Array ? 'u8' : image instanceof Float32Array ? 'f32' : undefined;
+  if (dtype === undefined) {
+    throw new DTypeError(
+      `${caller}: expected image to be a Uint8Array (bytes 0..255) or a Float32Array, ` +
+        `got ${describe(image)}`,
+    );
+  }
+  const isShape =
+    Array.isArray(imageShape) &&
+    imageShape.length === 4 &&
+    imageShape.every((size) => Number.isSafeInteger(size) && size >= 0);
+  if (!isShape) {
+    throw new ShapeError(
+      `${caller}: expected imageShape to be [n, channels, height, width], ` +
+        `got ${JSON.stringify(imageShape)}`,
+    );
+  }
+  const [size, ...one] = imageShape as [number, number, number, number];
+  if (size === 0) {
+    throw new ArgumentError(`${caller}: expected at least one example, got an empty batch`);
+  }
+  const elements = imageShape.reduce((product, length) => product * length, 1);
+  if (image.length !== elements) {
+    throw new ShapeError(
+      `${caller}: expected image to have ${elements} elements for imageShape ` +
+        `[${imageShape.join(', ')}], got ${image.length}`,
+    );
+  }
+  return { signature: makeSignature(caller, one, dtype, batch.mean, batch.std), size };
+}
+
+/**
+ * Checks a batch's labels.
+ *
+ * @param size Number of examples.
+ * @param classes Number of classes: labels are 0..classes-1.
+ * @throws {@link DTypeError}, {@link ShapeError} or {@link ArgumentError}.
+ */
+export function checkLabels(caller: string, label: Int32Array, size: number, classes: number): void {
+  if (!(label instanceof Int32Array)) {
+    throw new DTypeError(
+      `${caller}: expected label to be an Int32Array of class indices, got ${describe(label)}`,
+    );
+  }
+  if (label.length !== size) {
+    throw new ShapeError(
+      `${caller}: expected ${size} labels, one per image, got ${label.length}`,
+    );
+  }
+  for (let row = 0; row < label.length; row++) {
+    const value = label[row]!;
+    if (value < 0 || value >= classes) {
+      throw new ArgumentError(
+        `${caller}: expected labels from 0 to ${classes - 1} (the network has ${classes} outputs), ` +
+          `got ${value} for example ${row} of the batch`,
+      );
+    }
+  }
+}
+
+/** What a value is, in a few words, for messages. */
+export function describe(value: unknown): string {
+  if (value === null) return 'null';
+  if (typeof value === 'string') return `'${value}'`;
+  if (typeof value !== 'object') return String(value);
+  const name = value.constructor?.name ?? 'object';
+  return ArrayBuffer.isView(value) ? `a ${name}` : name === 'Array' ? 'an array' : `a ${name}`;
+}
