@@ -1,0 +1,168 @@
+/**
+ * Reads op-cases.json, the one table of operation cases, and generates their input values.
+ *
+ * A group of the table is an operation of the graph contract with its gradient operations, which run
+ * on the same rows. A row gives the shapes of the group's `inputs`; what else it holds are attributes
+ * (over the group's `defaults`) and `values`, the distributions of single inputs. `bias: true` adds an
+ * input b of one element per output channel. A distribution that is not named is 'uniform'.
+ *
+ * Values are a pure function of (distribution, key, index), exact in f32, and the same as in
+ * scripts/fixtures/case_values.py:
+ *   seed = FNV-1a of the key; h = fmix32(seed + index * 0x9E3779B9); key = 'op/case/input'.
+ */
+import { readFileSync } from 'node:fs';
+
+/** How the elements of an input are distributed. */
+export type Distribution =
+  | 'uniform'
+  | 'logits'
+  | 'wide'
+  | 'negative'
+  | 'ties'
+  | 'bytes'
+  | 'labels'
+  | 'zero';
+
+/** Value of one attribute of a case, as the table writes it. */
+export type CaseAttr = number | boolean | string | readonly number[];
+
+/** One row of the table, its defaults filled in. */
+export interface OpCase {
+  /** 'conv2d/alexnet.conv1' */
+  readonly id: string;
+  readonly op: string;
+  readonly name: string;
+  /** Gradient operations that run on this row. */
+  readonly gradients: readonly string[];
+  readonly shapes: Readonly<Record<string, readonly number[]>>;
+  readonly attrs: Readonly<Record<string, CaseAttr>>;
+  readonly distributions: Readonly<Record<string, Distribution>>;
+  /** Largest |a - b| / max |b| over a tensor that a comparison in f32 allows. */
+  readonly tolerance: number;
+}
+
+interface Group {
+  inputs: string[];
+  gradients: string[];
+  tolerance: number;
+  winogradTolerance?: number;
+  values: Record<string, Distribution>;
+  defaults: Record<string, CaseAttr>;
+  cases: Record<string, Record<string, CaseAttr | Record<string, Distribution>>>;
+}
+
+/** The whole table, in its own order. */
+export function opCases(): OpCase[] {
+  const text = readFileSync(new URL('op-cases.json', import.meta.url), 'utf8');
+  const table = JSON.parse(text) as Record<string, Group>;
+  return Object.entries(table).flatMap(([op, group]) =>
+    Object.entries(group.cases).map(([name, row]) => makeCase(op, name, group, row)),
+  );
+}
+
+function makeCase(op: string, name: string, group: Group, row: Group['cases'][string]): OpCase {
+  const { values = {}, ...rest } = row;
+  const attrs: Record<string, CaseAttr> = { ...group.defaults, ...rest } as typeof attrs;
+  const shapes: Record<string, readonly number[]> = {};
+  for (const input of group.inputs) {
+    shapes[input] = attrs[input] as number[];
+    delete attrs[input];
+  }
+  if (attrs['bias'] === true) shapes['b'] = [shapes['w']![0]!];
+  delete attrs['bias'];
+  const winograd = group.winogradTolerance !== undefined && mayUseWinograd(shapes['w']!, attrs);
+  return {
+    id: `${op}/${name}`,
+    op,
+    name,
+    gradients: group.gradients,
+    shapes,
+    attrs,
+    distributions: { ...group.values, ...(values as Record<string, Distribution>) },
+    tolerance: winograd ? group.winogradTolerance! : group.tolerance,
+  };
+}
+
+/** Square 3x3 and 5x5 kernels that move by one pixel: the shapes a Winograd kernel may take. */
+function mayUseWinograd(w: readonly number[], attrs: Record<string, CaseAttr>): boolean {
+  const isOnes = (pair: CaseAttr | undefined) => String(pair) === '1,1';
+  return (
+    w[2] === w[3] &&
+    (w[2] === 3 || w[2] === 5) &&
+    isOnes(attrs['stride']) &&
+    isOnes(attrs['dilation'])
+  );
+}
+
+/** Number of elements of a shape. */
+export function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+/** The hash of element `index` of the input that `key` names: u32. */
+export function hashAt(key: string, index: number): number {
+  return fmix32((fnv1a(key) + Math.imul(index, 0x9e3779b9)) >>> 0);
+}
+
+function fnv1a(key: string): number {
+  let h = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(key)) h = Math.imul(h ^ byte, 0x01000193);
+  return h >>> 0;
+}
+
+function fmix32(value: number): number {
+  let h = value;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}
+
+/** Input `name` of a case as f32; `shape` is needed where the table has none (gy, g.1). */
+export function floats(
+  opCase: OpCase,
+  name: string,
+  shape = opCase.shapes[name]!,
+  like = name,
+): Float32Array {
+  const toValue = valueOf(opCase, like);
+  const seed = fnv1a(`${opCase.id}/${name}`);
+  const out = new Float32Array(sizeOf(shape));
+  for (let i = 0; i < out.length; i++) {
+    out[i] = toValue(fmix32((seed + Math.imul(i, 0x9e3779b9)) >>> 0));
+  }
+  return out;
+}
+
+/** Input `name` of a case as labels. */
+export function labels(opCase: OpCase, name: string): Int32Array {
+  return Int32Array.from(floats(opCase, name));
+}
+
+/** Input `name` of a case as bytes. */
+export function bytes(opCase: OpCase, name: string): Uint8Array {
+  return Uint8Array.from(floats(opCase, name));
+}
+
+function valueOf(opCase: OpCase, name: string): (hash: number) => number {
+  const distribution = opCase.distributions[name] ?? 'uniform';
+  switch (distribution) {
+    case 'uniform':
+      return (h) => ((h >>> 21) - 1024) / 1024;
+    case 'logits':
+      return (h) => ((h >>> 21) - 1024) / 128;
+    case 'wide':
+      return (h) => ((h >>> 21) - 1024) / 8;
+    case 'negative':
+      return (h) => -((h >>> 21) + 1) / 1024;
+    case 'ties':
+      return (h) => (h >>> 30) - 2;
+    case 'bytes':
+      return (h) => h >>> 24;
+    case 'labels': {
+      const classes = opCase.shapes['logits']![1]!;
+      return (h) => h % classes;
+    }
+    case 'zero':
+      return () => 0;
+  }
+}
