@@ -64,7 +64,7 @@ NN_HD void adamElement(float& p, float g, float& m, float& v, const AdamScalars&
 }
 
 struct SgdScalars {
-  float lr;
+  float negativeLr;
   float momentum;
   float gradWeight;  // 1 - dampening
   float decay;
@@ -83,9 +83,9 @@ NN_HD float sgdMomentum(float buffer, float g, const SgdScalars& s) {
   return buffer * s.momentum + s.gradWeight * g;
 }
 
-/// What the parameter moves along, from the gradient and the new momentum buffer.
-NN_HD float sgdDirection(float buffer, float g, bool nesterov, const SgdScalars& s) {
-  return nesterov ? g + s.momentum * buffer : buffer;
+/// What the parameter moves along with Nesterov momentum; without, it is the new buffer itself.
+NN_HD float sgdNesterov(float buffer, float g, const SgdScalars& s) {
+  return g + s.momentum * buffer;
 }
 
 }  // namespace math

@@ -1,0 +1,30 @@
+// The pieces of softmax and cross-entropy that follow a row's maximum and the sum of its
+// exponentials; how a row is reduced is each device's own affair.
+#pragma once
+
+#include <cmath>
+
+#include "math/activation.h"
+#include "math/macros.h"
+
+namespace neuronode::math {
+
+/// e^(x - max), at most 1.
+NN_HD float softmaxTerm(float x, float rowMax) { return exp(x - rowMax); }
+
+/// -log softmax[label].
+NN_HD double crossEntropyRow(float labelLogit, float rowMax, double termSum) {
+  return std::log(termSum) - (static_cast<double>(labelLogit) - static_cast<double>(rowMax));
+}
+
+/// d loss / d logit = (softmax - [is label]) * weight, the softmax being term * inverseSum.
+NN_HD float crossEntropyGrad(float term, float inverseSum, bool isLabel, float weight) {
+  return (term * inverseSum - (isLabel ? 1.0f : 0.0f)) * weight;
+}
+
+/// Whether x displaces the maximum so far: the first of equals stays, and NaN beats all numbers.
+NN_HD bool isNewMaximum(float x, float best) {
+  return x > best || (std::isnan(x) && !std::isnan(best));
+}
+
+}  // namespace neuronode::math
