@@ -1,0 +1,114 @@
+/**
+ * Owns the checks of arguments that modules, optimizers and operations share.
+ *
+ * Policy: a check throws an ArgumentError that names the caller (`who`), the argument, what was
+ * expected and what came, before any work is done.
+ */
+import { ArgumentError } from '../errors.js';
+
+/** One number for both axes, or [height, width]. */
+export type PairLike = number | readonly [number, number];
+
+/** [height, width]. */
+export type Pair = readonly [number, number];
+
+/** A value as a message shows it: short, unambiguous, never throwing. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return `'${value}'`;
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  if (typeof value === 'bigint') return `${value}n`;
+  if (value === null || value === undefined) return String(value);
+  if (Array.isArray(value)) return `[${value.slice(0, 8).map(show).join(', ')}]`;
+  if (typeof value === 'function') return `function ${value.name}`;
+  if (typeof value === 'symbol') return value.toString();
+  const name = Object.getPrototypeOf(value)?.constructor?.name;
+  return typeof name === 'string' ? name : 'object';
+}
+
+/** Checks that `value` is an integer of at least `min`. */
+export function checkInteger(who: string, name: string, value: unknown, min: number): number {
+  if (!Number.isSafeInteger(value) || (value as number) < min) {
+    throw new ArgumentError(
+      `${who} expects ${name} to be an integer of at least ${min}, got ${show(value)}`,
+    );
+  }
+  return value as number;
+}
+
+/** Checks that `value` is an integer of at least `min`, or a pair of them; returns the pair. */
+export function checkPair(who: string, name: string, value: unknown, min: number): Pair {
+  if (typeof value === 'number') {
+    const size = checkInteger(who, name, value, min);
+    return [size, size];
+  }
+  if (!Array.isArray(value) || value.length !== 2) {
+    throw new ArgumentError(
+      `${who} expects ${name} to be a number or a pair [height, width], got ${show(value)}`,
+    );
+  }
+  return [
+    checkInteger(who, `${name}[0]`, value[0], min),
+    checkInteger(who, `${name}[1]`, value[1], min),
+  ];
+}
+
+/** Bounds of a number; the bounds themselves are allowed unless `below` is given. */
+export interface Range {
+  min?: number;
+  max?: number;
+  /** Exclusive upper bound. */
+  below?: number;
+}
+
+/** Checks that `value` is a finite number in the range. */
+export function checkNumber(who: string, name: string, value: unknown, range: Range = {}): number {
+  const { min = -Infinity, max = Infinity, below = Infinity } = range;
+  const ok = typeof value === 'number' && Number.isFinite(value);
+  if (!ok || value < min || value > max || value >= below) {
+    const bounds = [
+      min > -Infinity ? `at least ${min}` : '',
+      max < Infinity ? `at most ${max}` : '',
+      below < Infinity ? `below ${below}` : '',
+    ].filter((text) => text !== '');
+    const wanted = bounds.length > 0 ? `a number, ${bounds.join(' and ')}` : 'a finite number';
+    throw new ArgumentError(`${who} expects ${name} to be ${wanted}, got ${show(value)}`);
+  }
+  return value;
+}
+
+/** Checks that `value` is true or false. */
+export function checkBoolean(who: string, name: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') {
+    throw new ArgumentError(`${who} expects ${name} to be true or false, got ${show(value)}`);
+  }
+  return value;
+}
+
+/** Checks that `value` is one of the strings. */
+export function checkOneOf<T extends string>(
+  who: string,
+  name: string,
+  value: unknown,
+  allowed: readonly T[],
+): T {
+  if (!allowed.includes(value as T)) {
+    throw new ArgumentError(
+      `${who} expects ${name} to be one of ${allowed.map(show).join(', ')}, got ${show(value)}`,
+    );
+  }
+  return value as T;
+}
+
+/** Checks that `options` is a plain options object with known names only. */
+export function checkOptions(who: string, options: unknown, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new ArgumentError(`${who} expects an options object, got ${show(options)}`);
+  }
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name)) {
+      throw new ArgumentError(
+        `${who} has no option ${show(name)}; its options are ${known.join(', ') || 'none'}`,
+      );
+    }
+  }
+}

@@ -1,0 +1,122 @@
+/** Owns the declarations of the convolution operations. Formulas: torch.nn.Conv2d. */
+import { ArgumentError, ShapeError } from '../../errors.js';
+import {
+  checkSameShape,
+  declaredShape,
+  f32,
+  gradientValue,
+  inputShape,
+  numberAttr,
+  type Operation,
+  optionalF32,
+  pairAttr,
+  type ShapeContext,
+} from '../operation.js';
+import { at, checkRank, convOutputSize, formatShape, type Shape } from '../shapes.js';
+import type { Attrs } from '../spec.js';
+
+const imageAxes = ['N', 'C', 'H', 'W'];
+const weightAxes = ['K', 'C/groups', 'kh', 'kw'];
+const attrs = { stride: 'pair', padding: 'pair', dilation: 'pair', groups: 'integer' } as const;
+
+/** Checks an input [N, C, H, W] against a weight [K, C/groups, kh, kw]; the output's shape. */
+function convolutionShape(who: string, x: Shape, w: Shape, attrs: Attrs, origin: Shape): Shape {
+  checkRank(who, 'input', x, imageAxes);
+  checkRank(who, 'weight', w, weightAxes);
+  const groups = numberAttr(attrs, 'groups');
+  const [n, channels] = [at(x, 0), at(x, 1)];
+  const filters = at(w, 0);
+  if (groups < 1 || filters % groups !== 0) {
+    throw new ArgumentError(
+      `${who} expects groups to divide the ${filters} output channels, got ${groups}`,
+    );
+  }
+  if (channels !== at(w, 1) * groups) {
+    throw new ShapeError(
+      `${who} expects ${at(w, 1) * groups} input channels, got ${channels} ` +
+        `from input ${formatShape(origin)}`,
+    );
+  }
+  const size = [0, 1].map((axis) => {
+    const stride = at(pairAttr(attrs, 'stride'), axis);
+    const padding = at(pairAttr(attrs, 'padding'), axis);
+    const dilation = at(pairAttr(attrs, 'dilation'), axis);
+    if (stride < 1 || padding < 0 || dilation < 1) {
+      throw new ArgumentError(
+        `${who} expects stride and dilation of at least 1 and padding of at least 0, ` +
+          `got stride ${stride}, padding ${padding}, dilation ${dilation}`,
+      );
+    }
+    return convOutputSize(at(x, 2 + axis), at(w, 2 + axis), stride, padding, dilation);
+  });
+  if (size.some((length) => length < 1)) {
+    throw new ShapeError(
+      `${who} has a kernel of ${at(w, 2)}x${at(w, 3)} that is larger than its padded input ` +
+        `${formatShape(origin)}; use a larger image, more padding or a smaller kernel`,
+    );
+  }
+  return [n, filters, ...size];
+}
+
+function checkBias(context: ShapeContext, index: number, filters: number): void {
+  const bias = context.inputs[index];
+  if (bias !== undefined) checkSameShape(context.who, 'bias', bias.shape, [filters]);
+}
+
+export const convolutionRules = {
+  conv2d: {
+    inputs: [f32('x'), f32('w'), optionalF32('b')],
+    outputs: [f32('y')],
+    attrs,
+    infer: (c) => {
+      const [x, w] = [inputShape(c, 0), inputShape(c, 1)];
+      const shape = convolutionShape(c.who, x, w, c.attrs, c.origin(0));
+      checkBias(c, 2, at(w, 0));
+      return [{ dtype: 'f32', shape }];
+    },
+    gradient: (c) => {
+      const gy = gradientValue(c, 0);
+      const [x, w, b] = c.inputs;
+      if (gy === undefined || x === undefined || w === undefined) return;
+      // The input's gradient comes first, so that a weight gradient lives no longer than from its
+      // own node to the optimizer's, which follows at once.
+      if (c.wants(0)) {
+        const [gx] = c.emit('conv2dInputGrad', [gy, w], c.attrs, [c.shapeOf(x)]);
+        if (gx !== undefined) c.give(0, gx);
+      }
+      const wantsBias = b !== undefined && c.wants(2);
+      if (!c.wants(1) && !wantsBias) return;
+      const shapes = wantsBias ? [c.shapeOf(w), c.shapeOf(b)] : [c.shapeOf(w)];
+      const [gw, gb] = c.emit('conv2dWeightGrad', [x, gy], c.attrs, shapes);
+      if (gw !== undefined && c.wants(1)) c.give(1, gw);
+      if (gb !== undefined) c.give(2, gb);
+    },
+  },
+  conv2dInputGrad: {
+    inputs: [f32('gy'), f32('w')],
+    outputs: [f32('gx')],
+    attrs,
+    infer: (c) => {
+      const shape = declaredShape(c, 0);
+      const wanted = convolutionShape(c.who, shape, inputShape(c, 1), c.attrs, shape);
+      checkSameShape(c.who, 'gy', inputShape(c, 0), wanted);
+      return [{ dtype: 'f32', shape }];
+    },
+    gradient: null,
+  },
+  conv2dWeightGrad: {
+    inputs: [f32('x'), f32('gy')],
+    outputs: [f32('gw'), optionalF32('gb')],
+    attrs,
+    infer: (c) => {
+      const shape = declaredShape(c, 0);
+      const wanted = convolutionShape(c.who, inputShape(c, 0), shape, c.attrs, c.origin(0));
+      checkSameShape(c.who, 'gy', inputShape(c, 1), wanted);
+      return [
+        { dtype: 'f32', shape },
+        { dtype: 'f32', shape: [at(shape, 0)] },
+      ];
+    },
+    gradient: null,
+  },
+} satisfies Record<string, Operation>;

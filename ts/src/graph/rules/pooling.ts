@@ -1,0 +1,183 @@
+/**
+ * Owns the declarations of the pooling operations. Formulas: torch.nn.MaxPool2d, AvgPool2d,
+ * AdaptiveAvgPool2d. Ceil mode is not an attribute: the declared output shape says it.
+ */
+import { ArgumentError, ShapeError } from '../../errors.js';
+import {
+  checkSameShape,
+  declaredShape,
+  f32,
+  gradientValue,
+  inputShape,
+  inputType,
+  type Operation,
+  pairAttr,
+  type ShapeContext,
+  type Slot,
+} from '../operation.js';
+import { at, checkRank, formatShape, poolOutputSize, type Shape, sameShape } from '../shapes.js';
+import type { Attrs, DType } from '../spec.js';
+
+const imageAxes = ['N', 'C', 'H', 'W'];
+const windowAttrs = { kernelSize: 'pair', stride: 'pair', padding: 'pair' } as const;
+const maxAttrs = { ...windowAttrs, dilation: 'pair' } as const;
+const averageAttrs = { ...windowAttrs, countIncludePad: 'boolean' } as const;
+const indices: Slot = { name: 'indices', dtypes: ['u8', 'i32'] };
+
+/** Element type of max-pool indices: bytes hold a place in a window of up to 256 cells. */
+export function indicesType(attrs: Attrs): DType {
+  const [kh, kw] = pairAttr(attrs, 'kernelSize');
+  return kh * kw <= 256 ? 'u8' : 'i32';
+}
+
+/** The output's shape of a pooling window over x, by rounding down or up. */
+export function pooledShape(who: string, x: Shape, attrs: Attrs, ceilMode: boolean): Shape {
+  checkRank(who, 'input', x, imageAxes);
+  const size = [0, 1].map((axis) => {
+    const kernel = at(pairAttr(attrs, 'kernelSize'), axis);
+    const stride = at(pairAttr(attrs, 'stride'), axis);
+    const padding = at(pairAttr(attrs, 'padding'), axis);
+    const dilation = attrs.dilation === undefined ? 1 : at(pairAttr(attrs, 'dilation'), axis);
+    if (kernel < 1 || stride < 1 || dilation < 1 || padding < 0) {
+      throw new ArgumentError(
+        `${who} expects kernelSize, stride and dilation of at least 1 and padding of at least 0, ` +
+          `got kernelSize ${kernel}, stride ${stride}, dilation ${dilation}, padding ${padding}`,
+      );
+    }
+    if (padding > Math.floor(((kernel - 1) * dilation + 1) / 2)) {
+      throw new ArgumentError(
+        `${who} expects padding of at most half the kernel, got padding ${padding} ` +
+          `with kernelSize ${kernel} and dilation ${dilation}`,
+      );
+    }
+    return poolOutputSize(at(x, 2 + axis), kernel, stride, padding, dilation, ceilMode);
+  });
+  return [at(x, 0), at(x, 1), ...size];
+}
+
+/** Checks the declared output (or takes the one that rounding down gives). */
+function poolingOutput(who: string, x: Shape, attrs: Attrs, declared: Shape | undefined): Shape {
+  const floor = pooledShape(who, x, attrs, false);
+  const shape = declared ?? floor;
+  if (shape.some((size) => size < 1)) {
+    const [kh, kw] = pairAttr(attrs, 'kernelSize');
+    throw new ShapeError(
+      `${who} has a window of ${kh}x${kw} that is larger than its padded input ` +
+        `${formatShape(x)}; use a larger image, more padding or a smaller window`,
+    );
+  }
+  if (!sameShape(shape, floor) && !sameShape(shape, pooledShape(who, x, attrs, true))) {
+    throw new ShapeError(
+      `${who} expects an output of shape ${formatShape(floor)} from input ${formatShape(x)}, ` +
+        `got ${formatShape(shape)}`,
+    );
+  }
+  return shape;
+}
+
+function adaptiveShapes(who: string, x: Shape, y: Shape): void {
+  checkRank(who, 'input', x, imageAxes);
+  checkRank(who, 'output', y, imageAxes);
+  checkSameShape(who, 'output', y.slice(0, 2), x.slice(0, 2));
+  if (y.some((size) => size < 1)) {
+    throw new ShapeError(`${who} expects an output of at least 1x1, got ${formatShape(y)}`);
+  }
+}
+
+function windowGradShape(c: ShapeContext): Shape {
+  const shape = declaredShape(c, 0);
+  poolingOutput(c.who, shape, c.attrs, inputShape(c, 0));
+  return shape;
+}
+
+export const poolingRules = {
+  maxPool2d: {
+    inputs: [f32('x')],
+    outputs: [f32('y'), { ...indices, optional: true }],
+    attrs: maxAttrs,
+    infer: (c) => {
+      const shape = poolingOutput(c.who, inputShape(c, 0), c.attrs, c.declared[0]);
+      return [
+        { dtype: 'f32', shape },
+        { dtype: indicesType(c.attrs), shape },
+      ];
+    },
+    gradient: (c) => {
+      const gy = gradientValue(c, 0);
+      const [x] = c.inputs;
+      const [, places] = c.outputs;
+      if (gy === undefined || x === undefined || places === undefined || !c.wants(0)) return;
+      const [gx] = c.emit('maxPool2dGrad', [gy, places], c.attrs, [c.shapeOf(x)]);
+      if (gx !== undefined) c.give(0, gx);
+    },
+  },
+  maxPool2dGrad: {
+    inputs: [f32('gy'), indices],
+    outputs: [f32('gx')],
+    attrs: maxAttrs,
+    infer: (c) => {
+      const shape = windowGradShape(c);
+      const places = inputType(c, 1);
+      checkSameShape(c.who, 'indices', places.shape, inputShape(c, 0));
+      if (places.dtype !== indicesType(c.attrs)) {
+        throw new ArgumentError(
+          `${c.who} expects indices of type ${indicesType(c.attrs)}, got ${places.dtype}; ` +
+            'pass those of maxPool2d with the same attributes',
+        );
+      }
+      return [{ dtype: 'f32', shape }];
+    },
+    gradient: null,
+  },
+  avgPool2d: {
+    inputs: [f32('x')],
+    outputs: [f32('y')],
+    attrs: averageAttrs,
+    infer: (c) => {
+      const shape = poolingOutput(c.who, inputShape(c, 0), c.attrs, c.declared[0]);
+      return [{ dtype: 'f32', shape }];
+    },
+    gradient: (c) => {
+      const gy = gradientValue(c, 0);
+      const [x] = c.inputs;
+      if (gy === undefined || x === undefined || !c.wants(0)) return;
+      const [gx] = c.emit('avgPool2dGrad', [gy], c.attrs, [c.shapeOf(x)]);
+      if (gx !== undefined) c.give(0, gx);
+    },
+  },
+  avgPool2dGrad: {
+    inputs: [f32('gy')],
+    outputs: [f32('gx')],
+    attrs: averageAttrs,
+    infer: (c) => [{ dtype: 'f32', shape: windowGradShape(c) }],
+    gradient: null,
+  },
+  adaptiveAvgPool2d: {
+    inputs: [f32('x')],
+    outputs: [f32('y')],
+    attrs: {},
+    infer: (c) => {
+      const shape = declaredShape(c, 0);
+      adaptiveShapes(c.who, inputShape(c, 0), shape);
+      return [{ dtype: 'f32', shape }];
+    },
+    gradient: (c) => {
+      const gy = gradientValue(c, 0);
+      const [x] = c.inputs;
+      if (gy === undefined || x === undefined || !c.wants(0)) return;
+      const [gx] = c.emit('adaptiveAvgPool2dGrad', [gy], {}, [c.shapeOf(x)]);
+      if (gx !== undefined) c.give(0, gx);
+    },
+  },
+  adaptiveAvgPool2dGrad: {
+    inputs: [f32('gy')],
+    outputs: [f32('gx')],
+    attrs: {},
+    infer: (c) => {
+      const shape = declaredShape(c, 0);
+      adaptiveShapes(c.who, shape, inputShape(c, 0));
+      return [{ dtype: 'f32', shape }];
+    },
+    gradient: null,
+  },
+} satisfies Record<string, Operation>;

@@ -1,0 +1,124 @@
+/**
+ * Owns the arithmetic of shapes: sizes, reshapes, and the output sizes of windowed operations.
+ * Formulas are PyTorch's (torch.nn.Conv2d, torch.nn.MaxPool2d).
+ */
+import { ArgumentError, ShapeError } from '../errors.js';
+import { show } from './arguments.js';
+
+/** Sizes of a tensor, outermost first; a scalar has none. */
+export type Shape = readonly number[];
+
+/** `[128, 1, 224, 224]` */
+export function formatShape(shape: Shape): string {
+  return `[${shape.join(', ')}]`;
+}
+
+/** Number of elements. */
+export function elementCount(shape: Shape): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+/** Whether two shapes are equal. */
+export function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((size, axis) => size === b[axis]);
+}
+
+/** Checks the type of a shape that a caller wrote: positive integers. */
+export function checkShape(who: string, name: string, value: unknown): Shape {
+  const ok =
+    Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 1);
+  if (!ok) {
+    throw new ArgumentError(
+      `${who} expects ${name} to be an array of positive integers, got ${show(value)}`,
+    );
+  }
+  return value;
+}
+
+/** Checks the number of axes; `axes` names them for the message, such as `[N, C, H, W]`. */
+export function checkRank(who: string, name: string, shape: Shape, axes: readonly string[]): void {
+  if (shape.length !== axes.length) {
+    throw new ShapeError(
+      `${who} expects ${name} of shape [${axes.join(', ')}], got ${formatShape(shape)}`,
+    );
+  }
+}
+
+/** Element `index`, which the caller has checked to exist. */
+export function at(list: readonly number[], index: number): number {
+  const value = list[index];
+  if (value === undefined) throw new ShapeError(`no element ${index} in ${formatShape(list)}`);
+  return value;
+}
+
+/** Output size of a convolution along one axis. */
+export function convOutputSize(
+  size: number,
+  kernel: number,
+  stride: number,
+  padding: number,
+  dilation: number,
+): number {
+  return Math.floor((size + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1;
+}
+
+/**
+ * Output size of a pooling window along one axis. With `ceilMode` a window may begin inside the
+ * input or its left padding and end beyond it, but never begin in the right padding.
+ */
+export function poolOutputSize(
+  size: number,
+  kernel: number,
+  stride: number,
+  padding: number,
+  dilation: number,
+  ceilMode: boolean,
+): number {
+  const span = size + 2 * padding - dilation * (kernel - 1) - 1;
+  const output = Math.floor((span + (ceilMode ? stride - 1 : 0)) / stride) + 1;
+  if (!ceilMode) return output;
+  return (output - 1) * stride >= size + padding ? output - 1 : output;
+}
+
+/** The shape that `reshape(sizes)` gives; one size may be -1 and is then worked out. */
+export function resolveReshape(who: string, from: Shape, sizes: readonly number[]): Shape {
+  const unknown = sizes.indexOf(-1);
+  for (const [axis, size] of sizes.entries()) {
+    if (!Number.isSafeInteger(size) || (size < 1 && axis !== unknown)) {
+      throw new ArgumentError(
+        `${who} expects positive sizes and at most one -1, got ${show([...sizes])}`,
+      );
+    }
+  }
+  const total = elementCount(from);
+  const known = sizes.reduce((product, size) => (size === -1 ? product : product * size), 1);
+  const fits = unknown < 0 ? known === total : total % known === 0;
+  if (!fits) {
+    throw new ShapeError(
+      `${who} cannot turn ${formatShape(from)} (${total} elements) into ${formatShape(sizes)}`,
+    );
+  }
+  return sizes.map((size) => (size === -1 ? total / known : size));
+}
+
+/** The shape that `flatten(startDim, endDim)` gives; negative axes count from the end. */
+export function flattenShape(who: string, from: Shape, startDim: number, endDim: number): Shape {
+  const axis = (name: string, value: number): number => {
+    if (!Number.isSafeInteger(value) || value < -from.length || value >= from.length) {
+      throw new ShapeError(
+        `${who} expects ${name} to be an axis of ${formatShape(from)}, got ${show(value)}`,
+      );
+    }
+    return value < 0 ? value + from.length : value;
+  };
+  const start = axis('startDim', startDim);
+  const end = axis('endDim', endDim);
+  if (start > end) {
+    throw new ShapeError(`${who} expects startDim not to come after endDim: ${start} > ${end}`);
+  }
+  return [
+    ...from.slice(0, start),
+    elementCount(from.slice(start, end + 1)),
+    ...from.slice(end + 1),
+  ];
+}

@@ -1,0 +1,273 @@
+/**
+ * Owns whole graphs: a training step, an evaluation, a prediction.
+ *
+ * Inputs that a run needs are named `image`, `label`, `count` (rows of the batch that are real),
+ * `step` (1 for the first), `lr` (and `lr.1`, ... for further parameter groups); a graph has only
+ * those that it uses. Outputs are `loss` and `correct`, or `logits` or `probabilities`.
+ */
+import { ArgumentError } from '../errors.js';
+import { checkInteger, checkOneOf, show } from './arguments.js';
+import { addBackward } from './backward.js';
+import { finish } from './finish.js';
+import { checkShape, type Shape } from './shapes.js';
+import type { Attrs, GraphSpec, OpName, ValueSpec } from './spec.js';
+import { first, type ParameterSource, type Tensor, Tracer } from './tensor.js';
+import { parameterNames, type TraceableModule, trace } from './trace.js';
+
+/** The images that a graph is made for. */
+export interface ImageSpec {
+  /** Rows of a batch; a smaller batch is padded and `count` says how many rows are real. */
+  batchSize: number;
+  /** Shape of one image: [C, H, W]. */
+  shape: Shape;
+  /** `u8` images become floats in the graph's first node; `f32` images come ready. */
+  dtype?: 'u8' | 'f32';
+  /** Mean of each channel, subtracted after division by 255; u8 only. Default: 0. */
+  mean?: readonly number[];
+  /** Standard deviation of each channel, divided by; u8 only. Default: 1. */
+  std?: readonly number[];
+}
+
+/** Seed of dropout masks. */
+export interface TraceOptions {
+  seed?: number | bigint;
+}
+
+/** What a training step asks of an optimizer: the classes in optim have it. */
+export interface StepRule {
+  /** Every parameter it updates. */
+  parameters(): readonly ParameterSource[];
+  /** Index of the parameter group that updates this parameter. */
+  groupOf(parameter: ParameterSource): number | undefined;
+  /** Adds the node that updates one parameter. */
+  emitStep(context: StepContext): void;
+}
+
+/** What an optimizer sees of one parameter. Values are indices into the graph's values. */
+export interface StepContext {
+  readonly group: number;
+  readonly parameter: number;
+  readonly gradient: number;
+  readonly step: number;
+  readonly lr: number;
+  /** The state `<prefix>.<parameter>` of the parameter's shape, zero before the first step. */
+  state(prefix: string): number;
+  emit(op: OpName, inputs: readonly number[], attrs: Attrs): void;
+}
+
+/** A finished graph and what a caller needs to run it. */
+export interface TracedGraph {
+  readonly spec: GraphSpec;
+  readonly batchSize: number;
+  /** Inputs that each run takes, by name. */
+  readonly inputs: ReadonlyMap<string, ValueSpec>;
+  /** Parameters in the graph, by name, with the objects that hold their host values. */
+  readonly parameters: ReadonlyMap<string, ParameterSource>;
+  /** Names and shapes of the optimizer state, zero before the first step. */
+  readonly states: ReadonlyMap<string, Shape>;
+}
+
+/** Name of the learning rate input of a parameter group. */
+export function learningRateName(group: number): string {
+  return group === 0 ? 'lr' : `lr.${group}`;
+}
+
+/**
+ * The graph of one training step: forward in training mode, backward, and the optimizer.
+ * Outputs: `loss` (f32) and `correct` (i32, rows whose largest logit is the label's).
+ *
+ * @throws ShapeError, ArgumentError With the path of the module that does not fit.
+ */
+export function trainGraph(
+  net: TraceableModule,
+  loss: TraceableModule,
+  optimizer: StepRule,
+  image: ImageSpec,
+  options: TraceOptions = {},
+): TracedGraph {
+  const run = traceLoss(net, loss, image, true, options);
+  const { tracer, parameters } = run;
+  const builder = tracer.builder;
+  const trained = optimizer.parameters();
+  for (const parameter of trained) {
+    if (!parameters.has(parameter)) {
+      throw new ArgumentError(
+        `the optimizer has a parameter of shape ${show([...parameter.shape])} that the network ` +
+          'does not have; make the optimizer from net.parameters() of the same network',
+      );
+    }
+  }
+  const wanted = new Map<number, ParameterSource>();
+  for (const [id, value] of builder.values.entries()) {
+    const source = value.kind === 'parameter' ? sourceOf(parameters, value.name) : undefined;
+    if (source?.requiresGrad && optimizer.groupOf(source) !== undefined) wanted.set(id, source);
+  }
+  const gradients = addBackward(builder, run.loss.id, new Set(wanted.keys()));
+  if (gradients.size === 0) {
+    throw new ArgumentError(
+      'no parameter of the optimizer takes part in the loss; check requiresGrad and the ' +
+        'parameters given to the optimizer',
+    );
+  }
+  const states = new Map<string, Shape>();
+  for (const [id, gradient] of gradients) {
+    const source = wanted.get(id);
+    const group = source === undefined ? undefined : optimizer.groupOf(source);
+    if (group === undefined) continue;
+    const { name, shape } = builder.value(id);
+    optimizer.emitStep({
+      group,
+      parameter: id,
+      gradient,
+      step: builder.named('input', 'step', 'i32', []),
+      lr: builder.named('input', learningRateName(group), 'f64', []),
+      state: (prefix) => {
+        states.set(`${prefix}.${name}`, shape);
+        return builder.named('state', `${prefix}.${name}`, 'f32', shape);
+      },
+      emit: (op, inputs, attrs) => {
+        builder.apply(op, inputs, attrs, { name, phase: 'optimizer' });
+      },
+    });
+  }
+  return finished(run, image, lossOutputs(run), states);
+}
+
+/**
+ * The graph of an evaluation: forward in evaluation mode, and the loss.
+ * Outputs: `loss` (f32) and `correct` (i32).
+ *
+ * @throws ShapeError, ArgumentError With the path of the module that does not fit.
+ */
+export function evalGraph(
+  net: TraceableModule,
+  loss: TraceableModule,
+  image: ImageSpec,
+): TracedGraph {
+  const run = traceLoss(net, loss, image, false, {});
+  return finished(run, image, lossOutputs(run));
+}
+
+/**
+ * The graph of a prediction: forward in evaluation mode.
+ * Output: `logits`, whatever the network returns; or `probabilities`, their softmax [N, C].
+ *
+ * @throws ShapeError, ArgumentError With the path of the module that does not fit.
+ */
+export function predictGraph(
+  net: TraceableModule,
+  image: ImageSpec,
+  output: 'logits' | 'probabilities' = 'logits',
+): TracedGraph {
+  checkOneOf('predictGraph', 'output', output, ['logits', 'probabilities']);
+  const run = traceNet(net, image, false, {});
+  const result =
+    output === 'logits' ? run.logits : first(run.tracer.record('softmax', [run.logits]));
+  return finished(run, image, new Map([[output, result.id]]));
+}
+
+interface NetRun {
+  tracer: Tracer;
+  parameters: ReadonlyMap<ParameterSource, string>;
+  logits: Tensor;
+}
+
+interface LossRun extends NetRun {
+  loss: Tensor;
+}
+
+function traceNet(
+  net: TraceableModule,
+  image: ImageSpec,
+  training: boolean,
+  options: TraceOptions,
+): NetRun {
+  const shape = checkImage(image);
+  const parameters = parameterNames(net);
+  const tracer = new Tracer(parameters, splitSeed(options.seed ?? 0));
+  let input = tracer.input('image', image.dtype ?? 'u8', shape);
+  if (input.dtype === 'u8') {
+    const channels = image.shape[0] ?? 0;
+    const mean = image.mean ?? new Array<number>(channels).fill(0);
+    const std = image.std ?? new Array<number>(channels).fill(1);
+    const options = { who: 'image' };
+    input = first(tracer.record('toFloat', [input], { mean: [...mean], std: [...std] }, options));
+  }
+  return { tracer, parameters, logits: trace(tracer, net, [input], training) };
+}
+
+function traceLoss(
+  net: TraceableModule,
+  loss: TraceableModule,
+  image: ImageSpec,
+  training: boolean,
+  options: TraceOptions,
+): LossRun {
+  const run = traceNet(net, image, training, options);
+  const label = run.tracer.input('label', 'i32', [image.batchSize]);
+  const value = trace(run.tracer, loss, [run.logits, label], training, 'loss');
+  if (value.shape.length !== 0 || value.dtype !== 'f32') {
+    throw new ArgumentError(
+      `the loss must be a single f32 number, got ${value.dtype} of shape ${show([...value.shape])}`,
+    );
+  }
+  return { ...run, loss: value };
+}
+
+function lossOutputs(run: LossRun): Map<string, number> {
+  const outputs = new Map([['loss', run.loss.id]]);
+  for (const [name, tensor] of run.tracer.outputs) outputs.set(name, tensor.id);
+  return outputs;
+}
+
+function finished(
+  run: NetRun,
+  image: ImageSpec,
+  outputs: ReadonlyMap<string, number>,
+  states: ReadonlyMap<string, Shape> = new Map(),
+): TracedGraph {
+  run.tracer.close();
+  const spec = finish(run.tracer.builder, outputs);
+  const inputs = new Map<string, ValueSpec>();
+  const parameters = new Map<string, ParameterSource>();
+  for (const value of spec.values) {
+    if (value.kind === 'input') inputs.set(value.name, value);
+    const source = sourceOf(run.parameters, value.name);
+    if (value.kind === 'parameter' && source !== undefined) parameters.set(value.name, source);
+  }
+  return { spec, batchSize: image.batchSize, inputs, parameters, states };
+}
+
+function sourceOf(
+  parameters: ReadonlyMap<ParameterSource, string>,
+  wanted: string,
+): ParameterSource | undefined {
+  for (const [source, name] of parameters) if (name === wanted) return source;
+  return undefined;
+}
+
+function checkImage(image: ImageSpec): Shape {
+  checkInteger('image', 'batchSize', image.batchSize, 1);
+  checkShape('image', 'shape', image.shape);
+  checkOneOf('image', 'dtype', image.dtype ?? 'u8', ['u8', 'f32']);
+  if (image.shape.length !== 3) {
+    throw new ArgumentError(`image expects a shape [C, H, W], got ${show([...image.shape])}`);
+  }
+  if (image.dtype === 'f32' && (image.mean !== undefined || image.std !== undefined)) {
+    throw new ArgumentError('image takes mean and std for u8 images only, got dtype f32');
+  }
+  if (image.std?.some((value) => !(value > 0))) {
+    throw new ArgumentError(`image expects std above 0, got ${show([...image.std])}`);
+  }
+  return [image.batchSize, ...image.shape];
+}
+
+/** Low and high 32 bits of a seed. */
+function splitSeed(seed: number | bigint): readonly [number, number] {
+  const ok = typeof seed === 'bigint' || Number.isSafeInteger(seed);
+  if (!ok || seed < 0 || seed >= 2n ** 64n) {
+    throw new ArgumentError(`expected a seed from 0 to 2^64 - 1, got ${show(seed)}`);
+  }
+  const bits = BigInt(seed);
+  return [Number(bits & 0xffffffffn), Number(bits >> 32n)];
+}

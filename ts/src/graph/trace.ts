@@ -1,0 +1,83 @@
+/**
+ * Owns the call of a network's `forward` with a symbolic tensor.
+ *
+ * Policy: modules are known by what they offer, not by class. While a trace runs, each module's
+ * `forward` is shadowed by one that notes the module's path and checks the result; afterwards the
+ * modules are as before, whatever happened.
+ */
+import { ArgumentError } from '../errors.js';
+import { show } from './arguments.js';
+import { type ParameterSource, Tensor, type Tracer } from './tensor.js';
+
+/** What tracing needs of a module: nn.Module has it. */
+export interface TraceableModule {
+  training: boolean;
+  forward(...inputs: Tensor[]): Tensor;
+  /** This module under the name '', then every module inside, each once, by path. */
+  namedModules(): Iterable<[string, TraceableModule]>;
+  /** Every parameter once, by name. */
+  namedParameters(): Iterable<[string, ParameterSource]>;
+}
+
+/** Every parameter of the network with its name. */
+export function parameterNames(net: TraceableModule): Map<ParameterSource, string> {
+  return new Map([...net.namedParameters()].map(([name, source]) => [source, name]));
+}
+
+/**
+ * Calls `forward` of the network (or loss) and records what it does.
+ *
+ * @param prefix Path of the network itself, before those of the modules inside.
+ * @param training Whether modules behave as after `train()` or as after `eval()`.
+ */
+export function trace(
+  tracer: Tracer,
+  net: TraceableModule,
+  inputs: readonly Tensor[],
+  training: boolean,
+  prefix = '',
+): Tensor {
+  const undo: (() => void)[] = [];
+  try {
+    for (const [name, module] of net.namedModules()) {
+      const path = [prefix, name].filter((part) => part !== '').join('.');
+      undo.push(setTraining(module, training), shadowForward(tracer, module, path));
+    }
+    return net.forward(...inputs);
+  } finally {
+    for (const restore of undo.reverse()) restore();
+  }
+}
+
+function setTraining(module: TraceableModule, training: boolean): () => void {
+  const before = module.training;
+  module.training = training;
+  return () => {
+    module.training = before;
+  };
+}
+
+function shadowForward(tracer: Tracer, module: TraceableModule, path: string): () => void {
+  const own = Object.getOwnPropertyDescriptor(module, 'forward');
+  const original = module.forward;
+  const forward = (...inputs: Tensor[]): Tensor =>
+    tracer.scope(path, () => {
+      const output: unknown = original.apply(module, inputs);
+      if (output instanceof Tensor) return output;
+      throw tracer.error(`forward must return a tensor, got ${show(output)}`);
+    });
+  Object.defineProperty(module, 'forward', { value: forward, configurable: true, writable: true });
+  return () => {
+    if (own === undefined) Reflect.deleteProperty(module, 'forward');
+    else Object.defineProperty(module, 'forward', own);
+  };
+}
+
+/** A tensor from whatever a user's code passed to a module's forward. */
+export function asTensor(who: string, value: unknown): Tensor {
+  if (value instanceof Tensor) return value;
+  throw new ArgumentError(
+    `${who} expects a symbolic tensor, got ${show(value)}; forward is called while a network is ` +
+      'traced: run networks with Trainer, evaluate or predict, single operations with ops',
+  );
+}
