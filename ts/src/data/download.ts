@@ -1,0 +1,135 @@
+/**
+ * Owns fetching one file from the first mirror that has it.
+ *
+ * Policy: bytes go to `<name>.part`, which a later call resumes; the file gets its name only after
+ * its checksum was computed from the disk, so that a file with its name is always a whole one. A
+ * partial file that turns out wrong is deleted.
+ */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DataError } from '../errors.js';
+
+/** How far a download has come. */
+export interface DownloadProgress {
+  /** Name of the file. */
+  readonly file: string;
+  /** Bytes on disk so far, those of an earlier attempt included. */
+  readonly received: number;
+  /** Bytes of the whole file, where the server says so. */
+  readonly total: number | undefined;
+}
+
+/** Arguments of {@link downloadFile}. */
+export interface DownloadTask {
+  readonly file: string;
+  /** Folder to put the file into; made where it is missing. */
+  readonly directory: string;
+  /** Addresses of folders that hold the file, tried in order. */
+  readonly mirrors: readonly string[];
+  /** MD5 of the file as it is served. */
+  readonly md5: string;
+  readonly signal: AbortSignal | undefined;
+  readonly onProgress: (progress: DownloadProgress) => void;
+}
+
+/**
+ * Fetches a file and returns its path.
+ *
+ * @throws {DataError} ERR_NN_DATA_DOWNLOAD where no mirror served the right bytes; the reasons are
+ *   in its message and its cause.
+ */
+export async function downloadFile(task: DownloadTask): Promise<string> {
+  const { file, directory, mirrors, signal } = task;
+  signal?.throwIfAborted();
+  const failures: { url: string; error: unknown }[] = [];
+  for (const mirror of mirrors) {
+    const url = `${mirror.replace(/\/*$/, '/')}${file}`;
+    try {
+      await mkdir(directory, { recursive: true });
+      return await fetchWhole(task, url);
+    } catch (error) {
+      signal?.throwIfAborted();
+      failures.push({ url, error });
+    }
+  }
+  const reasons = failures.map(({ url, error }) => `\n  ${url}: ${describe(error)}`);
+  throw new DataError(
+    'ERR_NN_DATA_DOWNLOAD',
+    `${file}: no mirror served it.${reasons.join('')}\nTry again (a partial file is resumed), or put ` +
+      `the file into ${directory} yourself.`,
+    { cause: failures.length === 1 ? failures[0]!.error : new AggregateError(failures.map((f) => f.error)) },
+  );
+}
+
+async function fetchWhole(task: DownloadTask, url: string): Promise<string> {
+  const target = join(task.directory, task.file);
+  const part = `${target}.part`;
+  const resumedFrom = await sizeOf(part);
+  await receive(task, url, part, resumedFrom);
+  const md5 = await md5Of(part);
+  if (md5 === task.md5) {
+    await rename(part, target);
+    return target;
+  }
+  await rm(part, { force: true });
+  // The earlier attempt's bytes may be the wrong ones: once more, from the start.
+  if (resumedFrom > 0) return fetchWhole(task, url);
+  throw new Error(`expected MD5 ${task.md5}, got ${md5}`);
+}
+
+/** Appends to `part` what is missing after its first `have` bytes. */
+async function receive(task: DownloadTask, url: string, part: string, have: number): Promise<void> {
+  // Compression on the way would make the byte positions of a resumed transfer meaningless.
+  const headers: Record<string, string> = { 'accept-encoding': 'identity' };
+  if (have > 0) headers.range = `bytes=${have}-`;
+  const response = await fetch(url, { headers, signal: task.signal ?? null });
+  if (response.status === 416 && have > 0) {
+    // Nothing comes after what is there: the checksum decides whether it is all.
+    await response.body?.cancel();
+    return;
+  }
+  const isRest =
+    response.status === 206 && response.headers.get('content-range')?.startsWith(`bytes ${have}-`);
+  if (!isRest && response.status !== 200) {
+    await response.body?.cancel();
+    throw new Error(`the server answered ${response.status} ${response.statusText}`.trimEnd());
+  }
+  let received = isRest ? have : 0;
+  const length = response.headers.get('content-length');
+  const total = length === null ? undefined : received + Number(length);
+  // Positioned writes: two processes that fetch the same file write the same bytes.
+  const handle = await open(part, isRest ? 'r+' : 'w');
+  try {
+    for await (const chunk of response.body ?? []) {
+      await handle.write(chunk, 0, chunk.length, received);
+      received += chunk.length;
+      task.onProgress({ file: task.file, received, total });
+    }
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
+    throw error;
+  }
+}
+
+async function md5Of(path: string): Promise<string> {
+  const hash = createHash('md5');
+  for await (const chunk of createReadStream(path)) hash.update(chunk);
+  return hash.digest('hex');
+}
+
+/** fetch hides the reason (refused, not found, reset) in the error's cause. */
+function describe(error: unknown): string {
+  const { message, cause } = error as Error;
+  return cause instanceof Error ? `${message}: ${cause.message}` : message;
+}

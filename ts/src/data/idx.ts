@@ -1,0 +1,259 @@
+/**
+ * Owns the IDX format (of the MNIST family's files), plain or gzipped, told apart by their first bytes.
+ *
+ * Policy: strict. A file is what its header says, to the byte, or it is damaged; an array is not
+ * allocated before its size was compared with what the file can hold.
+ */
+import { createHash } from 'node:crypto';
+import { type FileHandle, open } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip, gunzipSync } from 'node:zlib';
+import { DataError } from '../errors.js';
+
+/** Element type of an IDX file. */
+export type IdxDType = 'u8' | 'i8' | 'i16' | 'i32' | 'f32' | 'f64';
+
+/** A decoded IDX file. */
+export interface IdxArray {
+  readonly dtype: IdxDType;
+  /** Sizes of the dimensions, outermost first. */
+  readonly shape: readonly number[];
+  /** Elements in row-major order, in the machine's byte order. */
+  readonly data:
+    | Uint8Array
+    | Int8Array
+    | Int16Array
+    | Int32Array
+    | Float32Array
+    | Float64Array;
+}
+
+/** Options of {@link readIdx}. */
+export interface ReadIdxOptions {
+  /** MD5 (32 hexadecimal digits) that the decompressed file must have. */
+  md5?: string;
+  /** Cancels the reading. */
+  signal?: AbortSignal;
+}
+
+const dtypes: Record<number, { name: IdxDType; bytes: number }> = {
+  8: { name: 'u8', bytes: 1 },
+  9: { name: 'i8', bytes: 1 },
+  11: { name: 'i16', bytes: 2 },
+  12: { name: 'i32', bytes: 4 },
+  13: { name: 'f32', bytes: 4 },
+  14: { name: 'f64', bytes: 8 },
+};
+
+/** Deflate shrinks nothing by more than this. */
+const MAX_GZIP_RATIO = 1032;
+
+/**
+ * Decodes IDX bytes, gzipped or plain. Runs on the calling thread: for whole data sets, use
+ * {@link readIdx}.
+ *
+ * @param name Stands for the bytes in error messages.
+ * @throws {DataError} ERR_NN_DATA_CORRUPT where the bytes are not a whole IDX file.
+ */
+export function decodeIdx(bytes: Uint8Array, name = 'IDX data'): IdxArray {
+  const decoder = new IdxDecoder(name, (size) => new ArrayBuffer(size));
+  if (isGzip(bytes)) {
+    decoder.limit = bytes.length * MAX_GZIP_RATIO;
+    decoder.push(gunzip(bytes, name));
+  } else {
+    decoder.limit = bytes.length;
+    decoder.push(bytes);
+  }
+  return decoder.finish();
+}
+
+/**
+ * Reads an IDX file, gzipped or plain, piece by piece, so that the event loop stays free. The array
+ * lies in shared memory, where a loader's workers can read it without a copy.
+ *
+ * @throws {DataError} ERR_NN_DATA_MISSING where the file cannot be opened or read;
+ *   ERR_NN_DATA_CORRUPT where it is not a whole IDX file or has another checksum.
+ */
+export async function readIdx(path: string, options: ReadIdxOptions = {}): Promise<IdxArray> {
+  options.signal?.throwIfAborted();
+  const decoder = new IdxDecoder(path, (size) => new SharedArrayBuffer(size));
+  const hash = options.md5 === undefined ? null : createHash('md5');
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path);
+    const start = Buffer.alloc(2);
+    await file.read(start, 0, 2, 0);
+    const { size } = await file.stat();
+    const isCompressed = isGzip(start);
+    decoder.limit = isCompressed ? size * MAX_GZIP_RATIO : size;
+    const decode = async (chunks: AsyncIterable<Uint8Array>) => {
+      for await (const chunk of chunks) {
+        hash?.update(chunk);
+        decoder.push(chunk);
+      }
+    };
+    const stream = file.createReadStream({ start: 0, highWaterMark: 1 << 18, autoClose: false });
+    const signal = options.signal === undefined ? {} : { signal: options.signal };
+    if (isCompressed) await pipeline(stream, createGunzip({ chunkSize: 1 << 18 }), decode, signal);
+    else await pipeline(stream, decode, signal);
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    throw readError(path, error);
+  } finally {
+    await file?.close();
+  }
+  const array = decoder.finish();
+  const md5 = hash?.digest('hex');
+  if (md5 !== options.md5) {
+    throw new DataError(
+      'ERR_NN_DATA_CORRUPT',
+      `${path}: expected MD5 ${options.md5} of the decompressed file, got ${md5}. ` +
+        'Delete the file and fetch it again.',
+    );
+  }
+  return array;
+}
+
+/** Collects the pieces of one IDX file. */
+class IdxDecoder {
+  /** Bytes that the file can hold at most, header included. */
+  limit = 0;
+  readonly #name: string;
+  readonly #allocate: (bytes: number) => ArrayBufferLike;
+  #header: IdxHeader | null = null;
+  /** The first bytes, up to the end of the header. */
+  #start: Uint8Array = new Uint8Array(0);
+  #body: Uint8Array = new Uint8Array(0);
+  #received = 0;
+
+  constructor(name: string, allocate: (bytes: number) => ArrayBufferLike) {
+    this.#name = name;
+    this.#allocate = allocate;
+  }
+
+  push(chunk: Uint8Array): void {
+    let rest = chunk;
+    if (this.#header === null) {
+      this.#start = Buffer.concat([this.#start, chunk]);
+      this.#header = parseHeader(this.#start, this.#name);
+      if (this.#header === null) return;
+      const { bodyBytes, headerBytes, shape } = this.#header;
+      if (headerBytes + bodyBytes > this.limit) {
+        throw this.#corrupt(
+          `expected ${bodyBytes} bytes of data for shape [${shape.join(', ')}], ` +
+            `got ${this.#describeLimit(headerBytes)}`,
+        );
+      }
+      this.#body = new Uint8Array(this.#allocate(bodyBytes));
+      rest = this.#start.subarray(headerBytes);
+    }
+    if (this.#received + rest.length > this.#body.length) {
+      throw this.#corrupt(
+        `expected ${this.#body.length} bytes of data for shape ` +
+          `[${this.#header.shape.join(', ')}], got ${this.#received + rest.length} or more`,
+      );
+    }
+    this.#body.set(rest, this.#received);
+    this.#received += rest.length;
+  }
+
+  finish(): IdxArray {
+    if (this.#header === null) {
+      throw this.#corrupt(`expected an IDX header, got a file of ${this.#start.length} bytes`);
+    }
+    const { dtype, shape } = this.#header;
+    if (this.#received !== this.#body.length) {
+      throw this.#corrupt(
+        `expected ${this.#body.length} bytes of data for shape [${shape.join(', ')}], ` +
+          `got ${this.#received}`,
+      );
+    }
+    return { dtype, shape, data: toTyped(dtype, this.#body) };
+  }
+
+  #describeLimit(headerBytes: number): string {
+    return `a file that holds ${Math.max(0, this.limit - headerBytes)} at most`;
+  }
+
+  #corrupt(what: string): DataError {
+    return new DataError(
+      'ERR_NN_DATA_CORRUPT',
+      `${this.#name}: ${what}. The file is cut or damaged: fetch it again.`,
+    );
+  }
+}
+
+interface IdxHeader {
+  readonly dtype: IdxDType;
+  readonly shape: readonly number[];
+  readonly headerBytes: number;
+  readonly bodyBytes: number;
+}
+
+/** The header at the start of `bytes`, or null where more bytes are needed. */
+function parseHeader(bytes: Uint8Array, name: string): IdxHeader | null {
+  if (bytes.length < 4) return null;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const dtype = dtypes[bytes[2]!];
+  const rank = bytes[3]!;
+  if (bytes[0] !== 0 || bytes[1] !== 0 || dtype === undefined || rank === 0) {
+    const magic = view.getUint32(0).toString(16).padStart(8, '0');
+    throw new DataError(
+      'ERR_NN_DATA_CORRUPT',
+      `${name}: expected an IDX file (first bytes 00 00, a type of 08, 09, 0b, 0c, 0d or 0e, and ` +
+        `the number of dimensions) or a gzipped one, got first bytes ${magic.match(/../g)!.join(' ')}`,
+    );
+  }
+  const headerBytes = 4 + 4 * rank;
+  if (bytes.length < headerBytes) return null;
+  const shape = Array.from({ length: rank }, (_, i) => view.getUint32(4 + 4 * i));
+  const bodyBytes = shape.reduce((a, b) => a * b, dtype.bytes);
+  return { dtype: dtype.name, shape, headerBytes, bodyBytes };
+}
+
+/** Big-endian bytes as numbers. Single bytes stay where they are. */
+function toTyped(dtype: IdxDType, bytes: Uint8Array): IdxArray['data'] {
+  const { buffer } = bytes;
+  if (dtype === 'u8') return bytes;
+  if (dtype === 'i8') return new Int8Array(buffer);
+  const view = new DataView(buffer);
+  if (dtype === 'i16') {
+    return new Int16Array(buffer).map((_, i) => view.getInt16(2 * i));
+  }
+  if (dtype === 'i32') {
+    return new Int32Array(buffer).map((_, i) => view.getInt32(4 * i));
+  }
+  if (dtype === 'f32') {
+    return new Float32Array(buffer).map((_, i) => view.getFloat32(4 * i));
+  }
+  return new Float64Array(buffer).map((_, i) => view.getFloat64(8 * i));
+}
+
+function isGzip(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x1f && bytes[1] === 0x8b;
+}
+
+function gunzip(bytes: Uint8Array, name: string): Uint8Array {
+  try {
+    return gunzipSync(bytes);
+  } catch (error) {
+    throw readError(name, error);
+  }
+}
+
+/** What zlib or the file system reported, as an error that names the file. */
+function readError(name: string, error: unknown): DataError {
+  if (error instanceof DataError) return error;
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  if (code.startsWith('Z_')) {
+    return new DataError(
+      'ERR_NN_DATA_CORRUPT',
+      `${name}: expected a whole gzip file, got one that zlib refuses (${message}). ` +
+        'The file is cut or damaged: fetch it again.',
+      { cause: error },
+    );
+  }
+  return new DataError('ERR_NN_DATA_MISSING', `${name}: it could not be read (${message})`, {
+    cause: error,
+  });
+}

@@ -1,0 +1,111 @@
+/** Owns the named data sets: FashionMNIST, MNIST, and their loaders in one call. */
+import { type CatalogEntry, fashionMnist, mnist } from './catalog.js';
+import { DataLoader } from './loader.js';
+import { loadMnistFiles, type MnistOptions } from './mnist-files.js';
+import { TensorDataset, type TensorDatasetOptions } from './tensor-dataset.js';
+import { Compose, Resize, ToTensor } from './transforms.js';
+
+/**
+ * Fashion-MNIST: 28x28 grey images of ten kinds of clothing (Xiao, Rasul, Vollgraf 2017).
+ *
+ * @example
+ * const dataset = await FashionMNIST.load({ train: true, transform: new Resize(224) });
+ */
+export class FashionMNIST extends TensorDataset {
+  /** Names of the classes, by label. */
+  static readonly classes: readonly string[] = fashionMnist.classes;
+  /** Whether this is the training part. */
+  readonly train: boolean;
+
+  private constructor(data: TensorDatasetOptions, train: boolean) {
+    super(data);
+    this.train = train;
+  }
+
+  /**
+   * Reads the data set from disk, and verifies its checksums; see {@link MnistOptions} for where it
+   * looks.
+   *
+   * @throws {DataError} ERR_NN_DATA_MISSING where the files are nowhere (the message says where to
+   *   put them), ERR_NN_DATA_DOWNLOAD where no mirror served them, ERR_NN_DATA_CORRUPT where one is
+   *   damaged.
+   */
+  static async load(options: MnistOptions): Promise<FashionMNIST> {
+    return new FashionMNIST(await loadMnistFiles(fashionMnist, options), options.train);
+  }
+}
+
+/** MNIST: 28x28 grey images of handwritten digits (LeCun, Cortes, Burges). */
+export class MNIST extends TensorDataset {
+  /** Names of the classes, by label. */
+  static readonly classes: readonly string[] = mnist.classes;
+  /** Whether this is the training part. */
+  readonly train: boolean;
+
+  private constructor(data: TensorDatasetOptions, train: boolean) {
+    super(data);
+    this.train = train;
+  }
+
+  /** Reads the data set from disk; as {@link FashionMNIST.load}. */
+  static async load(options: MnistOptions): Promise<MNIST> {
+    return new MNIST(await loadMnistFiles(mnist, options), options.train);
+  }
+}
+
+/** Options of {@link loadFashionMnist} and {@link loadMnist}. */
+export interface LoadOptions extends Omit<MnistOptions, 'train' | 'transform'> {
+  /** Samples per batch; 128 unless given. */
+  batchSize?: number;
+  /** Pixels of the image's edge, or [height, width]; the images keep their 28x28 unless given. */
+  resize?: number | readonly [height: number, width: number];
+  /** Worker threads of each loader; 0 unless given. */
+  numWorkers?: number;
+  /** Batches that are filled ahead per worker; 2 unless given. */
+  prefetchFactor?: number;
+  /** Seed of the training order; that of `manualSeed` unless given. */
+  seed?: number;
+}
+
+/** The two loaders of a data set. */
+export interface Loaders {
+  /** Training samples, in a new random order each epoch. */
+  readonly train: DataLoader;
+  /** Test samples, in the files' order. */
+  readonly test: DataLoader;
+}
+
+/**
+ * Loads Fashion-MNIST and makes its loaders: bytes become floats from 0 to 1 (ToTensor).
+ *
+ * @example
+ * const { train, test } = await loadFashionMnist({ batchSize: 128, resize: 224, numWorkers: 4 });
+ * @throws {DataError} as {@link FashionMNIST.load}.
+ * @throws {ArgumentError} where an option is not what it should be.
+ */
+export async function loadFashionMnist(options: LoadOptions = {}): Promise<Loaders> {
+  return loadBoth(fashionMnist, options);
+}
+
+/** Loads MNIST and makes its loaders; as {@link loadFashionMnist}. */
+export async function loadMnist(options: LoadOptions = {}): Promise<Loaders> {
+  return loadBoth(mnist, options);
+}
+
+async function loadBoth(entry: CatalogEntry, options: LoadOptions): Promise<Loaders> {
+  const { batchSize = 128, resize, numWorkers, prefetchFactor, seed, ...files } = options;
+  const transform = new Compose([
+    ...(resize === undefined ? [] : [new Resize(resize)]),
+    new ToTensor(),
+  ]);
+  const loader = async (train: boolean) =>
+    new DataLoader(new TensorDataset(await loadMnistFiles(entry, { ...files, train, transform })), {
+      batchSize,
+      shuffle: train,
+      ...(numWorkers === undefined ? {} : { numWorkers }),
+      ...(prefetchFactor === undefined ? {} : { prefetchFactor }),
+      ...(seed === undefined ? {} : { seed }),
+      ...(files.signal === undefined ? {} : { signal: files.signal }),
+    });
+  return { train: await loader(true), test: await loader(false) };
+}

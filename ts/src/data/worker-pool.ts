@@ -1,0 +1,132 @@
+/**
+ * Owns a loader's worker threads and the tasks they work on.
+ *
+ * Policy: the workers live until the pool is closed or one of them fails, and hold the process open
+ * only while they have work. When one fails, all end: every pending and later task rejects with the
+ * same WorkerError, once no worker runs any more.
+ */
+import { Worker } from 'node:worker_threads';
+import { WorkerError } from '../errors.js';
+import type { Filled, Filler, FillTask } from './filler.js';
+import { shareImages, type TensorDataset } from './tensor-dataset.js';
+import type { FillReply, FillRequest } from './worker-protocol.js';
+
+/** Tasks posted to one worker: one that it works on, and the next, so that it never waits. */
+const POSTED_TASKS = 2;
+
+interface PendingTask extends FillTask {
+  readonly id: number;
+  resolve(filled: Filled): void;
+  reject(error: Error): void;
+}
+
+interface Slot {
+  /** For messages, from 1. */
+  readonly number: number;
+  readonly worker: Worker;
+  readonly posted: Map<number, PendingTask>;
+}
+
+/** Fills batches on worker threads. */
+export class WorkerPool implements Filler {
+  readonly #dataset: TensorDataset;
+  readonly #slots: Slot[];
+  readonly #queue: PendingTask[] = [];
+  #nextId = 0;
+  /** Why the pool has ended, and the end of its last thread. */
+  #end: { reason: Error; done: Promise<void> } | null = null;
+
+  constructor(dataset: TensorDataset, numWorkers: number) {
+    this.#dataset = dataset;
+    const workerData = shareImages(dataset);
+    this.#slots = Array.from({ length: numWorkers }, (_, i) => this.#start(i + 1, workerData));
+  }
+
+  /** Whether the pool takes no more tasks. */
+  get hasEnded(): boolean {
+    return this.#end !== null;
+  }
+
+  async fill(task: FillTask): Promise<Filled> {
+    if (this.#end !== null) {
+      await this.#end.done;
+      throw this.#end.reason;
+    }
+    return new Promise<Filled>((resolve, reject) => {
+      this.#queue.push({ ...task, id: this.#nextId++, resolve, reject });
+      this.#post();
+    });
+  }
+
+  cancel(owner: object): void {
+    const kept = this.#queue.filter((task) => task.owner !== owner);
+    this.#queue.splice(0, this.#queue.length, ...kept);
+  }
+
+  async close(reason: Error): Promise<void> {
+    this.#end ??= { reason, done: this.#stop(reason) };
+    await this.#end.done;
+  }
+
+  #start(number: number, workerData: unknown): Slot {
+    const worker = new Worker(new URL('./worker.js', import.meta.url), {
+      name: `neuronode data ${number}`,
+      workerData,
+      // The worker is plain JavaScript: the parent's loaders and inspectors are not for it.
+      execArgv: [],
+    });
+    worker.unref();
+    const slot: Slot = { number, worker, posted: new Map() };
+    worker.on('message', (reply: FillReply) => this.#receive(slot, reply));
+    worker.on('messageerror', (error) => this.#fail(slot, 'received a damaged message', error));
+    worker.on('error', (error) => this.#fail(slot, `threw ${describe(error)}`, error));
+    worker.on('exit', (code) => this.#fail(slot, `ended with exit code ${code}`, undefined));
+    return slot;
+  }
+
+  /** Hands queued tasks to the workers that have the least to do. */
+  #post(): void {
+    while (this.#queue.length > 0) {
+      const slot = this.#slots.reduce((a, b) => (b.posted.size < a.posted.size ? b : a));
+      if (slot.posted.size >= POSTED_TASKS) return;
+      const task = this.#queue.shift()!;
+      if (slot.posted.size === 0) slot.worker.ref();
+      slot.posted.set(task.id, task);
+      const { id, indices, bytes, buffer } = task;
+      const request: FillRequest = { id, indices, bytes, buffer };
+      slot.worker.postMessage(request, buffer === undefined ? [] : [buffer]);
+    }
+  }
+
+  #receive(slot: Slot, { id, buffer }: FillReply): void {
+    const task = slot.posted.get(id);
+    if (task === undefined) return; // the pool has ended, and the task was rejected
+    slot.posted.delete(id);
+    if (slot.posted.size === 0) slot.worker.unref();
+    this.#post();
+    const { labels } = this.#dataset;
+    task.resolve({ buffer, label: Int32Array.from(task.indices, (index) => labels[index]!) });
+  }
+
+  #fail({ number, posted }: Slot, what: string, cause: unknown): void {
+    if (this.#end !== null) return; // its own end, or the consequence of another worker's
+    const reason = new WorkerError(
+      `DataLoader worker ${number} of ${this.#slots.length} ${what} with ${posted.size} batches ` +
+        'left to fill; the other workers were stopped. Iterate again to start new ones.',
+      cause === undefined ? {} : { cause },
+    );
+    this.#end = { reason, done: this.#stop(reason) };
+  }
+
+  async #stop(reason: Error): Promise<void> {
+    await Promise.all(this.#slots.map(({ worker }) => worker.terminate()));
+    const pending = [...this.#slots.flatMap((s) => [...s.posted.values()]), ...this.#queue];
+    for (const { posted } of this.#slots) posted.clear();
+    this.#queue.length = 0;
+    for (const task of pending) task.reject(reason);
+  }
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+}
