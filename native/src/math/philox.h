@@ -15,6 +15,7 @@ namespace neuronode::math {
 /// Ten rounds on counter c0..c3 in place. Scalars instead of an array, so that loops vectorise.
 NN_HD void philox(uint32_t& c0, uint32_t& c1, uint32_t& c2, uint32_t& c3, uint32_t key0,
                   uint32_t key1) {
+#pragma GCC unroll 10
   for (int round = 0; round < 10; ++round) {
     const uint64_t product0 = static_cast<uint64_t>(0xD2511F53u) * c0;
     const uint64_t product1 = static_cast<uint64_t>(0xCD9E8D57u) * c2;

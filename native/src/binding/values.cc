@@ -1,0 +1,252 @@
+#include "binding/values.h"
+
+#include <cstring>
+#include <utility>
+
+namespace neuronode::binding {
+
+namespace {
+
+[[noreturn]] void failArgument(const std::string& message) {
+  throw Error(errc::kArgument, message);
+}
+
+Napi::Object asObject(const Napi::Value& value, const char* what) {
+  if (!value.IsObject()) failArgument(std::string(what) + " must be an object");
+  return value.As<Napi::Object>();
+}
+
+Napi::Array asArray(const Napi::Value& value, const char* what) {
+  if (!value.IsArray()) failArgument(std::string(what) + " must be an array");
+  return value.As<Napi::Array>();
+}
+
+std::string asString(const Napi::Value& value, const char* what) {
+  if (!value.IsString()) failArgument(std::string(what) + " must be a string");
+  return value.As<Napi::String>().Utf8Value();
+}
+
+double asNumber(const Napi::Value& value, const char* what) {
+  if (value.IsBoolean()) return value.As<Napi::Boolean>().Value() ? 1 : 0;
+  if (!value.IsNumber()) failArgument(std::string(what) + " must be a number");
+  return value.As<Napi::Number>().DoubleValue();
+}
+
+int64_t asInteger(const Napi::Value& value, const char* what) {
+  const double number = asNumber(value, what);
+  const auto integer = value.As<Napi::Number>().Int64Value();
+  if (static_cast<double>(integer) != number) failArgument(std::string(what) + " must be whole");
+  return integer;
+}
+
+template <typename T>
+T oneOf(const std::string& word, std::initializer_list<std::pair<const char*, T>> choices,
+        const char* what) {
+  for (const auto& [name, value] : choices) {
+    if (word == name) return value;
+  }
+  failArgument(std::string(what) + " '" + word + "' is unknown");
+}
+
+std::vector<int> parseIndices(const Napi::Value& value, const char* what) {
+  const Napi::Array array = asArray(value, what);
+  std::vector<int> indices;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const int64_t index = asInteger(array.Get(i), what);
+    indices.push_back(index < 0 || index > INT32_MAX ? -1 : static_cast<int>(index));
+  }
+  return indices;
+}
+
+ValueSpec parseValue(const Napi::Value& value) {
+  const Napi::Object object = asObject(value, "a value");
+  ValueSpec spec;
+  spec.kind = oneOf<ValueKind>(asString(object.Get("kind"), "kind"),
+                               {{"input", ValueKind::Input},
+                                {"parameter", ValueKind::Parameter},
+                                {"state", ValueKind::State},
+                                {"intermediate", ValueKind::Intermediate}},
+                               "kind");
+  spec.dtype = oneOf<DType>(
+      asString(object.Get("dtype"), "dtype"),
+      {{"f32", DType::F32}, {"f64", DType::F64}, {"i32", DType::I32}, {"u8", DType::U8}}, "dtype");
+  const Napi::Array shape = asArray(object.Get("shape"), "shape");
+  for (uint32_t i = 0; i < shape.Length(); ++i) {
+    spec.shape.push_back(asInteger(shape.Get(i), "a dimension"));
+  }
+  spec.name = asString(object.Get("name"), "name");
+  return spec;
+}
+
+Attrs parseAttrs(const Napi::Object& object) {
+  Attrs attrs;
+  const Napi::Array names = object.GetPropertyNames();
+  for (uint32_t i = 0; i < names.Length(); ++i) {
+    const std::string name = names.Get(i).As<Napi::String>().Utf8Value();
+    const Napi::Value value = object.Get(name);
+    std::vector<double> numbers;
+    if (value.IsArray()) {
+      const auto array = value.As<Napi::Array>();
+      for (uint32_t j = 0; j < array.Length(); ++j) {
+        numbers.push_back(asNumber(array.Get(j), name.c_str()));
+      }
+    } else {
+      numbers.push_back(asNumber(value, name.c_str()));
+    }
+    attrs.set(name, std::move(numbers));
+  }
+  return attrs;
+}
+
+NodeSpec parseNode(const Napi::Value& value) {
+  const Napi::Object object = asObject(value, "a node");
+  NodeSpec node;
+  node.op = opFromName(asString(object.Get("op"), "op"));
+  node.inputs = parseIndices(object.Get("inputs"), "inputs");
+  node.outputs = parseIndices(object.Get("outputs"), "outputs");
+  node.attrs = parseAttrs(asObject(object.Get("attrs"), "attrs"));
+  node.name = asString(object.Get("name"), "name");
+  node.phase = oneOf<Phase>(
+      asString(object.Get("phase"), "phase"),
+      {{"forward", Phase::Forward}, {"backward", Phase::Backward}, {"optimizer", Phase::Optimizer}},
+      "phase");
+  return node;
+}
+
+DType dtypeOf(napi_typedarray_type type) {
+  switch (type) {
+    case napi_float32_array:
+      return DType::F32;
+    case napi_float64_array:
+      return DType::F64;
+    case napi_int32_array:
+      return DType::I32;
+    case napi_uint8_array:
+    case napi_uint8_clamped_array:
+      return DType::U8;
+    default:
+      throw Error(errc::kDType,
+                  "expected a Float32Array, Float64Array, Int32Array or Uint8Array");
+  }
+}
+
+template <typename T>
+std::vector<std::byte> scalarBytes(T value) {
+  std::vector<std::byte> bytes(sizeof value);
+  std::memcpy(bytes.data(), &value, sizeof value);
+  return bytes;
+}
+
+HostTensor parseScalar(double number, const std::string& name, const TensorDesc& desc) {
+  HostTensor tensor{desc.dtype, desc.shape, {}};
+  switch (desc.dtype) {
+    case DType::F64:
+      tensor.bytes = scalarBytes(number);
+      return tensor;
+    case DType::F32:
+      tensor.bytes = scalarBytes(static_cast<float>(number));
+      return tensor;
+    case DType::I32:
+      if (!(number >= INT32_MIN && number <= INT32_MAX) ||
+          number != static_cast<double>(static_cast<int32_t>(number))) {
+        failArgument("input '" + name + "' must be a 32-bit integer");
+      }
+      tensor.bytes = scalarBytes(static_cast<int32_t>(number));
+      return tensor;
+    case DType::U8:
+      break;
+  }
+  failArgument("input '" + name + "' cannot be a single number");
+}
+
+}  // namespace
+
+Napi::Error toJsError(Napi::Env env, const std::string& code, const std::string& message) {
+  Napi::Error error = Napi::Error::New(env, message);
+  error.Set("code", Napi::String::New(env, code));
+  return error;
+}
+
+GraphSpec parseGraph(const Napi::Value& value) {
+  const Napi::Object object = asObject(value, "the graph");
+  GraphSpec graph;
+  const Napi::Array values = asArray(object.Get("values"), "values");
+  for (uint32_t i = 0; i < values.Length(); ++i) graph.values.push_back(parseValue(values.Get(i)));
+  const Napi::Array nodes = asArray(object.Get("nodes"), "nodes");
+  for (uint32_t i = 0; i < nodes.Length(); ++i) graph.nodes.push_back(parseNode(nodes.Get(i)));
+  const Napi::Array outputs = asArray(object.Get("outputs"), "outputs");
+  for (uint32_t i = 0; i < outputs.Length(); ++i) {
+    const Napi::Object output = asObject(outputs.Get(i), "an output");
+    const int64_t index = asInteger(output.Get("value"), "value");
+    graph.outputs.push_back({asString(output.Get("name"), "name"),
+                             index < 0 || index > INT32_MAX ? -1 : static_cast<int>(index)});
+  }
+  return graph;
+}
+
+HostTensor parseTensor(const Napi::Value& value, const std::string& name, const TensorDesc& desc) {
+  if (value.IsNumber() && desc.shape.empty()) {
+    return parseScalar(value.As<Napi::Number>().DoubleValue(), name, desc);
+  }
+  if (!value.IsTypedArray()) failArgument("input '" + name + "' must be a typed array");
+  const auto array = value.As<Napi::TypedArray>();
+  if (dtypeOf(array.TypedArrayType()) != desc.dtype) {
+    throw Error(errc::kDType, "input '" + name + "' must be " + dtypeName(desc.dtype) + ", got " +
+                                  dtypeName(dtypeOf(array.TypedArrayType())));
+  }
+  const auto whole = static_cast<size_t>(elementCount(desc.shape));
+  const size_t row = desc.shape.empty() ? 1 : whole / static_cast<size_t>(desc.shape[0]);
+  const size_t count = array.ElementLength();
+  if (count == 0 || count > whole || count % row != 0) {
+    throw Error(errc::kShape, "input '" + name + "' has " + std::to_string(count) +
+                                  " elements, expected " + shapeString(desc.shape) +
+                                  " or fewer whole rows of it");
+  }
+  HostTensor tensor{desc.dtype, desc.shape, {}};
+  tensor.bytes.resize(whole * dtypeSize(desc.dtype));  // rows that are not given are zero
+  const auto* data = static_cast<const std::byte*>(array.ArrayBuffer().Data()) + array.ByteOffset();
+  std::memcpy(tensor.bytes.data(), data, array.ByteLength());
+  return tensor;
+}
+
+Napi::Value toTypedArray(Napi::Env env, const HostTensor& tensor) {
+  Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, tensor.bytes.size());
+  if (!tensor.bytes.empty()) {
+    std::memcpy(buffer.Data(), tensor.bytes.data(), tensor.bytes.size());
+  }
+  const size_t count = tensor.bytes.size() / dtypeSize(tensor.dtype);
+  switch (tensor.dtype) {
+    case DType::F32:
+      return Napi::Float32Array::New(env, count, buffer, 0);
+    case DType::F64:
+      return Napi::Float64Array::New(env, count, buffer, 0);
+    case DType::I32:
+      return Napi::Int32Array::New(env, count, buffer, 0);
+    case DType::U8:
+      return Napi::Uint8Array::New(env, count, buffer, 0);
+  }
+  return env.Undefined();
+}
+
+Napi::Object toPlanObject(Napi::Env env, const PlanInfo& plan) {
+  Napi::Object object = Napi::Object::New(env);
+  const auto bytes = [env](size_t value) {
+    return Napi::Number::New(env, static_cast<double>(value));
+  };
+  object.Set("arenaBytes", bytes(plan.arenaBytes));
+  object.Set("workspaceBytes", bytes(plan.workspaceBytes));
+  object.Set("persistentBytes", bytes(plan.persistentBytes));
+  Napi::Array steps = Napi::Array::New(env, plan.steps.size());
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    Napi::Object step = Napi::Object::New(env);
+    step.Set("name", plan.steps[i].node);
+    step.Set("op", plan.steps[i].op);
+    step.Set("phase", phaseName(plan.steps[i].phase));
+    step.Set("kernel", plan.steps[i].kernel);
+    steps.Set(static_cast<uint32_t>(i), step);
+  }
+  object.Set("steps", steps);
+  return object;
+}
+
+}  // namespace neuronode::binding

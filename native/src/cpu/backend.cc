@@ -1,0 +1,193 @@
+#include "cpu/backend.h"
+
+#include <cstring>
+
+#include "cpu/isa.h"
+#include "cpu/kernels.h"
+#include "cpu/memory.h"
+
+namespace neuronode {
+
+using onednn::Desc;
+using onednn::Dims;
+
+namespace {
+
+dnnl::memory::data_type onednnType(DType dtype) {
+  switch (dtype) {
+    case DType::F32:
+      return dnnl::memory::data_type::f32;
+    case DType::I32:
+      return dnnl::memory::data_type::s32;
+    case DType::U8:
+      return dnnl::memory::data_type::u8;
+    case DType::F64:
+      break;
+  }
+  throw Error(errc::kDType, "f64 tensors have one layout only");
+}
+
+Desc plainDesc(DType dtype, const Dims& dims) {
+  Dims strides(dims.size());
+  int64_t stride = 1;
+  for (size_t i = dims.size(); i-- > 0;) {
+    strides[i] = stride;
+    stride *= dims[i];
+  }
+  if (dims.empty()) return {{1}, onednnType(dtype), Dims{1}};
+  return {dims, onednnType(dtype), strides};
+}
+
+class ReorderKernel : public Kernel {
+ public:
+  ReorderKernel(CpuBackend& backend, const Desc& from, const Desc& to)
+      : backend_(backend), from_(from, backend.engine(), nullptr), to_(to, backend.engine(), nullptr) {
+    const dnnl::reorder::primitive_desc pd(backend.engine(), from, backend.engine(), to,
+                                           onednn::userScratchpad());
+    scratch_ = dnnl::memory(pd.scratchpad_desc(), backend.engine(), nullptr);
+    workspaceBytes = pd.scratchpad_desc().get_size();
+    primitive_ = dnnl::reorder(pd);
+    name = "reorder";
+  }
+
+  void run(std::span<void* const> inputs, std::span<void* const> outputs,
+           void* workspace) override {
+    onednn::guarded("reorder", [&] {
+      from_.set_data_handle(inputs[0]);
+      to_.set_data_handle(outputs[0]);
+      scratch_.set_data_handle(workspace);
+      primitive_.execute(backend_.stream(), {{DNNL_ARG_FROM, from_},
+                                             {DNNL_ARG_TO, to_},
+                                             {DNNL_ARG_SCRATCHPAD, scratch_}});
+      backend_.stream().wait();
+    });
+  }
+
+ private:
+  CpuBackend& backend_;
+  dnnl::memory from_, to_, scratch_;
+  dnnl::reorder primitive_;
+};
+
+}  // namespace
+
+CpuBackend::CpuBackend()
+    : engine_(dnnl::engine::kind::cpu, 0),
+      stream_(engine_),
+      channelBlock_(neuronode::channelBlock(detectIsa())) {}
+
+size_t CpuBackend::bytes(const TensorDesc& desc) const {
+  if (desc.layout == Layout::Plain || desc.layout == Layout::Undecided) {
+    return static_cast<size_t>(elementCount(desc.shape)) * dtypeSize(desc.dtype);
+  }
+  return describe(desc).get_size();
+}
+
+std::unique_ptr<Buffer> CpuBackend::allocate(size_t bytes) { return allocateHostMemory(bytes); }
+
+void CpuBackend::upload(void* device, const void* host, size_t bytes) {
+  std::memcpy(device, host, bytes);
+}
+
+void CpuBackend::download(void* host, const void* device, size_t bytes) {
+  std::memcpy(host, device, bytes);
+}
+
+const Desc& CpuBackend::registered(Layout layout) const {
+  return registered_.at(static_cast<size_t>(layout) - kFirstRegisteredLayout);
+}
+
+Desc CpuBackend::describe(const TensorDesc& desc) const {
+  return describe(desc, Dims(desc.shape.begin(), desc.shape.end()));
+}
+
+Desc CpuBackend::describe(const TensorDesc& desc, const Dims& dims) const {
+  switch (desc.layout) {
+    case Layout::Undecided:
+    case Layout::Plain:
+      return plainDesc(desc.dtype, dims);
+    case Layout::Blocked:
+      return {dims, onednnType(desc.dtype),
+              channelBlock_ == 16 ? dnnl::memory::format_tag::nChw16c
+                                  : dnnl::memory::format_tag::nChw8c};
+    default:
+      return registered(desc.layout);
+  }
+}
+
+Layout CpuBackend::layoutOf(const Desc& desc, const Shape& shape) {
+  const Dims dims = onednn::dimsOf(desc);
+  if (desc == plainDesc(DType::F32, dims)) return Layout::Plain;
+  if (shape.size() == 4 && dims.size() == 4 &&
+      desc == describe({DType::F32, shape, Layout::Blocked})) {
+    return Layout::Blocked;
+  }
+  for (size_t i = 0; i < registered_.size(); ++i) {
+    if (registered_[i] == desc) return static_cast<Layout>(kFirstRegisteredLayout + i);
+  }
+  registered_.push_back(desc);
+  return static_cast<Layout>(kFirstRegisteredLayout + registered_.size() - 1);
+}
+
+std::unique_ptr<Kernel> CpuBackend::makeReorder(const TensorDesc& from, const TensorDesc& to) {
+  return onednn::guarded("reorder", [&] {
+    const auto isRegistered = [](const TensorDesc& desc) {
+      return static_cast<int>(desc.layout) >= kFirstRegisteredLayout;
+    };
+    // A registered layout may have split a dimension into groups: read the plain side likewise.
+    Dims dims(from.shape.begin(), from.shape.end());
+    if (isRegistered(from)) dims = onednn::dimsOf(registered(from.layout));
+    if (isRegistered(to)) dims = onednn::dimsOf(registered(to.layout));
+    auto kernel =
+        std::make_unique<ReorderKernel>(*this, describe(from, dims), describe(to, dims));
+    kernel->inputLayouts = {from.layout};
+    kernel->outputLayouts = {to.layout};
+    return kernel;
+  });
+}
+
+std::unique_ptr<Kernel> CpuBackend::makeKernel(const FusedNode& node,
+                                               std::span<const TensorDesc> inputs,
+                                               std::span<const TensorDesc> outputs,
+                                               const KernelOptions& options) {
+  const KernelRequest request{*this, node, inputs, outputs, options};
+  switch (node.spec.op) {
+    case Op::Conv2d:
+    case Op::Conv2dInputGrad:
+    case Op::Conv2dWeightGrad:
+      return makeConvolution(request);
+    case Op::Linear:
+    case Op::LinearInputGrad:
+    case Op::LinearWeightGrad:
+      return makeLinear(request);
+    case Op::Gemm:
+      return makeGemm(request);
+    case Op::MaxPool2d:
+    case Op::MaxPool2dGrad:
+    case Op::AvgPool2d:
+    case Op::AvgPool2dGrad:
+    case Op::AdaptiveAvgPool2d:
+    case Op::AdaptiveAvgPool2dGrad:
+      return makePooling(request);
+    case Op::ToFloat:
+    case Op::Relu:
+    case Op::ReluGrad:
+    case Op::Sigmoid:
+    case Op::SigmoidGrad:
+    case Op::Dropout:
+    case Op::DropoutGrad:
+    case Op::Add:
+      return makeElementwise(request);
+    case Op::Softmax:
+    case Op::SoftmaxCrossEntropy:
+      return makeLoss(request);
+    case Op::AdamStep:
+    case Op::SgdStep:
+      return makeOptimizerStep(request);
+    case Op::Reshape:
+      break;  // a view, which needs no kernel
+  }
+  throw Error(errc::kArgument, std::string(opName(node.spec.op)) + " has no kernel");
+}
+
+}  // namespace neuronode

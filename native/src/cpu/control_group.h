@@ -1,0 +1,15 @@
+// What a container leaves this process: Linux control groups, versions 2 and 1.
+#pragma once
+
+#include <cstddef>
+
+namespace neuronode {
+
+// Bytes below the tightest memory limit, or the largest size_t where there is none.
+size_t controlGroupMemoryLeft();
+
+// The processors' time that the quota allows, in whole processors rounded up, or 0 where there is
+// no quota.
+int controlGroupCpuQuota();
+
+}  // namespace neuronode

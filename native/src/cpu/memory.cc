@@ -1,0 +1,75 @@
+#include "cpu/memory.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <limits>
+#include <string>
+
+#include "cpu/control_group.h"
+#include "error.h"
+
+namespace neuronode {
+
+namespace {
+
+class HostBuffer : public Buffer {
+ public:
+  explicit HostBuffer(size_t bytes) : bytes_(bytes) {
+    if (bytes == 0) return;
+    data_ = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (data_ == MAP_FAILED) {
+      throw Error(errc::kOutOfMemory,
+                  "cannot map " + std::to_string(bytes) + " bytes: " + std::strerror(errno));
+    }
+#ifdef MADV_HUGEPAGE
+    // A wish only: large pages spare the GEMMs many TLB misses, small ones are as right.
+    constexpr size_t kLarge = size_t{4} << 20;
+    if (bytes >= kLarge) madvise(data_, bytes, MADV_HUGEPAGE);
+#endif
+  }
+  ~HostBuffer() override {
+    if (data_) munmap(data_, bytes_);
+  }
+  HostBuffer(const HostBuffer&) = delete;
+  HostBuffer& operator=(const HostBuffer&) = delete;
+
+  void* data() override { return data_; }
+  size_t size() const override { return bytes_; }
+
+ private:
+  void* data_ = nullptr;
+  size_t bytes_;
+};
+
+std::string mebibytes(size_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20); }
+
+}  // namespace
+
+size_t availableMemory() {
+  std::ifstream meminfo("/proc/meminfo");
+  std::string key;
+  size_t kibibytes = 0;
+  std::string unit;
+  size_t available = std::numeric_limits<size_t>::max();
+  while (meminfo >> key >> kibibytes) {
+    std::getline(meminfo, unit);
+    if (key == "MemAvailable:") available = kibibytes << 10;
+  }
+  return std::min(available, controlGroupMemoryLeft());
+}
+
+std::unique_ptr<Buffer> allocateHostMemory(size_t bytes) {
+  const size_t available = availableMemory();
+  if (bytes > available) {
+    throw Error(errc::kOutOfMemory, "cpu: " + mebibytes(bytes) + " MiB requested, " +
+                                        mebibytes(available) +
+                                        " MiB available; use a smaller batch or image size");
+  }
+  return std::make_unique<HostBuffer>(bytes);
+}
+
+}  // namespace neuronode

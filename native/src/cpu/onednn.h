@@ -1,0 +1,148 @@
+// The only file that knows which oneDNN it is compiled against: 2.x makes primitives from operation
+// descriptors, 3.x straight from their arguments. Everything else uses the functions below.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "error.h"
+#include "oneapi/dnnl/dnnl.hpp"
+
+namespace neuronode::onednn {
+
+using Desc = dnnl::memory::desc;
+using Dims = dnnl::memory::dims;
+
+struct ConvGeometry {
+  Dims strides, dilates, padding;  // dilates in oneDNN's sense: 0 is dense
+};
+
+// Runs `body` and turns oneDNN's exceptions into ours, with the call's name and oneDNN's text.
+template <typename Body>
+auto guarded(const std::string& call, Body&& body) {
+  try {
+    return body();
+  } catch (const dnnl::error& error) {
+    const char* code =
+        error.status == dnnl_out_of_memory ? errc::kOutOfMemory : errc::kNative;
+    throw Error(code, "oneDNN: " + call + ": " + error.what() + " (status " +
+                          std::to_string(error.status) + ")");
+  }
+}
+
+inline dnnl::primitive_attr userScratchpad() {
+  dnnl::primitive_attr attr;
+  attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  return attr;
+}
+
+inline void appendRelu(dnnl::primitive_attr& attr) {
+  dnnl::post_ops ops;
+#if DNNL_VERSION_MAJOR >= 3
+  ops.append_eltwise(dnnl::algorithm::eltwise_relu, 0.f, 0.f);
+#else
+  ops.append_eltwise(1.f, dnnl::algorithm::eltwise_relu, 0.f, 0.f);
+#endif
+  attr.set_post_ops(ops);
+}
+
+// A bias of zero dimensions stands for none.
+inline dnnl::convolution_forward::primitive_desc convForward(
+    const dnnl::engine& engine, dnnl::prop_kind kind, const Desc& src, const Desc& weights,
+    const Desc& bias, const Desc& dst, const ConvGeometry& g, const dnnl::primitive_attr& attr) {
+  const auto algorithm = dnnl::algorithm::convolution_direct;
+#if DNNL_VERSION_MAJOR >= 3
+  return {engine, kind, algorithm, src, weights, bias, dst, g.strides, g.dilates, g.padding,
+          g.padding, attr};
+#else
+  return {{kind, algorithm, src, weights, bias, dst, g.strides, g.dilates, g.padding, g.padding},
+          attr,
+          engine};
+#endif
+}
+
+inline dnnl::convolution_backward_data::primitive_desc convBackwardData(
+    const dnnl::engine& engine, const Desc& diffSrc, const Desc& weights, const Desc& diffDst,
+    const ConvGeometry& g, const dnnl::convolution_forward::primitive_desc& hint,
+    const dnnl::primitive_attr& attr) {
+  const auto algorithm = dnnl::algorithm::convolution_direct;
+#if DNNL_VERSION_MAJOR >= 3
+  return {engine,    algorithm, diffSrc,   weights, diffDst, g.strides,
+          g.dilates, g.padding, g.padding, hint,    attr};
+#else
+  return {{algorithm, diffSrc, weights, diffDst, g.strides, g.dilates, g.padding, g.padding},
+          attr,
+          engine,
+          hint};
+#endif
+}
+
+inline dnnl::convolution_backward_weights::primitive_desc convBackwardWeights(
+    const dnnl::engine& engine, const Desc& src, const Desc& diffWeights, const Desc& diffBias,
+    const Desc& diffDst, const ConvGeometry& g,
+    const dnnl::convolution_forward::primitive_desc& hint, const dnnl::primitive_attr& attr) {
+  const auto algorithm = dnnl::algorithm::convolution_direct;
+#if DNNL_VERSION_MAJOR >= 3
+  return {engine,    algorithm, src,       diffWeights, diffBias, diffDst, g.strides,
+          g.dilates, g.padding, g.padding, hint,        attr};
+#else
+  return {{algorithm, src, diffWeights, diffBias, diffDst, g.strides, g.dilates, g.padding,
+           g.padding},
+          attr,
+          engine,
+          hint};
+#endif
+}
+
+inline dnnl::inner_product_forward::primitive_desc innerForward(const dnnl::engine& engine,
+                                                                dnnl::prop_kind kind,
+                                                                const Desc& src,
+                                                                const Desc& weights,
+                                                                const Desc& bias, const Desc& dst,
+                                                                const dnnl::primitive_attr& attr) {
+#if DNNL_VERSION_MAJOR >= 3
+  return {engine, kind, src, weights, bias, dst, attr};
+#else
+  return {{kind, src, weights, bias, dst}, attr, engine};
+#endif
+}
+
+inline dnnl::inner_product_backward_data::primitive_desc innerBackwardData(
+    const dnnl::engine& engine, const Desc& diffSrc, const Desc& weights, const Desc& diffDst,
+    const dnnl::inner_product_forward::primitive_desc& hint, const dnnl::primitive_attr& attr) {
+#if DNNL_VERSION_MAJOR >= 3
+  return {engine, diffSrc, weights, diffDst, hint, attr};
+#else
+  return {{diffSrc, weights, diffDst}, attr, engine, hint};
+#endif
+}
+
+inline dnnl::inner_product_backward_weights::primitive_desc innerBackwardWeights(
+    const dnnl::engine& engine, const Desc& src, const Desc& diffWeights, const Desc& diffBias,
+    const Desc& diffDst, const dnnl::inner_product_forward::primitive_desc& hint,
+    const dnnl::primitive_attr& attr) {
+#if DNNL_VERSION_MAJOR >= 3
+  return {engine, src, diffWeights, diffBias, diffDst, hint, attr};
+#else
+  return {{src, diffWeights, diffBias, diffDst}, attr, engine, hint};
+#endif
+}
+
+inline Dims dimsOf(const Desc& desc) {
+#if DNNL_VERSION_MAJOR >= 3
+  return desc.get_dims();
+#else
+  return desc.dims();
+#endif
+}
+
+inline dnnl::memory::data_type dataTypeOf(const Desc& desc) {
+#if DNNL_VERSION_MAJOR >= 3
+  return desc.get_data_type();
+#else
+  return desc.data_type();
+#endif
+}
+
+}  // namespace neuronode::onednn

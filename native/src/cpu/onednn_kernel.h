@@ -1,0 +1,64 @@
+// A oneDNN primitive as a Kernel: memory objects made once, pointers set at each run.
+#pragma once
+
+#include <unordered_map>
+
+#include "cpu/kernels.h"
+
+namespace neuronode {
+
+class OnednnKernel : public Kernel {
+ public:
+  OnednnKernel(CpuBackend& backend, dnnl::primitive primitive, const onednn::Desc& scratchpad)
+      : backend_(backend), primitive_(std::move(primitive)) {
+    workspaceBytes = scratchpad.get_size();
+    scratch_ = addArgument(DNNL_ARG_SCRATCHPAD, scratchpad);
+  }
+
+  // In the node's order.
+  void addInput(int argument, const onednn::Desc& desc, const Shape& shape) {
+    inputs_.push_back(addArgument(argument, desc));
+    inputLayouts.push_back(backend_.layoutOf(desc, shape));
+  }
+  void addOutput(int argument, const onednn::Desc& desc, const Shape& shape) {
+    outputs_.push_back(addArgument(argument, desc));
+    outputLayouts.push_back(backend_.layoutOf(desc, shape));
+  }
+  // For input gradients of which the library has no fused form: a pass over the fresh output, with
+  // the ReLU's output as one more input in the same layout.
+  void addReluMask() {
+    maskedFloats_ = static_cast<int64_t>(outputs_[0].get_desc().get_size() / sizeof(float));
+    inputLayouts.push_back(outputLayouts[0]);
+  }
+
+  void run(std::span<void* const> inputs, std::span<void* const> outputs,
+           void* workspace) override {
+    onednn::guarded(name, [&] {
+      for (size_t i = 0; i < inputs_.size(); ++i) inputs_[i].set_data_handle(inputs[i]);
+      for (size_t i = 0; i < outputs_.size(); ++i) outputs_[i].set_data_handle(outputs[i]);
+      scratch_.set_data_handle(workspace);
+      primitive_.execute(backend_.stream(), arguments_);
+      backend_.stream().wait();
+    });
+    if (maskedFloats_ > 0) {
+      auto* gradient = as<float>(outputs[0]);
+      elementwiseKernels().reluGrad(gradient, as<const float>(inputs.back()), gradient,
+                                    maskedFloats_);
+    }
+  }
+
+ private:
+  // Copies of a dnnl::memory share one handle, so setting the copy's pointer sets the argument's.
+  dnnl::memory addArgument(int argument, const onednn::Desc& desc) {
+    return arguments_[argument] = dnnl::memory(desc, backend_.engine(), nullptr);
+  }
+
+  CpuBackend& backend_;
+  dnnl::primitive primitive_;
+  dnnl::memory scratch_;
+  std::vector<dnnl::memory> inputs_, outputs_;
+  std::unordered_map<int, dnnl::memory> arguments_;
+  int64_t maskedFloats_ = 0;
+};
+
+}  // namespace neuronode

@@ -1,0 +1,74 @@
+// The products of the Winograd kernels, for one position and one panel: loops of register blocks,
+// with the last, smaller block dispatched to a template of its size.
+#pragma once
+
+#include "cpu/gemm_micro.h"
+
+namespace neuronode::NN_ISA {
+
+template <int Rows>
+void multiplyRemainder(int rows, const float* v, std::ptrdiff_t groupStride, int groups,
+                       const float* u, float* m, bool accumulate) {
+  if constexpr (Rows > 0) {
+    if (rows == Rows) {
+      multiplyBlock<Rows>(v, groupStride, groups, u, m, kPanel, accumulate);
+    } else {
+      multiplyRemainder<Rows - 1>(rows, v, groupStride, groups, u, m, accumulate);
+    }
+  }
+}
+
+inline void multiply(const float* v, std::ptrdiff_t groupStride, int groups, const float* u,
+                     float* m, int tiles, bool accumulate) {
+  int t = 0;
+  for (; t + kRows <= tiles; t += kRows) {
+    multiplyBlock<kRows>(v + t * kLanes, groupStride, groups, u, m + t * kPanel, kPanel,
+                         accumulate);
+  }
+  multiplyRemainder<kRows - 1>(tiles - t, v + t * kLanes, groupStride, groups, u, m + t * kPanel,
+                               accumulate);
+}
+
+template <int Rows>
+NN_INLINE void multiplyChannels(int first, const float* v, std::ptrdiff_t groupStride, int tiles,
+                                const float* u, float* du, bool accumulate) {
+  const float* row[Rows];
+#pragma GCC unroll 12
+  for (int r = 0; r < Rows; ++r) {
+    const int channel = first + r;
+    row[r] = v + channel / kLanes * groupStride + channel % kLanes;
+  }
+  multiplyTransposedBlock<Rows>(row, tiles, u, du, accumulate);
+}
+
+template <int Rows>
+void multiplyChannelsRemainder(int rows, int first, const float* v, std::ptrdiff_t groupStride,
+                               int tiles, const float* u, float* du, bool accumulate) {
+  if constexpr (Rows > 0) {
+    if (rows == Rows) {
+      multiplyChannels<Rows>(first, v, groupStride, tiles, u, du, accumulate);
+    } else {
+      multiplyChannelsRemainder<Rows - 1>(rows, first, v, groupStride, tiles, u, du, accumulate);
+    }
+  }
+}
+
+inline void multiplyTransposed(const float* v, std::ptrdiff_t groupStride, int channels,
+                               const float* u, int tiles, float* du, bool accumulate) {
+  int c = 0;
+  for (; c + kTransposedRows <= channels; c += kTransposedRows) {
+    multiplyChannels<kTransposedRows>(c, v, groupStride, tiles, u, du + c * kPanel, accumulate);
+  }
+  multiplyChannelsRemainder<kTransposedRows - 1>(channels - c, c, v, groupStride, tiles, u,
+                                                 du + c * kPanel, accumulate);
+}
+
+inline void sumRows(const float* u, int rows, float* sum, bool accumulate) {
+  for (int v = 0; v < kPanelVecs; ++v) {
+    Vec total = {};
+    for (int r = 0; r < rows; ++r) total = total + load(u + r * kPanel + v * kLanes);
+    store(sum + v * kLanes, accumulate ? load(sum + v * kLanes) + total : total);
+  }
+}
+
+}  // namespace neuronode::NN_ISA

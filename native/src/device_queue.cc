@@ -1,0 +1,33 @@
+#include "device_queue.h"
+
+#include <thread>
+#include <utility>
+
+namespace neuronode {
+
+void DeviceQueue::post(std::function<void()> job) {
+  {
+    std::lock_guard lock(mutex_);
+    jobs_.push_back(std::move(job));
+    if (!started_) {
+      std::thread([this] { loop(); }).detach();
+      started_ = true;
+    }
+  }
+  wake_.notify_one();
+}
+
+void DeviceQueue::loop() {
+  while (true) {
+    std::function<void()> job;
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [this] { return !jobs_.empty(); });
+      job = std::move(jobs_.front());
+      jobs_.pop_front();
+    }
+    job();
+  }
+}
+
+}  // namespace neuronode

@@ -1,0 +1,144 @@
+#include "graph/program.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "error.h"
+
+namespace neuronode {
+
+void Program::uploadInputs(const std::map<std::string, HostTensor>& inputs) {
+  for (auto& [name, port] : inputs_) {
+    auto found = inputs.find(name);
+    if (found == inputs.end()) throw Error(errc::kArgument, "input '" + name + "' is missing");
+    const HostTensor& tensor = found->second;
+    if (tensor.dtype != port.desc.dtype || tensor.bytes.size() != backend_.bytes(port.desc)) {
+      throw Error(errc::kShape, "input '" + name + "' must be " + dtypeName(port.desc.dtype) + " " +
+                                    shapeString(port.desc.shape));
+    }
+    backend_.upload(port.slot, tensor.bytes.data(), tensor.bytes.size());
+  }
+}
+
+void Program::runStep(const Step& step) { step.kernel->run(step.inputs, step.outputs, workspace_); }
+
+namespace {
+
+void checkCancelled(const std::atomic<bool>& cancel) {
+  if (cancel.load(std::memory_order_relaxed)) {
+    throw Error(errc::kCancelled, "the environment is shutting down");
+  }
+}
+
+}  // namespace
+
+std::map<std::string, HostTensor> Program::run(const std::map<std::string, HostTensor>& inputs,
+                                               const std::atomic<bool>& cancel) {
+  uploadInputs(inputs);
+  for (const Step& step : steps_) {
+    checkCancelled(cancel);
+    runStep(step);
+  }
+  std::map<std::string, HostTensor> results;
+  for (auto& [name, port] : outputs_) {
+    HostTensor& result = results[name];
+    result.dtype = port.desc.dtype;
+    result.shape = port.desc.shape;
+    result.bytes.resize(backend_.bytes(port.desc));
+    backend_.download(result.bytes.data(), port.slot, result.bytes.size());
+  }
+  return results;
+}
+
+std::vector<double> Program::profile(const std::map<std::string, HostTensor>& inputs,
+                                     int iterations, const std::atomic<bool>& cancel) {
+  std::map<std::string, std::vector<std::byte>> saved;
+  for (auto& [name, persistent] : persistent_) {
+    std::vector<std::byte>& copy = saved[name];
+    copy.resize(persistent.memory->size());
+    backend_.download(copy.data(), persistent.memory->data(), copy.size());
+  }
+  auto restore = [&] {
+    for (auto& [name, copy] : saved) {
+      backend_.upload(persistent_.at(name).memory->data(), copy.data(), copy.size());
+    }
+  };
+  std::vector<std::vector<double>> times(steps_.size());
+  try {
+    for (int i = 0; i < iterations; ++i) {
+      uploadInputs(inputs);
+      for (size_t s = 0; s < steps_.size(); ++s) {
+        checkCancelled(cancel);
+        const auto start = std::chrono::steady_clock::now();
+        runStep(steps_[s]);
+        const std::chrono::duration<double, std::milli> took =
+            std::chrono::steady_clock::now() - start;
+        times[s].push_back(took.count());
+      }
+    }
+  } catch (...) {
+    restore();
+    throw;
+  }
+  restore();
+  std::vector<double> medians;
+  for (std::vector<double>& samples : times) {
+    std::nth_element(samples.begin(), samples.begin() + samples.size() / 2, samples.end());
+    medians.push_back(samples[samples.size() / 2]);
+  }
+  return medians;
+}
+
+Program::Persistent& Program::persistent(const std::string& name) {
+  auto found = persistent_.find(name);
+  if (found == persistent_.end()) {
+    throw Error(errc::kArgument, "the program has no parameter or state '" + name + "'");
+  }
+  return found->second;
+}
+
+namespace {
+
+// Runs a kernel with one input and one output that brings memory of its own for the workspace.
+void runReorder(Backend& backend, const TensorDesc& from, const TensorDesc& to, void* source,
+                void* target) {
+  std::unique_ptr<Kernel> reorder = backend.makeReorder(from, to);
+  std::unique_ptr<Buffer> workspace = backend.allocate(reorder->workspaceBytes);
+  reorder->run({&source, 1}, {&target, 1}, workspace->data());
+}
+
+}  // namespace
+
+HostTensor Program::read(const std::string& name) {
+  Persistent& source = persistent(name);
+  TensorDesc plain = source.desc;
+  plain.layout = Layout::Plain;
+  HostTensor result{plain.dtype, plain.shape, std::vector<std::byte>(backend_.bytes(plain))};
+  if (source.desc.layout == Layout::Plain) {
+    backend_.download(result.bytes.data(), source.memory->data(), result.bytes.size());
+    return result;
+  }
+  std::unique_ptr<Buffer> copy = backend_.allocate(result.bytes.size());
+  runReorder(backend_, source.desc, plain, source.memory->data(), copy->data());
+  backend_.download(result.bytes.data(), copy->data(), result.bytes.size());
+  return result;
+}
+
+void Program::write(const std::string& name, const HostTensor& value) {
+  Persistent& target = persistent(name);
+  TensorDesc plain = target.desc;
+  plain.layout = Layout::Plain;
+  if (value.dtype != plain.dtype || value.bytes.size() != backend_.bytes(plain)) {
+    throw Error(errc::kShape, name + " must be " + dtypeName(plain.dtype) + " " +
+                                  shapeString(plain.shape));
+  }
+  if (target.desc.layout == Layout::Plain) {
+    backend_.upload(target.memory->data(), value.bytes.data(), value.bytes.size());
+    return;
+  }
+  std::unique_ptr<Buffer> copy = backend_.allocate(value.bytes.size());
+  backend_.upload(copy->data(), value.bytes.data(), value.bytes.size());
+  runReorder(backend_, plain, target.desc, copy->data(), target.memory->data());
+}
+
+}  // namespace neuronode

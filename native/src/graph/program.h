@@ -1,0 +1,93 @@
+// A compiled graph: kernels chosen, layouts agreed, memory placed. Everything here runs on the
+// device's own thread, one call at a time; all memory is taken by compile() and freed with the
+// last program that shares it.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend.h"
+
+namespace neuronode {
+
+// One input of a run, in plain layout: the whole of the declared shape, already padded.
+struct HostTensor {
+  DType dtype = DType::F32;
+  Shape shape;
+  std::vector<std::byte> bytes;
+};
+
+struct PlanStep {
+  std::string node;  // the module's path
+  std::string op;
+  Phase phase;
+  std::string kernel;
+};
+
+struct PlanInfo {
+  size_t arenaBytes = 0;      // activations, gradients, reordered copies and the workspace
+  size_t workspaceBytes = 0;  // the part of the arena that kernels use one after the other
+  size_t persistentBytes = 0;  // parameters and optimizer state, shared ones included
+  size_t ownedBytes = 0;       // arena plus the persistent memory that this program took itself
+  std::vector<PlanStep> steps;
+};
+
+class Program {
+ public:
+  // `share`: parameters and state of the same name use that program's memory.
+  static std::unique_ptr<Program> compile(const GraphSpec& graph, Backend& backend,
+                                          const KernelOptions& options, const Program* share);
+
+  // Inputs by name; all must be there. Throws ERR_NN_CANCELLED between kernels once `cancel` is
+  // set.
+  std::map<std::string, HostTensor> run(const std::map<std::string, HostTensor>& inputs,
+                                        const std::atomic<bool>& cancel);
+  // Median milliseconds of each step over `iterations` runs. Parameters are put back afterwards.
+  std::vector<double> profile(const std::map<std::string, HostTensor>& inputs, int iterations,
+                              const std::atomic<bool>& cancel);
+
+  // Parameters and state in plain layout.
+  HostTensor read(const std::string& name);
+  void write(const std::string& name, const HostTensor& value);
+
+  const PlanInfo& plan() const { return plan_; }
+
+ private:
+  friend class Compiler;  // compile.cc
+
+  // Where a value or a reordered copy of one lives: at an offset of the arena, or, for parameters
+  // and state, in memory of its own. Pointers are fixed once compiled.
+  using Slot = void*;
+  struct Step {
+    std::unique_ptr<Kernel> kernel;
+    std::vector<Slot> inputs;
+    std::vector<Slot> outputs;
+  };
+  struct Persistent {
+    TensorDesc desc;
+    std::shared_ptr<Buffer> memory;
+  };
+  struct Port {
+    TensorDesc desc;
+    Slot slot;
+  };
+
+  explicit Program(Backend& backend) : backend_(backend) {}
+  void uploadInputs(const std::map<std::string, HostTensor>& inputs);
+  void runStep(const Step& step);
+  Persistent& persistent(const std::string& name);
+
+  Backend& backend_;
+  std::vector<Step> steps_;
+  std::map<std::string, Port> inputs_;   // plain layout
+  std::map<std::string, Port> outputs_;  // plain layout
+  std::map<std::string, Persistent> persistent_;
+  std::unique_ptr<Buffer> arena_;
+  Slot workspace_ = nullptr;
+  PlanInfo plan_;
+};
+
+}  // namespace neuronode
