@@ -1,0 +1,94 @@
+/**
+ * Owns what each command needs before it can run, and brings it about: system packages, node
+ * modules, the addon, the TypeScript. A second run finds all in place and prints nothing.
+ */
+import { withLock } from './lock.mjs';
+import { buildNative } from './native.mjs';
+import { ensureNodeModules } from './node-modules.mjs';
+import { inRoot, releaseDir, sanitizeDir } from './paths.mjs';
+import { note, StepError, step } from './report.mjs';
+import { ensureSystem, tryEnsureSystem } from './system.mjs';
+import { buildTypeScript } from './typescript.mjs';
+
+const toolchain = ['compiler', 'cmake', 'ninja', 'onednn'];
+const addon = { buildDir: releaseDir, target: 'neuronode' };
+const addonAndTests = { buildDir: releaseDir, options: { NEURONODE_TESTS: 'ON' } };
+const sanitized = {
+  buildDir: sanitizeDir,
+  options: { NEURONODE_TESTS: 'ON', NEURONODE_SANITIZE: 'ON' },
+};
+
+/**
+ * What each command needs. `wanted`: the loader can fetch the data set itself where no package has
+ * it. `typescript`: the projects to build, none for all.
+ */
+const commands = {
+  build: { system: toolchain, wanted: [], native: [addon], typescript: [] },
+  native: { system: toolchain, wanted: [], native: [addon], typescript: undefined },
+  train: {
+    system: toolchain,
+    wanted: ['fashionMnist'],
+    native: [addon],
+    typescript: ['ts/src', 'examples'],
+  },
+  bench: {
+    system: toolchain,
+    wanted: ['fashionMnist'],
+    native: [addon],
+    typescript: ['ts/src', 'examples', 'bench'],
+  },
+  test: {
+    system: [...toolchain, 'googletest', 'fashionMnist'],
+    wanted: [],
+    native: [addonAndTests],
+    typescript: [],
+  },
+  sanitize: {
+    system: [...toolchain, 'googletest', 'fashionMnist'],
+    wanted: [],
+    native: [sanitized],
+    typescript: [],
+  },
+  lint: { system: ['clangFormat'], wanted: [], native: [], typescript: undefined },
+};
+
+/** The commands that `bootstrap` knows. */
+export const commandNames = Object.keys(commands);
+
+const oldestNode = 20;
+
+function checkNode() {
+  const major = Number(process.versions.node.split('.')[0]);
+  if (major < oldestNode) {
+    throw new StepError(
+      `neuronode needs Node.js ${oldestNode} or newer; this is ${process.version}.`,
+      {
+        advice: `Install Node.js ${oldestNode} or newer, then run the same command again.`,
+      },
+    );
+  }
+}
+
+/**
+ * Makes the working tree ready for a command. Two at the same time take turns.
+ *
+ * @param {keyof typeof commands} name
+ * @throws StepError that says what to do.
+ */
+export async function bootstrap(name) {
+  checkNode();
+  const { system, wanted, native, typescript } = commands[name];
+  const onWait = (pid) => note(`waiting for another bootstrap here (process ${pid})`);
+  await withLock(inRoot('build', 'bootstrap.lock'), onWait, async () => {
+    await step('system packages', (progress) => ensureSystem(system, progress));
+    if (wanted.length > 0) {
+      await step('data set', (progress) => tryEnsureSystem(wanted, progress));
+    }
+    await step('node modules', ensureNodeModules);
+    for (const build of native) {
+      const kind = build.buildDir === sanitizeDir ? 'native code with sanitizers' : 'native code';
+      await step(kind, (progress) => buildNative(build, progress));
+    }
+    if (typescript !== undefined) await step('TypeScript', () => buildTypeScript(typescript));
+  });
+}

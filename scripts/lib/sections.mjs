@@ -1,0 +1,76 @@
+/**
+ * Owns what the gate consists of: each section makes ready what it needs, runs, and returns a result
+ * with `ok` (and counts, where it ran tests).
+ */
+
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { bootstrap } from './bootstrap.mjs';
+import { clangFormat } from './clang-format.mjs';
+import { shown } from './exec.mjs';
+import { addonIn, inRoot, releaseDir, sanitizeDir } from './paths.mjs';
+import { StepError } from './report.mjs';
+import { runNativeTests, runTypeScriptTests, total } from './suites.mjs';
+
+/** Runs biome with the given words. */
+export async function biome(...args) {
+  const bin = inRoot('node_modules', '@biomejs', 'biome', 'bin', 'biome');
+  return (await shown(process.execPath, [bin, ...args])) === 0;
+}
+
+/** Formatters and linters, writing nothing. */
+export async function lint() {
+  await bootstrap('lint');
+  const typescript = await biome('ci', '--error-on-warnings');
+  const native = await clangFormat('--dry-run', '-Werror');
+  return { ok: typescript && native };
+}
+
+/** Type check, native tests, TypeScript tests. */
+export async function test({ native = true, typescript = true, args = [] } = {}) {
+  await bootstrap('test');
+  const results = [];
+  if (native) results.push(await runNativeTests(releaseDir));
+  if (typescript) results.push(await runTypeScriptTests(args));
+  return total(results);
+}
+
+/** The TypeScript tests that drive the addon hardest; the rest would only test V8 with ASan. */
+const addonTests = ['ts/test/native', 'ts/test/ops'];
+
+/** The sanitizer's runtime library, which must be loaded before an uninstrumented Node starts. */
+function asanRuntime() {
+  const cache = readFileSync(`${sanitizeDir}/CMakeCache.txt`, 'utf8');
+  const compiler = cache.match(/^CMAKE_CXX_COMPILER:[A-Z]+=(.*)$/m)?.[1] ?? 'c++';
+  const isClang = /clang/.test(compiler);
+  const name = isClang
+    ? `libclang_rt.asan-${process.arch === 'x64' ? 'x86_64' : 'aarch64'}.so`
+    : 'libasan.so';
+  const { stdout } = spawnSync(compiler, [`-print-file-name=${name}`], { encoding: 'utf8' });
+  const path = stdout?.trim() ?? '';
+  if (!path.includes('/')) {
+    throw new StepError(`${compiler} has no ${name}.`, {
+      advice: 'Install the address sanitizer of this compiler.',
+    });
+  }
+  return path;
+}
+
+/** Native tests and the addon's tests with address and undefined-behaviour sanitizers. */
+export async function sanitize() {
+  await bootstrap('sanitize');
+  const ubsan = { UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1' };
+  const native = await runNativeTests(sanitizeDir, {
+    env: { ...ubsan, ASAN_OPTIONS: 'detect_leaks=1:detect_stack_use_after_return=1' },
+  });
+  const typescript = await runTypeScriptTests(addonTests, {
+    env: {
+      ...ubsan,
+      NEURONODE_ADDON: addonIn(sanitizeDir),
+      LD_PRELOAD: asanRuntime(),
+      // Node frees little of its own at exit, so leaks are the native tests' to find.
+      ASAN_OPTIONS: 'detect_leaks=0',
+    },
+  });
+  return total([native, typescript]);
+}
