@@ -34,20 +34,25 @@ export function finish(builder: GraphBuilder, outputs: ReadonlyMap<string, numbe
   };
 }
 
-/** Moves each node that updates values in place to right behind the last node that reads them. */
+/**
+ * Moves each node that updates values in place to as early as allowed: right behind the last node
+ * that reads those values or makes one of its inputs.
+ */
 function placeUpdates(nodes: readonly NodeSpec[]): NodeSpec[] {
-  const others: NodeSpec[] = [];
-  const updates: NodeSpec[] = [];
-  for (const node of nodes) {
-    (operations[node.op].updates === undefined ? others : updates).push(node);
-  }
-  const lastUse = new Map<number, number>();
+  const others = nodes.filter((node) => operations[node.op].updates === undefined);
+  const lastRead = new Map<number, number>();
+  const madeAt = new Map<number, number>();
   for (const [index, node] of others.entries()) {
-    for (const id of [...node.inputs, ...node.outputs]) lastUse.set(id, index);
+    for (const id of node.inputs) lastRead.set(id, index);
+    for (const id of node.outputs) madeAt.set(id, index);
   }
   const behind = new Map<number, NodeSpec[]>();
-  for (const node of updates) {
-    const index = Math.max(...node.inputs.map((id) => lastUse.get(id) ?? -1));
+  for (const node of nodes) {
+    const { updates } = operations[node.op];
+    if (updates === undefined) continue;
+    const reads = updates.map((input) => lastRead.get(node.inputs[input] ?? -1) ?? -1);
+    const makes = node.inputs.map((id) => madeAt.get(id) ?? -1);
+    const index = Math.max(...reads, ...makes);
     behind.set(index, [...(behind.get(index) ?? []), node]);
   }
   const first = behind.get(-1) ?? [];

@@ -25,8 +25,7 @@ export function sameShape(a: Shape, b: Shape): boolean {
 
 /** Checks the type of a shape that a caller wrote: positive integers. */
 export function checkShape(who: string, name: string, value: unknown): Shape {
-  const ok =
-    Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 1);
+  const ok = Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 1);
   if (!ok) {
     throw new ArgumentError(
       `${who} expects ${name} to be an array of positive integers, got ${show(value)}`,

@@ -170,7 +170,9 @@ export class Tensor {
   size(axis: number): number {
     const size = Number.isInteger(axis) ? this.shape.at(axis) : undefined;
     if (size === undefined) {
-      throw this.tracer.error(`size expects an axis of ${show([...this.shape])}, got ${show(axis)}`);
+      throw this.tracer.error(
+        `size expects an axis of ${show([...this.shape])}, got ${show(axis)}`,
+      );
     }
     return size;
   }

@@ -30,11 +30,7 @@ export const trainingRules = {
   },
   softmaxCrossEntropy: {
     inputs: [f32('logits'), i32('labels'), i32('count')],
-    outputs: [
-      f32('loss'),
-      { name: 'correct', dtypes: ['i32'] },
-      optionalF32('gradLogits'),
-    ],
+    outputs: [f32('loss'), { name: 'correct', dtypes: ['i32'] }, optionalF32('gradLogits')],
     attrs: { reduction: 'integer' },
     infer: (c) => {
       const logits = inputShape(c, 0);
@@ -88,13 +84,7 @@ export const trainingRules = {
     gradient: null,
   },
   sgdStep: {
-    inputs: [
-      f32('p'),
-      f32('g'),
-      i32('step'),
-      learningRate,
-      optionalF32('momentumBuffer'),
-    ],
+    inputs: [f32('p'), f32('g'), i32('step'), learningRate, optionalF32('momentumBuffer')],
     outputs: [],
     attrs: {
       momentum: 'number',

@@ -1,0 +1,148 @@
+/** Owns the layers without parameters: activations, pooling, dropout, flatten. */
+import { checkInteger, checkNumber, type PairLike } from '../graph/arguments.js';
+import type { Tensor } from '../graph/tensor.js';
+import { asTensor } from '../graph/trace.js';
+import { avgPoolAttrs, checkAdaptiveSize, maxPoolAttrs } from '../graph/windows.js';
+import * as functional from './functional.js';
+import { Module } from './module.js';
+import { pythonBoolean, pythonFloat, pythonSize } from './print.js';
+
+/** max(x, 0), element by element. */
+export class ReLU extends Module {
+  override forward(x: Tensor): Tensor {
+    return functional.relu(x);
+  }
+}
+
+/** 1 / (1 + exp(-x)), element by element. */
+export class Sigmoid extends Module {
+  override forward(x: Tensor): Tensor {
+    return functional.sigmoid(x);
+  }
+}
+
+/** A copy of the options, so that the caller's object may change afterwards. */
+function copyOf<T extends object>(options: T): Readonly<T> {
+  return Object.freeze({ ...options });
+}
+
+/**
+ * Largest value of each window. Input [N, C, H, W]. The stride is the window's size by default.
+ * @throws ArgumentError for sizes out of range.
+ */
+export class MaxPool2d extends Module {
+  readonly kernelSize: PairLike;
+  readonly options: Readonly<functional.MaxPoolOptions>;
+
+  constructor(kernelSize: PairLike, options: functional.MaxPoolOptions = {}) {
+    super();
+    maxPoolAttrs('MaxPool2d', kernelSize, options);
+    this.kernelSize = kernelSize;
+    this.options = copyOf(options);
+  }
+
+  override forward(x: Tensor): Tensor {
+    return functional.maxPool2d(x, this.kernelSize, this.options, 'MaxPool2d');
+  }
+
+  override extraRepr(): string {
+    const { stride = this.kernelSize, padding = 0, dilation = 1, ceilMode = false } = this.options;
+    return (
+      `kernel_size=${pythonSize(this.kernelSize)}, stride=${pythonSize(stride)}, ` +
+      `padding=${pythonSize(padding)}, dilation=${pythonSize(dilation)}, ` +
+      `ceil_mode=${pythonBoolean(ceilMode)}`
+    );
+  }
+}
+
+/**
+ * Mean of each window. Input [N, C, H, W]. The stride is the window's size by default.
+ * @throws ArgumentError for sizes out of range.
+ */
+export class AvgPool2d extends Module {
+  readonly kernelSize: PairLike;
+  readonly options: Readonly<functional.AvgPoolOptions>;
+
+  constructor(kernelSize: PairLike, options: functional.AvgPoolOptions = {}) {
+    super();
+    avgPoolAttrs('AvgPool2d', kernelSize, options);
+    this.kernelSize = kernelSize;
+    this.options = copyOf(options);
+  }
+
+  override forward(x: Tensor): Tensor {
+    return functional.avgPool2d(x, this.kernelSize, this.options, 'AvgPool2d');
+  }
+
+  override extraRepr(): string {
+    const { stride = this.kernelSize, padding = 0 } = this.options;
+    return (
+      `kernel_size=${pythonSize(this.kernelSize)}, stride=${pythonSize(stride)}, ` +
+      `padding=${pythonSize(padding)}`
+    );
+  }
+}
+
+/**
+ * Means over windows chosen so that the output is [N, C, ...outputSize].
+ * @throws ArgumentError for sizes that are neither positive integers nor null.
+ */
+export class AdaptiveAvgPool2d extends Module {
+  readonly outputSize: functional.AdaptiveSize;
+
+  /** @param outputSize Size for both axes, or [height, width]; null keeps the input's. */
+  constructor(outputSize: functional.AdaptiveSize) {
+    super();
+    this.outputSize = checkAdaptiveSize('AdaptiveAvgPool2d', outputSize);
+  }
+
+  override forward(x: Tensor): Tensor {
+    return functional.adaptiveAvgPool2d(x, this.outputSize, 'AdaptiveAvgPool2d');
+  }
+
+  override extraRepr(): string {
+    return `output_size=${pythonSize(this.outputSize)}`;
+  }
+}
+
+/**
+ * In training mode sets elements to zero with probability p and scales the others by 1 / (1 - p);
+ * in evaluation mode does nothing. Masks are a function of (seed, step, call, element).
+ * @throws ArgumentError for p outside 0 to 1.
+ */
+export class Dropout extends Module {
+  readonly p: number;
+
+  constructor(p = 0.5) {
+    super();
+    this.p = checkNumber('Dropout', 'p', p, { min: 0, max: 1 });
+  }
+
+  override forward(x: Tensor): Tensor {
+    return functional.dropout(x, this.p, this.training);
+  }
+
+  override extraRepr(): string {
+    return `p=${pythonFloat(this.p)}, inplace=False`;
+  }
+}
+
+/** Joins the axes `startDim` to `endDim` into one; all but the batch by default. */
+export class Flatten extends Module {
+  readonly startDim: number;
+  readonly endDim: number;
+
+  constructor(startDim = 1, endDim = -1) {
+    super();
+    this.startDim = checkInteger('Flatten', 'startDim', startDim, Number.MIN_SAFE_INTEGER);
+    this.endDim = checkInteger('Flatten', 'endDim', endDim, Number.MIN_SAFE_INTEGER);
+  }
+
+  override forward(x: Tensor): Tensor {
+    return asTensor('Flatten', x).flatten(this.startDim, this.endDim);
+  }
+
+  override extraRepr(): string {
+    return `start_dim=${this.startDim}, end_dim=${this.endDim}`;
+  }
+}

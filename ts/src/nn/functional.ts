@@ -1,0 +1,201 @@
+/**
+ * Owns the stateless forms of the layers: functions from symbolic tensors to symbolic tensors, for
+ * use in a module's `forward`. Names and meanings are torch.nn.functional's.
+ */
+import { ArgumentError, ShapeError } from '../errors.js';
+import { checkNumber, checkOneOf, checkOptions, type PairLike, show } from '../graph/arguments.js';
+import { pooledShape } from '../graph/rules/pooling.js';
+import { at, checkRank, formatShape } from '../graph/shapes.js';
+import { first, type Tensor } from '../graph/tensor.js';
+import { asTensor } from '../graph/trace.js';
+import {
+  type AvgPoolOptions,
+  adaptiveShape,
+  avgPoolAttrs,
+  type ConvOptions,
+  convAttrs,
+  type MaxPoolOptions,
+  maxPoolAttrs,
+} from '../graph/windows.js';
+import { Parameter } from './parameter.js';
+
+export type { AvgPoolOptions, ConvOptions, MaxPoolOptions } from '../graph/windows.js';
+
+/** A tensor, or a parameter of a registered module. */
+export type Operand = Tensor | Parameter;
+
+function operand(who: string, x: Tensor, value: Operand | undefined): Tensor[] {
+  if (value === undefined) return [];
+  if (value instanceof Parameter) return [x.tracer.parameter(value)];
+  return [asTensor(who, value)];
+}
+
+/**
+ * 2-D convolution.
+ * @param x [N, C, H, W]
+ * @param weight [K, C / groups, kh, kw]
+ * @param bias [K]
+ * @returns [N, K, H', W'] with H' = floor((H + 2 padding - dilation (kh - 1) - 1) / stride) + 1
+ */
+export function conv2d(
+  x: Tensor,
+  weight: Operand,
+  bias?: Operand,
+  options: ConvOptions = {},
+  who = 'conv2d',
+): Tensor {
+  const input = asTensor(who, x);
+  const [w] = operand(who, input, weight);
+  if (w === undefined) throw new ArgumentError(`${who} expects a weight, got undefined`);
+  const { tracer } = input;
+  const attrs = tracer.check(() => {
+    checkRank(who, 'weight', w.shape, ['K', 'C/groups', 'kh', 'kw']);
+    return convAttrs(who, options, [at(w.shape, 2), at(w.shape, 3)]);
+  });
+  return first(tracer.record('conv2d', [input, w, ...operand(who, input, bias)], attrs, { who }));
+}
+
+/**
+ * y = x weight' + bias over the last axis.
+ * @param x [N, in], or [..., in]
+ * @param weight [out, in]
+ * @param bias [out]
+ * @returns [N, out], or [..., out]
+ */
+export function linear(x: Tensor, weight: Operand, bias?: Operand, who = 'linear'): Tensor {
+  const input = asTensor(who, x);
+  const [w] = operand(who, input, weight);
+  if (w === undefined) throw new ArgumentError(`${who} expects a weight, got undefined`);
+  const { tracer } = input;
+  const features = tracer.check(() => {
+    checkRank(who, 'weight', w.shape, ['out', 'in']);
+    const wanted = at(w.shape, 1);
+    const got = input.shape.at(-1);
+    if (input.ndim > 2 && got !== wanted) {
+      throw new ShapeError(
+        `${who} expects ${wanted} features, got ${got} from input ${formatShape(input.shape)}; ` +
+          'flatten(1) joins all axes but the batch',
+      );
+    }
+    return wanted;
+  });
+  const rows = input.ndim > 2 ? input.reshape(-1, features) : input;
+  const output = first(
+    tracer.record('linear', [rows, w, ...operand(who, input, bias)], {}, { who }),
+  );
+  if (input.ndim <= 2) return output;
+  return output.reshape(...input.shape.slice(0, -1), at(output.shape, 1));
+}
+
+/** max(x, 0), element by element. */
+export function relu(x: Tensor): Tensor {
+  return asTensor('relu', x).relu();
+}
+
+/** 1 / (1 + exp(-x)), element by element. */
+export function sigmoid(x: Tensor): Tensor {
+  return asTensor('sigmoid', x).sigmoid();
+}
+
+/** Largest value of each window. x: [N, C, H, W]. */
+export function maxPool2d(
+  x: Tensor,
+  kernelSize: PairLike,
+  options: MaxPoolOptions = {},
+  who = 'maxPool2d',
+): Tensor {
+  const input = asTensor(who, x);
+  const { attrs, ceilMode } = input.tracer.check(() => maxPoolAttrs(who, kernelSize, options));
+  const shape = input.tracer.check(() => pooledShape(who, input.shape, attrs, ceilMode));
+  return first(input.tracer.record('maxPool2d', [input], attrs, { who, shapes: [shape, shape] }));
+}
+
+/** Mean of each window. x: [N, C, H, W]. */
+export function avgPool2d(
+  x: Tensor,
+  kernelSize: PairLike,
+  options: AvgPoolOptions = {},
+  who = 'avgPool2d',
+): Tensor {
+  const input = asTensor(who, x);
+  const { attrs, ceilMode } = input.tracer.check(() => avgPoolAttrs(who, kernelSize, options));
+  const shape = input.tracer.check(() => pooledShape(who, input.shape, attrs, ceilMode));
+  return first(input.tracer.record('avgPool2d', [input], attrs, { who, shapes: [shape] }));
+}
+
+/** Means over windows chosen so that the output has the size wanted; null keeps an axis. */
+export function adaptiveAvgPool2d(
+  x: Tensor,
+  outputSize: AdaptiveSize,
+  who = 'adaptiveAvgPool2d',
+): Tensor {
+  const input = asTensor(who, x);
+  const shape = input.tracer.check(() => adaptiveShape(who, input.shape, outputSize));
+  return first(input.tracer.record('adaptiveAvgPool2d', [input], {}, { who, shapes: [shape] }));
+}
+
+/** Size for both axes, or [height, width]; null keeps the input's. */
+export type AdaptiveSize = number | null | readonly [number | null, number | null];
+
+/**
+ * Sets elements to zero with probability p and scales the others by 1 / (1 - p); the tensor itself
+ * where `training` is false. Each call in a network has masks of its own, a function of
+ * (seed, step, call, element).
+ */
+export function dropout(x: Tensor, p = 0.5, training = true): Tensor {
+  const input = asTensor('dropout', x);
+  const { tracer } = input;
+  tracer.check(() => checkNumber('dropout', 'p', p, { min: 0, max: 1 }));
+  const stream = tracer.dropoutStream();
+  if (!training || p === 0) return input;
+  const step = tracer.input('step', 'i32', []);
+  return first(tracer.record('dropout', [input, step], { p, ...stream }, { who: 'Dropout' }));
+}
+
+/** exp(x) / sum(exp(x)) of each row. x: [N, C]. It has no gradient: the loss takes logits. */
+export function softmax(x: Tensor): Tensor {
+  const input = asTensor('softmax', x);
+  return first(input.tracer.record('softmax', [input]));
+}
+
+/** Options of {@link crossEntropy}. */
+export interface CrossEntropyOptions {
+  /** Whether the rows' losses are averaged (over the real rows of a padded batch) or summed. */
+  reduction?: 'mean' | 'sum';
+}
+
+/**
+ * -log(softmax(logits)[label]) over the rows of a batch. Also makes the output `correct`, the number
+ * of rows whose largest logit is the label's.
+ *
+ * @param logits [N, C]
+ * @param labels i32 [N]
+ * @returns A single number.
+ */
+export function crossEntropy(
+  logits: Tensor,
+  labels: Tensor,
+  options: CrossEntropyOptions = {},
+  who = 'crossEntropy',
+): Tensor {
+  const input = asTensor(who, logits);
+  const { tracer } = input;
+  const reduction = tracer.check(() => {
+    checkOptions(who, options, ['reduction']);
+    const wanted = options.reduction ?? 'mean';
+    return checkOneOf(who, 'reduction', wanted, ['mean', 'sum']) === 'mean' ? 0 : 1;
+  });
+  const count = tracer.input('count', 'i32', []);
+  const inputs = [input, asTensor(who, labels), count];
+  const [loss, correct] = tracer.record('softmaxCrossEntropy', inputs, { reduction }, { who });
+  if (loss === undefined || correct === undefined) {
+    throw new ArgumentError(`${who} got no loss from ${show(inputs)}`);
+  }
+  if (!tracer.outputs.has('correct')) tracer.outputs.set('correct', correct);
+  return loss;
+}
+
+/** Joins the axes `startDim` to `endDim` into one. */
+export function flatten(x: Tensor, startDim = 0, endDim = -1): Tensor {
+  return asTensor('flatten', x).flatten(startDim, endDim);
+}

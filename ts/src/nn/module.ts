@@ -1,0 +1,223 @@
+/**
+ * Owns the base class of all modules: children and parameters, modes, state dicts, printing.
+ *
+ * Policy: children and parameters are a module's own enumerable properties, in the order in which
+ * they were defined, as PyTorch registers attributes. Plain arrays, maps and private fields are not
+ * searched; Sequential and ModuleList are for that.
+ */
+import { StateDictError } from '../errors.js';
+import { checkBoolean, checkOptions, show } from '../graph/arguments.js';
+import { formatShape, type Shape, sameShape } from '../graph/shapes.js';
+import type { Tensor } from '../graph/tensor.js';
+import { Parameter } from './parameter.js';
+import { describe } from './print.js';
+
+/** A named host tensor of a state dict. */
+export interface StateTensor {
+  /** Values in row-major order. */
+  readonly data: Float32Array;
+  readonly shape: Shape;
+}
+
+/** Host tensors by PyTorch's names, such as `conv.0.weight`. */
+export type StateDict = Record<string, StateTensor>;
+
+/**
+ * Base class of networks and layers.
+ *
+ * @example
+ * ```ts
+ * class Net extends nn.Module {
+ *   readonly features = new nn.Sequential(new nn.Conv2d(1, 6, 5), new nn.ReLU());
+ *   readonly classifier = new nn.Linear(6 * 24 * 24, 10);
+ *   forward(image: Tensor): Tensor {   // image: [N, 1, 28, 28]
+ *     return this.classifier.forward(this.features.forward(image).flatten(1));
+ *   }
+ * }
+ * ```
+ */
+export abstract class Module {
+  /** Whether dropout drops; set by {@link Module.train} and {@link Module.eval}. */
+  training = true;
+
+  /**
+   * Says what the module computes, on symbolic tensors. It runs once for each graph, not once for
+   * each batch, so it must not depend on anything that changes between batches.
+   */
+  abstract forward(...inputs: Tensor[]): Tensor;
+
+  /** What stands between the parentheses when the module is printed. */
+  extraRepr(): string {
+    return '';
+  }
+
+  /** The modules directly inside, by name. */
+  *namedChildren(): IterableIterator<[string, Module]> {
+    for (const [name, value] of Object.entries(this)) {
+      if (value instanceof Module) yield [name, value];
+    }
+  }
+
+  /** The modules directly inside. */
+  *children(): IterableIterator<Module> {
+    for (const [, child] of this.namedChildren()) yield child;
+  }
+
+  /** This module (under the name '') and every module inside, each once, parents first. */
+  namedModules(): IterableIterator<[string, Module]> {
+    return walk(this, '', new Set());
+  }
+
+  /** This module and every module inside, each once, parents first. */
+  *modules(): IterableIterator<Module> {
+    for (const [, module] of this.namedModules()) yield module;
+  }
+
+  /** Every parameter with its name, each once, in PyTorch's order. */
+  *namedParameters(): IterableIterator<[string, Parameter]> {
+    const seen = new Set<Parameter>();
+    for (const [path, module] of this.namedModules()) {
+      for (const [name, parameter] of ownParameters(module)) {
+        if (seen.has(parameter)) continue;
+        seen.add(parameter);
+        yield [join(path, name), parameter];
+      }
+    }
+  }
+
+  /** Every parameter, each once, in PyTorch's order. */
+  *parameters(): IterableIterator<Parameter> {
+    for (const [, parameter] of this.namedParameters()) yield parameter;
+  }
+
+  /**
+   * Host values of all parameters by PyTorch's names. The arrays are the parameters' own, not
+   * copies. A parameter or module in two places has an entry for each. While a Trainer trains the
+   * module, ask the Trainer for the live values.
+   */
+  stateDict(): StateDict {
+    const dict: StateDict = {};
+    for (const [name, { data, shape }] of allParameters(this, '')) dict[name] = { data, shape };
+    return dict;
+  }
+
+  /**
+   * Copies values into the parameters. Nothing is changed if anything does not fit.
+   *
+   * @param options.strict Whether names must match exactly (the default). Otherwise missing and
+   *   unexpected names are left alone; sizes must match even so.
+   * @returns The names that were missing and those that were unexpected.
+   * @throws StateDictError that lists every mismatch, as PyTorch does.
+   */
+  loadStateDict(
+    dict: Readonly<Record<string, StateTensor>>,
+    options: { strict?: boolean } = {},
+  ): { missingKeys: string[]; unexpectedKeys: string[] } {
+    checkOptions('loadStateDict', options, ['strict']);
+    const strict = checkBoolean('loadStateDict', 'strict', options.strict ?? true);
+    if (typeof dict !== 'object' || dict === null) {
+      throw new StateDictError(`loadStateDict expects a state dict, got ${show(dict)}`);
+    }
+    const parameters = new Map(allParameters(this, ''));
+    const missingKeys = [...parameters.keys()].filter((name) => !Object.hasOwn(dict, name));
+    const unexpectedKeys = Object.keys(dict).filter((name) => !parameters.has(name));
+    const problems: string[] = [];
+    const quoted = (names: string[]) => names.map((name) => `"${name}"`).join(', ');
+    if (strict && unexpectedKeys.length > 0) {
+      problems.push(`Unexpected key(s) in state_dict: ${quoted(unexpectedKeys)}.`);
+    }
+    if (strict && missingKeys.length > 0) {
+      problems.push(`Missing key(s) in state_dict: ${quoted(missingKeys)}.`);
+    }
+    const copies: [Parameter, Float32Array][] = [];
+    for (const [name, parameter] of parameters) {
+      const tensor = Object.hasOwn(dict, name) ? dict[name] : undefined;
+      if (tensor === undefined) continue;
+      const problem = mismatch(name, parameter, tensor);
+      if (problem === undefined) copies.push([parameter, tensor.data]);
+      else problems.push(problem);
+    }
+    if (problems.length > 0) {
+      const name = this.constructor.name;
+      throw new StateDictError(
+        `Error(s) in loading state_dict for ${name}:\n\t${problems.join('\n\t')}`,
+      );
+    }
+    for (const [parameter, data] of copies) parameter.data.set(data);
+    return { missingKeys, unexpectedKeys };
+  }
+
+  /** Puts this module and all inside into training mode (or, given false, evaluation mode). */
+  train(mode = true): this {
+    checkBoolean('train', 'mode', mode);
+    for (const module of this.modules()) module.training = mode;
+    return this;
+  }
+
+  /** Puts this module and all inside into evaluation mode. */
+  eval(): this {
+    return this.train(false);
+  }
+
+  /** Sets whether training updates the parameters of this module and all inside. */
+  requiresGrad_(requiresGrad = true): this {
+    checkBoolean('requiresGrad_', 'requiresGrad', requiresGrad);
+    for (const parameter of this.parameters()) parameter.requiresGrad = requiresGrad;
+    return this;
+  }
+
+  /** The module as PyTorch prints it. */
+  toString(): string {
+    return describe(this.constructor.name, this.extraRepr(), this.printedChildren());
+  }
+
+  /** Names and texts of the children, for {@link Module.toString}. */
+  protected printedChildren(): [string, string][] {
+    return [...this.namedChildren()].map(([name, child]) => [name, child.toString()]);
+  }
+}
+
+/** The parameters that are the module's own, by name. */
+export function* ownParameters(module: Module): IterableIterator<[string, Parameter]> {
+  for (const [name, value] of Object.entries(module)) {
+    if (value instanceof Parameter) yield [name, value];
+  }
+}
+
+function join(path: string, name: string): string {
+  return path === '' ? name : `${path}.${name}`;
+}
+
+function* walk(
+  module: Module,
+  path: string,
+  seen: Set<Module>,
+): IterableIterator<[string, Module]> {
+  if (seen.has(module)) return;
+  seen.add(module);
+  yield [path, module];
+  for (const [name, child] of module.namedChildren()) yield* walk(child, join(path, name), seen);
+}
+
+function* allParameters(module: Module, path: string): IterableIterator<[string, Parameter]> {
+  for (const [name, parameter] of ownParameters(module)) yield [join(path, name), parameter];
+  for (const [name, child] of module.namedChildren()) {
+    yield* allParameters(child, join(path, name));
+  }
+}
+
+function mismatch(name: string, parameter: Parameter, tensor: StateTensor): string | undefined {
+  if (!(tensor?.data instanceof Float32Array) || !Array.isArray(tensor.shape)) {
+    return `${name} must be { data: Float32Array, shape }, got ${show(tensor)}.`;
+  }
+  if (!sameShape(tensor.shape, parameter.shape)) {
+    return (
+      `size mismatch for ${name}: copying a param with shape ${formatShape(tensor.shape)} from ` +
+      `checkpoint, the shape in current model is ${formatShape(parameter.shape)}.`
+    );
+  }
+  return tensor.data.length === parameter.size
+    ? undefined
+    : `${name} of shape ${formatShape(tensor.shape)} must have ${parameter.size} values, ` +
+        `got ${tensor.data.length}.`;
+}

@@ -1,0 +1,165 @@
+/** Owns what the optimizers share: parameter groups and the checks of their options. */
+import { ArgumentError } from '../errors.js';
+import { checkNumber, checkOptions, show } from '../graph/arguments.js';
+import type { StepContext, StepRule } from '../graph/steps.js';
+import { Parameter } from '../nn/parameter.js';
+
+/** Options that every parameter group has. */
+export interface CommonOptions {
+  /** Learning rate, 0 or above. */
+  lr?: number;
+}
+
+/** Parameters, or groups of parameters with options of their own. */
+export type Trained<Options> = Iterable<Parameter> | Iterable<ParamGroupOptions<Options>>;
+
+/** Parameters of one group, and options that differ from the optimizer's. */
+export type ParamGroupOptions<Options> = { params: Iterable<Parameter> } & Options;
+
+/** One group: its parameters, and the learning rate that may change between steps. */
+export class ParamGroup<Options extends Required<CommonOptions>> {
+  readonly params: readonly Parameter[];
+  /** Options of the group; all but `lr` are compiled into the training program. */
+  readonly options: Readonly<Omit<Options, 'lr'>>;
+  readonly #who: string;
+  #lr = 0;
+
+  /** @internal */
+  constructor(who: string, params: readonly Parameter[], { lr, ...options }: Options) {
+    this.#who = who;
+    this.params = params;
+    this.options = Object.freeze(options);
+    this.lr = lr;
+  }
+
+  /** Learning rate. Setting it takes effect from the next step on. */
+  get lr(): number {
+    return this.#lr;
+  }
+
+  set lr(value: number) {
+    this.#lr = checkNumber(this.#who, 'lr', value, { min: 0 });
+  }
+}
+
+/**
+ * Base class of the optimizers.
+ *
+ * There is no `step()` and no `zero_grad()`: the training program that a Trainer compiles holds the
+ * gradients and the optimizer's state, and updates the parameters itself. Options other than `lr`
+ * are fixed when the Trainer is made.
+ */
+export abstract class Optimizer<Options extends Required<CommonOptions>> implements StepRule {
+  /** The parameter groups, in the order given. */
+  readonly paramGroups: readonly ParamGroup<Options>[];
+  readonly #groups = new Map<Parameter, number>();
+
+  /** @internal */
+  protected constructor(
+    who: string,
+    params: Trained<Partial<Options>>,
+    options: Partial<Options>,
+    defaults: Options,
+    check: (options: Options) => void,
+  ) {
+    const known = Object.keys(defaults);
+    checkOptions(who, options, known);
+    const base = { ...defaults, ...withoutUndefined(options) };
+    this.paramGroups = groupsOf(who, params, known).map(([members, own]) => {
+      const merged = { ...base, ...withoutUndefined(own) };
+      check(merged);
+      return new ParamGroup(who, members, merged);
+    });
+    for (const [index, group] of this.paramGroups.entries()) {
+      if (group.params.length === 0) {
+        throw new ArgumentError(`${who} got an empty parameter list in group ${index}`);
+      }
+      for (const parameter of group.params) {
+        if (!(parameter instanceof Parameter)) {
+          throw new ArgumentError(
+            `${who} expects parameters, such as net.parameters(), got ${show(parameter)}`,
+          );
+        }
+        const before = this.#groups.get(parameter);
+        if (before !== undefined) {
+          throw new ArgumentError(
+            `${who} got a parameter of shape ${show([...parameter.shape])} twice, ` +
+              `in groups ${before} and ${index}`,
+          );
+        }
+        this.#groups.set(parameter, index);
+      }
+    }
+    if (this.paramGroups.length === 0) throw new ArgumentError(`${who} got no parameters`);
+  }
+
+  /** Learning rate of the first group; setting it sets that of every group. */
+  get lr(): number {
+    return this.paramGroups[0]?.lr ?? 0;
+  }
+
+  set lr(value: number) {
+    for (const group of this.paramGroups) group.lr = value;
+  }
+
+  /** Every parameter, group by group. */
+  parameters(): readonly Parameter[] {
+    return [...this.#groups.keys()];
+  }
+
+  /** Index of the group that has the parameter. */
+  groupOf(parameter: unknown): number | undefined {
+    return this.#groups.get(parameter as Parameter);
+  }
+
+  /** Adds the node that updates one parameter to a training graph. @internal */
+  abstract emitStep(context: StepContext): void;
+
+  /** Options of a group, as the attributes of its nodes. */
+  protected groupOptions(index: number): Readonly<Omit<Options, 'lr'>> {
+    const group = this.paramGroups[index];
+    if (group === undefined) throw new ArgumentError(`there is no parameter group ${index}`);
+    return group.options;
+  }
+}
+
+function withoutUndefined<T extends object>(options: T): T {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(given) as T;
+}
+
+function isIterable(value: unknown): value is Iterable<unknown> {
+  return typeof value === 'object' && value !== null && Symbol.iterator in value;
+}
+
+/** Parameters and own options of each group; whether they are parameters is checked later. */
+function groupsOf<Options>(
+  who: string,
+  params: Trained<Options>,
+  known: readonly string[],
+): [Parameter[], Options][] {
+  if (!isIterable(params)) {
+    throw new ArgumentError(
+      `${who} expects parameters, such as net.parameters(), or groups of them, got ${show(params)}`,
+    );
+  }
+  const items: unknown[] = [...params];
+  const isGroup = (item: unknown): item is { params: unknown } =>
+    typeof item === 'object' && item !== null && 'params' in item;
+  if (!items.some(isGroup)) return [[items as Parameter[], {} as Options]];
+  return items.map((item, index) => {
+    if (!isGroup(item)) {
+      throw new ArgumentError(
+        `${who} expects parameters or groups of them, got ${show(item)} beside groups`,
+      );
+    }
+    checkOptions(`${who} group ${index}`, item, ['params', ...known]);
+    const { params: members, ...own } = item;
+    if (!isIterable(members)) {
+      throw new ArgumentError(
+        `${who} expects params of group ${index} to be a list of parameters, got ${show(members)}`,
+      );
+    }
+    return [[...members] as Parameter[], own as Options];
+  });
+}
