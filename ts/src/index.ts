@@ -20,3 +20,4 @@ export * as models from './models/index.js';
 export * as nn from './nn/index.js';
 export * as optim from './optim/index.js';
 export { initialSeed, manualSeed } from './random/index.js';
+export * as safetensors from './safetensors.js';

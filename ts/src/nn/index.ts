@@ -13,5 +13,5 @@ export { ModuleList, Sequential } from './containers.js';
 export * as functional from './functional.js';
 export { Conv2d, type Conv2dOptions, Linear, type LinearOptions } from './layers.js';
 export { CrossEntropyLoss } from './loss.js';
-export { Module, type StateDict, type StateTensor } from './module.js';
+export { type LoadableTensor, Module, type StateDict, type StateTensor } from './module.js';
 export { Parameter } from './parameter.js';

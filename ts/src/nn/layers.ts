@@ -100,11 +100,11 @@ export class Conv2d extends Module {
     this.outChannels = checkInteger('Conv2d', 'outChannels', outChannels, 1);
     this.kernelSize = checkPair('Conv2d', 'kernelSize', kernelSize, 1);
     const attrs = convAttrs('Conv2d', windowOptions, this.kernelSize);
-    this.stride = attrs['stride'] as Pair;
+    this.stride = attrs.stride as Pair;
     const { padding } = windowOptions;
-    this.padding = typeof padding === 'string' ? padding : (attrs['padding'] as Pair);
-    this.dilation = attrs['dilation'] as Pair;
-    this.groups = attrs['groups'] as number;
+    this.padding = typeof padding === 'string' ? padding : (attrs.padding as Pair);
+    this.dilation = attrs.dilation as Pair;
+    this.groups = attrs.groups as number;
     checkBoolean('Conv2d', 'bias', bias);
     for (const [name, channels] of [
       ['inChannels', inChannels],

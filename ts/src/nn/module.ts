@@ -19,6 +19,12 @@ export interface StateTensor {
   readonly shape: Shape;
 }
 
+/** A tensor to load: other element types than f32 are converted, as PyTorch does. */
+export interface LoadableTensor {
+  readonly data: Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array;
+  readonly shape: Shape;
+}
+
 /** Host tensors by PyTorch's names, such as `conv.0.weight`. */
 export type StateDict = Record<string, StateTensor>;
 
@@ -110,7 +116,7 @@ export abstract class Module {
    * @throws StateDictError that lists every mismatch, as PyTorch does.
    */
   loadStateDict(
-    dict: Readonly<Record<string, StateTensor>>,
+    dict: Readonly<Record<string, LoadableTensor>>,
     options: { strict?: boolean } = {},
   ): { missingKeys: string[]; unexpectedKeys: string[] } {
     checkOptions('loadStateDict', options, ['strict']);
@@ -129,12 +135,12 @@ export abstract class Module {
     if (strict && missingKeys.length > 0) {
       problems.push(`Missing key(s) in state_dict: ${quoted(missingKeys)}.`);
     }
-    const copies: [Parameter, Float32Array][] = [];
+    const copies: [Parameter, LoadableTensor][] = [];
     for (const [name, parameter] of parameters) {
       const tensor = Object.hasOwn(dict, name) ? dict[name] : undefined;
       if (tensor === undefined) continue;
       const problem = mismatch(name, parameter, tensor);
-      if (problem === undefined) copies.push([parameter, tensor.data]);
+      if (problem === undefined) copies.push([parameter, tensor]);
       else problems.push(problem);
     }
     if (problems.length > 0) {
@@ -143,7 +149,9 @@ export abstract class Module {
         `Error(s) in loading state_dict for ${name}:\n\t${problems.join('\n\t')}`,
       );
     }
-    for (const [parameter, data] of copies) parameter.data.set(data);
+    for (const [parameter, { data }] of copies) {
+      parameter.data.set(data instanceof BigInt64Array ? Float64Array.from(data, Number) : data);
+    }
     return { missingKeys, unexpectedKeys };
   }
 
@@ -206,8 +214,11 @@ function* allParameters(module: Module, path: string): IterableIterator<[string,
   }
 }
 
-function mismatch(name: string, parameter: Parameter, tensor: StateTensor): string | undefined {
-  if (!(tensor?.data instanceof Float32Array) || !Array.isArray(tensor.shape)) {
+const loadable = [Float32Array, Float64Array, Int32Array, BigInt64Array, Uint8Array];
+
+function mismatch(name: string, parameter: Parameter, tensor: LoadableTensor): string | undefined {
+  const ok = loadable.some((type) => tensor?.data instanceof type) && Array.isArray(tensor.shape);
+  if (!ok) {
     return `${name} must be { data: Float32Array, shape }, got ${show(tensor)}.`;
   }
   if (!sameShape(tensor.shape, parameter.shape)) {

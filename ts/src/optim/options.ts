@@ -49,7 +49,9 @@ export class ParamGroup<Options extends Required<CommonOptions>> {
  * gradients and the optimizer's state, and updates the parameters itself. Options other than `lr`
  * are fixed when the Trainer is made.
  */
-export abstract class Optimizer<Options extends Required<CommonOptions>> implements StepRule {
+export abstract class Optimizer<Options extends Required<CommonOptions> = Required<CommonOptions>>
+  implements StepRule
+{
   /** The parameter groups, in the order given. */
   readonly paramGroups: readonly ParamGroup<Options>[];
   readonly #groups = new Map<Parameter, number>();
