@@ -14,12 +14,12 @@ namespace neuronode {
 namespace {
 
 constexpr int kPositions = 36;
-constexpr int kOnesPosition = 7;  // point (1, 1), where a transformed gradient tile is its sum
-constexpr std::ptrdiff_t kLine = 16;          // floats in a cache line
+constexpr int kOnesPosition = 7;      // point (1, 1), where a transformed gradient tile is its sum
+constexpr std::ptrdiff_t kLine = 16;  // floats in a cache line
 constexpr std::ptrdiff_t kBlockFloats = 4 << 20;  // transformed tiles of one block: 16 MiB
-constexpr int kMaxInner = 256;  // of one product, so that its panel stays in the L1 cache
-constexpr int kTileChunk = 48;  // tiles of one transform unit
-constexpr int kPanelChunk = 8;  // panels of one product unit
+constexpr int kMaxInner = 256;    // of one product, so that its panel stays in the L1 cache
+constexpr int kTileChunk = 48;    // tiles of one transform unit
+constexpr int kPanelChunk = 8;    // panels of one product unit
 constexpr int kFilterChunk = 32;  // reduced channels of one filter unit
 
 constexpr int ceilDivide(std::int64_t a, std::int64_t b) {
@@ -53,8 +53,15 @@ struct WinogradConv::Plan {
 };
 
 bool WinogradConv::supported(const WinogradShape& s) {
-  return (s.kernel == 3 || s.kernel == 5) && s.n > 0 && s.c > 0 && s.k > 0 && s.h > 0 &&
-         s.w > 0 && s.padH >= 0 && s.padW >= 0 && s.outputH() > 0 && s.outputW() > 0;
+  return (s.kernel == 3 || s.kernel == 5) && s.n > 0 && s.c > 0 && s.k > 0 && s.h > 0 && s.w > 0 &&
+         s.padH >= 0 && s.padW >= 0 && s.outputH() > 0 && s.outputW() > 0;
+}
+
+bool WinogradConv::profitable(const WinogradShape& s) {
+  if (!supported(s)) return false;
+  const std::int64_t step = 7 - s.kernel;
+  const std::int64_t tiles = s.n * ceilDivide(s.outputH(), step) * ceilDivide(s.outputW(), step);
+  return s.c >= 32 && s.k >= 32 && tiles >= 64;
 }
 
 const WinogradKernels& winogradKernels(Isa isa) {
@@ -217,14 +224,13 @@ void WinogradConv::product(WinogradPass pass, const WinogradGrid& from, const Wi
         const int last = std::min(first + kPanelChunk, p.panels);
         for (int group = 0; group < p.valueGroups; group += innerGroups) {
           for (int n = first; n < last; ++n) {
-            kernel.multiply(
-                values + position * p.valueStride + group * p.valueGroupStride,
-                p.valueGroupStride, std::min(innerGroups, p.valueGroups - group),
-                filters + position * p.filterStride +
-                    (static_cast<std::ptrdiff_t>(n) * inner + group * lanes) * panel,
-                products + position * p.panelStride +
-                    static_cast<std::ptrdiff_t>(n) * p.tiles * panel,
-                tiles, group > 0);
+            kernel.multiply(values + position * p.valueStride + group * p.valueGroupStride,
+                            p.valueGroupStride, std::min(innerGroups, p.valueGroups - group),
+                            filters + position * p.filterStride +
+                                (static_cast<std::ptrdiff_t>(n) * inner + group * lanes) * panel,
+                            products + position * p.panelStride +
+                                static_cast<std::ptrdiff_t>(n) * p.tiles * panel,
+                            tiles, group > 0);
           }
         }
       }
@@ -232,9 +238,9 @@ void WinogradConv::product(WinogradPass pass, const WinogradGrid& from, const Wi
       for (int unit = 0; unit < p.panels * tileChunks; ++unit) {
         const int n = unit / tileChunks, first = unit % tileChunks * kTileChunk;
         const int count = std::min(kTileChunk, tiles - first);
-        kernel.scatterOutput(
-            products + (static_cast<std::ptrdiff_t>(n) * p.tiles + first) * panel, p.panelStride,
-            to, n, firstTile + first, count, biases, epilogue, mask, y);
+        kernel.scatterOutput(products + (static_cast<std::ptrdiff_t>(n) * p.tiles + first) * panel,
+                             p.panelStride, to, n, firstTile + first, count, biases, epilogue, mask,
+                             y);
       }
     }
   }
@@ -289,10 +295,10 @@ void WinogradConv::weightGradient(const float* x, const float* gy, float* gw, fl
         const int position = unit / panelChunks, first = unit % panelChunks * kPanelChunk;
         const int last = std::min(first + kPanelChunk, p.panels);
         for (int n = first; n < last; ++n) {
-          const float* panelOutputs = outputs + position * p.panelStride +
-                                      static_cast<std::ptrdiff_t>(n) * p.tiles * panel;
-          kernel.multiplyTransposed(values + position * p.valueStride, p.valueGroupStride,
-                                    shape_.c, panelOutputs, tiles,
+          const float* panelOutputs =
+              outputs + position * p.panelStride + static_cast<std::ptrdiff_t>(n) * p.tiles * panel;
+          kernel.multiplyTransposed(values + position * p.valueStride, p.valueGroupStride, shape_.c,
+                                    panelOutputs, tiles,
                                     gradients + position * p.filterStride +
                                         static_cast<std::ptrdiff_t>(n) * inner * panel,
                                     block > 0);

@@ -35,7 +35,8 @@ enum class WinogradPass { Forward, InputGradient, WeightGradient };
 
 class WinogradConv {
  public:
-  /// Whether there is a kernel for the shape: 3x3 or 5x5, padding of at least 0, a non-empty output.
+  /// Whether there is a kernel for the shape: 3x3 or 5x5, padding of at least 0, a non-empty
+  /// output.
   static bool supported(const WinogradShape& shape);
   /// Whether it is likely to beat a direct convolution: enough tiles and channels to pay for the
   /// transforms.
@@ -56,8 +57,7 @@ class WinogradConv {
   void inputGradient(const float* gy, const float* w, float* gx, const float* reluMask,
                      void* workspace) const;
   /// gw = the gradient by w, gb = the gradient by the bias (may be null). Both are overwritten.
-  void weightGradient(const float* x, const float* gy, float* gw, float* gb,
-                      void* workspace) const;
+  void weightGradient(const float* x, const float* gy, float* gw, float* gb, void* workspace) const;
 
  private:
   struct Plan;

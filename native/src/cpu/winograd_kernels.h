@@ -180,8 +180,7 @@ void scatterOutputTiles(const float* m, std::ptrdiff_t positionStride, const Win
       Vec values[Tile];
       outputValues(half[i], values);
       const std::ptrdiff_t row =
-          plane +
-          (static_cast<std::ptrdiff_t>(walk.top() + i) * grid.width + walk.left()) * kLanes;
+          plane + (static_cast<std::ptrdiff_t>(walk.top() + i) * grid.width + walk.left()) * kLanes;
 #pragma GCC unroll 4
       for (int j = 0; j < Tile; ++j) {
         if (j < columns.begin || j >= columns.end) continue;
@@ -203,14 +202,14 @@ void scatterOutputGroup(const float* m, std::ptrdiff_t positionStride, const Win
                         WinogradEpilogue epilogue, const float* mask, float* y) {
   switch (epilogue) {
     case WinogradEpilogue::None:
-      return scatterOutputTiles<Tile, WinogradEpilogue::None>(m, positionStride, grid, group,
-                                                              first, count, bias, mask, y);
+      return scatterOutputTiles<Tile, WinogradEpilogue::None>(m, positionStride, grid, group, first,
+                                                              count, bias, mask, y);
     case WinogradEpilogue::Relu:
-      return scatterOutputTiles<Tile, WinogradEpilogue::Relu>(m, positionStride, grid, group,
-                                                              first, count, bias, mask, y);
+      return scatterOutputTiles<Tile, WinogradEpilogue::Relu>(m, positionStride, grid, group, first,
+                                                              count, bias, mask, y);
     case WinogradEpilogue::Mask:
-      return scatterOutputTiles<Tile, WinogradEpilogue::Mask>(m, positionStride, grid, group,
-                                                              first, count, bias, mask, y);
+      return scatterOutputTiles<Tile, WinogradEpilogue::Mask>(m, positionStride, grid, group, first,
+                                                              count, bias, mask, y);
   }
 }
 

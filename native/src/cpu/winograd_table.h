@@ -1,5 +1,5 @@
-// What the Winograd driver needs from each instruction set: a table of single-threaded kernels, each
-// working on a piece of a block of tiles.
+// What the Winograd driver needs from each instruction set: a table of single-threaded kernels,
+// each working on a piece of a block of tiles.
 //
 // Intermediate arrays, with P = 36 positions, T tiles in the block, L lanes and N panel columns:
 //   values   V [P][group][T][L]   transformed inputs; one group is L channels
@@ -72,8 +72,8 @@ struct WinogradKernels {
 
   /// m[t][0..N) (+)= sum over channels of v[t][channel] * u[channel][0..N), for `tiles` tiles and
   /// `groups` channel groups.
-  void (*multiply)(const float* v, std::ptrdiff_t groupStride, int groups, const float* u,
-                   float* m, int tiles, bool accumulate);
+  void (*multiply)(const float* v, std::ptrdiff_t groupStride, int groups, const float* u, float* m,
+                   int tiles, bool accumulate);
   /// du[c][0..N) (+)= sum over tiles of v[c][tile] * u[tile][0..N), for channels
   /// [0, channels) of v.
   void (*multiplyTransposed)(const float* v, std::ptrdiff_t groupStride, int channels,
