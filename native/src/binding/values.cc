@@ -1,6 +1,7 @@
 #include "binding/values.h"
 
 #include <cstring>
+#include <memory>
 #include <utility>
 
 namespace neuronode::binding {
@@ -189,32 +190,55 @@ HostTensor parseTensor(const Napi::Value& value, const std::string& name, const 
     return parseScalar(value.As<Napi::Number>().DoubleValue(), name, desc);
   }
   if (!value.IsTypedArray()) failArgument("input '" + name + "' must be a typed array");
-  const auto array = value.As<Napi::TypedArray>();
-  if (dtypeOf(array.TypedArrayType()) != desc.dtype) {
+  napi_typedarray_type type;
+  size_t count;
+  void* data;
+  if (napi_get_typedarray_info(value.Env(), value, &type, &count, &data, nullptr, nullptr) !=
+      napi_ok) {
+    failArgument("input '" + name + "' cannot be read");
+  }
+  if (dtypeOf(type) != desc.dtype) {
     throw Error(errc::kDType, "input '" + name + "' must be " + dtypeName(desc.dtype) + ", got " +
-                                  dtypeName(dtypeOf(array.TypedArrayType())));
+                                  dtypeName(dtypeOf(type)));
   }
   const auto whole = static_cast<size_t>(elementCount(desc.shape));
   const size_t row = desc.shape.empty() ? 1 : whole / static_cast<size_t>(desc.shape[0]);
-  const size_t count = array.ElementLength();
   if (count == 0 || count > whole || count % row != 0) {
     throw Error(errc::kShape, "input '" + name + "' has " + std::to_string(count) +
                                   " elements, expected " + shapeString(desc.shape) +
                                   " or fewer whole rows of it");
   }
   HostTensor tensor{desc.dtype, desc.shape, {}};
+  const auto* first = static_cast<const std::byte*>(data);
+  tensor.bytes.reserve(whole * dtypeSize(desc.dtype));
+  tensor.bytes.assign(first, first + count * dtypeSize(desc.dtype));
   tensor.bytes.resize(whole * dtypeSize(desc.dtype));  // rows that are not given are zero
-  const auto* data = static_cast<const std::byte*>(array.ArrayBuffer().Data()) + array.ByteOffset();
-  std::memcpy(tensor.bytes.data(), data, array.ByteLength());
   return tensor;
 }
 
-Napi::Value toTypedArray(Napi::Env env, const HostTensor& tensor) {
-  Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, tensor.bytes.size());
-  if (!tensor.bytes.empty()) {
-    std::memcpy(buffer.Data(), tensor.bytes.data(), tensor.bytes.size());
+namespace {
+
+// Large results are handed over as they are: a copy would hold the event loop up.
+Napi::ArrayBuffer toArrayBuffer(Napi::Env env, std::vector<std::byte> bytes) {
+  constexpr size_t kWorthHandingOver = 64 << 10;
+  if (bytes.size() < kWorthHandingOver) {
+    Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, bytes.size());
+    if (!bytes.empty()) std::memcpy(buffer.Data(), bytes.data(), bytes.size());
+    return buffer;
   }
+  auto owner = std::make_unique<std::vector<std::byte>>(std::move(bytes));
+  Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(
+      env, owner->data(), owner->size(),
+      [](Napi::Env, void*, std::vector<std::byte>* hint) { delete hint; }, owner.get());
+  owner.release();
+  return buffer;
+}
+
+}  // namespace
+
+Napi::Value toTypedArray(Napi::Env env, HostTensor tensor) {
   const size_t count = tensor.bytes.size() / dtypeSize(tensor.dtype);
+  const Napi::ArrayBuffer buffer = toArrayBuffer(env, std::move(tensor.bytes));
   switch (tensor.dtype) {
     case DType::F32:
       return Napi::Float32Array::New(env, count, buffer, 0);

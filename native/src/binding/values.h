@@ -32,7 +32,7 @@ GraphSpec parseGraph(const Napi::Value& value);
 HostTensor parseTensor(const Napi::Value& value, const std::string& name, const TensorDesc& desc);
 
 // A new typed array of the tensor's elements.
-Napi::Value toTypedArray(Napi::Env env, const HostTensor& tensor);
+Napi::Value toTypedArray(Napi::Env env, HostTensor tensor);
 Napi::Object toPlanObject(Napi::Env env, const PlanInfo& plan);
 
 }  // namespace neuronode::binding

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <limits>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,16 @@ namespace neuronode {
 namespace {
 
 constexpr const char* kRoot = "/sys/fs/cgroup";
+
+// Whether the comma-separated `names` has `wanted`.
+bool hasName(const std::string& names, const std::string& wanted) {
+  std::istringstream stream(names);
+  std::string name;
+  while (std::getline(stream, name, ',')) {
+    if (name == wanted) return true;
+  }
+  return false;
+}
 
 // The directories from this process's own group up to the root, under version 2's one hierarchy or
 // version 1's `controller`. In a container the path may not exist below the mount: the root counts.
@@ -24,11 +35,13 @@ std::vector<std::string> groupDirectories(const std::string& controller) {
     const size_t first = line.find(':');
     const size_t second = line.find(':', first + 1);
     if (first == std::string::npos || second == std::string::npos) continue;
-    const std::string names = "," + line.substr(first + 1, second - first - 1) + ",";
-    if (names == ",,") {
+    const std::string names = line.substr(first + 1, second - first - 1);
+    if (names.empty()) {  // version 2
       if (base.empty()) base = kRoot, path = line.substr(second + 1);
-    } else if (names.find("," + controller + ",") != std::string::npos) {
-      base = std::string(kRoot) + "/" + controller;
+    } else if (hasName(names, controller)) {
+      base = kRoot;
+      base += '/';
+      base += controller;
       path = line.substr(second + 1);
     }
   }

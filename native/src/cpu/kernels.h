@@ -5,7 +5,7 @@
 #include <memory>
 #include <utility>
 
-#include "cpu/backend.h"
+#include "cpu/cpu_backend.h"
 #include "cpu/elementwise.h"
 
 namespace neuronode {

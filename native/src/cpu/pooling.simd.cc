@@ -4,13 +4,55 @@
 // gx are cleared just before the first output that reaches them, while they come into the cache.
 #include "cpu/pooling.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #include <limits>
+#include <utility>
 
 #include "cpu/elementwise_parallel.h"
 #include "math/activation.h"
 
 namespace neuronode::NN_ISA {
 namespace {
+
+// Indices between i32 lanes and bytes. GCC 12 converts such vectors one lane at a time, hence the
+// SSE2 forms; positions are below 256, so that their saturation changes nothing.
+template <int V>
+[[gnu::always_inline]] inline void narrowLanes(const typename Lanes<V>::I& lanes, uint8_t* bytes) {
+#if defined(__x86_64__)
+  if constexpr (V > 1) {
+    __m128i parts[V / 4];
+    std::memcpy(parts, &lanes, sizeof parts);
+    for (int i = 0; i < V / 8; ++i) {
+      const __m128i words = _mm_packs_epi32(parts[2 * i], parts[2 * i + 1]);
+      _mm_storel_epi64(reinterpret_cast<__m128i*>(bytes + 8 * i), _mm_packus_epi16(words, words));
+    }
+    return;
+  }
+#endif
+  convertLanes(lanes, *reinterpret_cast<typename Lanes<V>::B*>(bytes));
+}
+
+template <int V>
+[[gnu::always_inline]] inline typename Lanes<V>::I widenLanes(const uint8_t* bytes) {
+  typename Lanes<V>::I lanes;
+#if defined(__x86_64__)
+  const __m128i zero = _mm_setzero_si128();
+  __m128i parts[V / 4];
+  for (int i = 0; i < V / 8; ++i) {
+    const __m128i packed = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(bytes + 8 * i));
+    const __m128i words = _mm_unpacklo_epi8(packed, zero);
+    parts[2 * i] = _mm_unpacklo_epi16(words, zero);
+    parts[2 * i + 1] = _mm_unpackhi_epi16(words, zero);
+  }
+  std::memcpy(&lanes, parts, sizeof lanes);
+#else
+  convertLanes(*reinterpret_cast<const typename Lanes<V>::B*>(bytes), lanes);
+#endif
+  return lanes;
+}
 
 /// The cells [begin, end) of a dilated window at `first` that lie inside [0, in).
 struct Cells {
@@ -19,8 +61,13 @@ struct Cells {
 
 [[gnu::always_inline]] inline Cells insideCells(int64_t first, int64_t kernel, int64_t dilation,
                                                 int64_t in) {
-  const int64_t begin = first >= 0 ? 0 : (-first + dilation - 1) / dilation;
-  const int64_t end = first >= in ? 0 : std::min(kernel, (in - first + dilation - 1) / dilation);
+  // Most windows lie inside, and most others are not dilated: neither needs a division.
+  if (first >= 0 && first + (kernel - 1) * dilation < in) return {0, kernel};
+  const auto steps = [dilation](int64_t distance) {
+    return dilation == 1 ? distance : (distance + dilation - 1) / dilation;
+  };
+  const int64_t begin = first >= 0 ? 0 : steps(-first);
+  const int64_t end = first >= in ? 0 : std::min(kernel, steps(in - first));
   return {begin, std::max(begin, end)};
 }
 
@@ -32,12 +79,43 @@ struct Cells {
   cleared = upTo;
 }
 
+/// Calls cell(kh, kw) for the cells of a window in order. kKernel is the size of a square window
+/// known at compile time, which unrolls windows without cells outside, or 0.
+template <int kKernel, class Cell>
+[[gnu::always_inline]] inline void forCells(Cells rows, Cells columns, Cell cell) {
+  if constexpr (kKernel != 0) {
+    if (rows.end - rows.begin == kKernel && columns.end - columns.begin == kKernel) {
+      [&]<int... i>(std::integer_sequence<int, i...>) __attribute__((always_inline)) {
+        (cell(i / kKernel, i % kKernel), ...);
+      }
+      (std::make_integer_sequence<int, kKernel * kKernel>{});
+      return;
+    }
+  }
+  for (int64_t kh = rows.begin; kh < rows.end; ++kh) {
+    for (int64_t kw = columns.begin; kw < columns.end; ++kw) cell(kh, kw);
+  }
+}
+
+/// Calls fn with the compile-time kernel sizes that are worth it, of square windows.
+template <int V, class Fn>
+void withKernel(const MaxPoolShape& s, Fn fn) {
+  if (V > 1 && s.kernelH == 3 && s.kernelW == 3) {
+    fn(std::integral_constant<int, 3>{});
+  } else if (V > 1 && s.kernelH == 2 && s.kernelW == 2) {
+    fn(std::integral_constant<int, 2>{});
+  } else {
+    fn(std::integral_constant<int, 0>{});
+  }
+}
+
 // Index is void where no indices are wanted.
-template <int V, class Index>
+template <int V, int kKernel, class Index>
 void maxPoolPlane(const MaxPoolShape& s, const float* x, float* y, Index* indices) {
   using F = typename Lanes<V>::F;
   using I = typename Lanes<V>::I;
   constexpr bool kWithIndices = !std::is_void_v<Index>;
+  const int64_t kernelW = kKernel != 0 ? kKernel : s.kernelW;
   for (int64_t oh = 0; oh < s.outH; ++oh) {
     const int64_t firstH = oh * s.strideH - s.padH;
     const Cells rows = insideCells(firstH, s.kernelH, s.dilationH, s.inH);
@@ -45,23 +123,21 @@ void maxPoolPlane(const MaxPoolShape& s, const float* x, float* y, Index* indice
       const int64_t firstW = ow * s.strideW - s.padW;
       const Cells columns = insideCells(firstW, s.kernelW, s.dilationW, s.inW);
       F best = F{} - std::numeric_limits<float>::infinity();
-      I position = I{} + static_cast<int32_t>(rows.begin * s.kernelW + columns.begin);
-      for (int64_t kh = rows.begin; kh < rows.end; ++kh) {
-        const float* row = x + (firstH + kh * s.dilationH) * s.inW * V;
-        for (int64_t kw = columns.begin; kw < columns.end; ++kw) {
-          const F value =
-              *reinterpret_cast<const F*>(row + (firstW + kw * s.dilationW) * V);
-          const auto wins = (value > best) | (value != value);
-          best = wins ? value : best;
-          if constexpr (kWithIndices) {
-            position = wins ? I{} + static_cast<int32_t>(kh * s.kernelW + kw) : position;
-          }
+      I position = I{} + static_cast<int32_t>(rows.begin * kernelW + columns.begin);
+      forCells<kKernel>(rows, columns, [&](int64_t kh, int64_t kw) __attribute__((always_inline)) {
+        const int64_t from =
+            (firstH + kh * s.dilationH) * s.inW + firstW + kw * s.dilationW;
+        const F value = *reinterpret_cast<const F*>(x + from * V);
+        const auto wins = (value > best) | (value != value);
+        best = wins ? value : best;
+        if constexpr (kWithIndices) {
+          position = wins ? I{} + static_cast<int32_t>(kh * kernelW + kw) : position;
         }
-      }
+      });
       const int64_t at = (oh * s.outW + ow) * V;
       *reinterpret_cast<F*>(y + at) = best;
       if constexpr (std::is_same_v<Index, uint8_t>) {
-        convertLanes(position, *reinterpret_cast<typename Lanes<V>::B*>(indices + at));
+        narrowLanes<V>(position, indices + at);
       } else if constexpr (kWithIndices) {
         *reinterpret_cast<I*>(indices + at) = position;
       }
@@ -74,25 +150,42 @@ void maxPool(const MaxPoolShape& shape, const float* x, float* y, void* indices)
     constexpr int V = block;
     const int64_t inFloats = shape.inH * shape.inW * V;
     const int64_t outFloats = shape.outH * shape.outW * V;
-    parallelItems(shape.planes, inFloats, [&](int64_t plane) {
-      const float* from = x + plane * inFloats;
-      float* to = y + plane * outFloats;
-      if (indices == nullptr) {
-        maxPoolPlane<V, void>(shape, from, to, nullptr);
-      } else if (maxPoolIndexBytes(shape) == 1) {
-        maxPoolPlane<V>(shape, from, to, static_cast<uint8_t*>(indices) + plane * outFloats);
-      } else {
-        maxPoolPlane<V>(shape, from, to, static_cast<int32_t*>(indices) + plane * outFloats);
-      }
+    const bool bytes = maxPoolIndexBytes(shape) == 1;
+    withKernel<V>(shape, [&](auto kernel) {
+      constexpr int K = kernel;
+      parallelItems(shape.planes, inFloats, [&](int64_t plane) {
+        const float* from = x + plane * inFloats;
+        const int64_t out = plane * outFloats;
+        if (indices == nullptr) {
+          maxPoolPlane<V, K, void>(shape, from, y + out, nullptr);
+        } else if (bytes) {
+          maxPoolPlane<V, K>(shape, from, y + out, static_cast<uint8_t*>(indices) + out);
+        } else {
+          maxPoolPlane<V, K>(shape, from, y + out, static_cast<int32_t*>(indices) + out);
+        }
+      });
     });
   });
 }
 
-template <int V, class Index>
+/// The one cell of a plain layout's window.
+template <class Index>
+[[gnu::always_inline]] inline void scatterOne(const MaxPoolShape& s, int64_t firstH, int64_t firstW,
+                                              Index position, float grad, float* gx) {
+  const uint32_t cell = static_cast<uint32_t>(position);
+  const uint32_t width = static_cast<uint32_t>(s.kernelW);
+  const int64_t ih = firstH + cell / width * s.dilationH;
+  const int64_t iw = firstW + cell % width * s.dilationW;
+  // A window without any cell inside has position 0, which may be outside.
+  if (ih >= 0 && ih < s.inH && iw >= 0 && iw < s.inW) gx[ih * s.inW + iw] += grad;
+}
+
+template <int V, int kKernel, class Index>
 void maxPoolGradPlane(const MaxPoolShape& s, const float* gy, const Index* indices,
                       const float* pooled, float* gx) {
   using F = typename Lanes<V>::F;
   using I = typename Lanes<V>::I;
+  const int64_t kernelW = kKernel != 0 ? kKernel : s.kernelW;
   int64_t cleared = 0;
   for (int64_t oh = 0; oh < s.outH; ++oh) {
     const int64_t firstH = oh * s.strideH - s.padH;
@@ -101,25 +194,26 @@ void maxPoolGradPlane(const MaxPoolShape& s, const float* gy, const Index* indic
               s.inW * V);
     for (int64_t ow = 0; ow < s.outW; ++ow) {
       const int64_t firstW = ow * s.strideW - s.padW;
-      const Cells columns = insideCells(firstW, s.kernelW, s.dilationW, s.inW);
       const int64_t at = (oh * s.outW + ow) * V;
       F grad = *reinterpret_cast<const F*>(gy + at);
       if (pooled != nullptr) {
         grad = *reinterpret_cast<const F*>(pooled + at) <= F{} ? F{} : grad;
       }
-      I position;
-      if constexpr (std::is_same_v<Index, uint8_t>) {
-        convertLanes(*reinterpret_cast<const typename Lanes<V>::B*>(indices + at), position);
+      if constexpr (V == 1) {
+        scatterOne(s, firstH, firstW, indices[at], grad, gx);
       } else {
-        position = *reinterpret_cast<const I*>(indices + at);
-      }
-      for (int64_t kh = rows.begin; kh < rows.end; ++kh) {
-        float* row = gx + (firstH + kh * s.dilationH) * s.inW * V;
-        for (int64_t kw = columns.begin; kw < columns.end; ++kw) {
-          const I cell = I{} + static_cast<int32_t>(kh * s.kernelW + kw);
-          F* to = reinterpret_cast<F*>(row + (firstW + kw * s.dilationW) * V);
-          *to += position == cell ? grad : F{};
+        const Cells columns = insideCells(firstW, s.kernelW, s.dilationW, s.inW);
+        I position;
+        if constexpr (std::is_same_v<Index, uint8_t>) {
+          position = widenLanes<V>(indices + at);
+        } else {
+          position = *reinterpret_cast<const I*>(indices + at);
         }
+        forCells<kKernel>(rows, columns, [&](int64_t kh, int64_t kw) __attribute__((always_inline)) {
+          const I cell = I{} + static_cast<int32_t>(kh * kernelW + kw);
+          const int64_t to = (firstH + kh * s.dilationH) * s.inW + firstW + kw * s.dilationW;
+          *reinterpret_cast<F*>(gx + to * V) += position == cell ? grad : F{};
+        });
       }
     }
   }
@@ -132,17 +226,21 @@ void maxPoolGrad(const MaxPoolShape& shape, const float* gy, const void* indices
     constexpr int V = block;
     const int64_t inFloats = shape.inH * shape.inW * V;
     const int64_t outFloats = shape.outH * shape.outW * V;
-    parallelItems(shape.planes, inFloats, [&](int64_t plane) {
-      const int64_t from = plane * outFloats;
-      const float* mask = pooled == nullptr ? nullptr : pooled + from;
-      float* to = gx + plane * inFloats;
-      if (maxPoolIndexBytes(shape) == 1) {
-        maxPoolGradPlane<V>(shape, gy + from, static_cast<const uint8_t*>(indices) + from, mask,
-                            to);
-      } else {
-        maxPoolGradPlane<V>(shape, gy + from, static_cast<const int32_t*>(indices) + from, mask,
-                            to);
-      }
+    const bool bytes = maxPoolIndexBytes(shape) == 1;
+    withKernel<V>(shape, [&](auto kernel) {
+      constexpr int K = kernel;
+      parallelItems(shape.planes, inFloats, [&](int64_t plane) {
+        const int64_t out = plane * outFloats;
+        const float* mask = pooled == nullptr ? nullptr : pooled + out;
+        float* to = gx + plane * inFloats;
+        if (bytes) {
+          maxPoolGradPlane<V, K>(shape, gy + out, static_cast<const uint8_t*>(indices) + out, mask,
+                                 to);
+        } else {
+          maxPoolGradPlane<V, K>(shape, gy + out, static_cast<const int32_t*>(indices) + out, mask,
+                                 to);
+        }
+      });
     });
   });
 }

@@ -1,4 +1,5 @@
 // Program::compile: from a graph to kernels with agreed layouts and placed memory.
+#include <algorithm>
 #include <utility>
 
 #include "error.h"
@@ -30,7 +31,7 @@ class Compiler {
   struct Piece {
     TensorDesc desc;
     int persistent = -1;  // the parameter's or state's value id; else it lives in the arena
-    Lifetime life;
+    Lifetime life = {};
   };
   struct PendingStep {
     std::unique_ptr<Kernel> kernel;

@@ -12,17 +12,27 @@
 
 namespace neuronode::math {
 
-/// Ten rounds on counter c0..c3 in place. Scalars instead of an array, so that loops vectorise.
-NN_HD void philox(uint32_t& c0, uint32_t& c1, uint32_t& c2, uint32_t& c3, uint32_t key0,
-                  uint32_t key1) {
+/// The 64-bit product of the low halves.
+struct MultiplyLow32 {
+  NN_HD uint64_t operator()(uint64_t a, uint64_t b) const {
+    return static_cast<uint64_t>(static_cast<uint32_t>(a)) * static_cast<uint32_t>(b);
+  }
+};
+
+/// Ten rounds on counter c0..c3 in place. Word is a 64-bit integer or a vector of them, of which
+/// only the low halves count, before and after: that is the form in which vector units multiply 32
+/// by 32 bits.
+template <class Word, class Multiply>
+NN_HD void philox(Word& c0, Word& c1, Word& c2, Word& c3, uint64_t key0, uint64_t key1,
+                  Multiply multiply) {
 #pragma GCC unroll 10
   for (int round = 0; round < 10; ++round) {
-    const uint64_t product0 = static_cast<uint64_t>(0xD2511F53u) * c0;
-    const uint64_t product1 = static_cast<uint64_t>(0xCD9E8D57u) * c2;
-    c0 = static_cast<uint32_t>(product1 >> 32) ^ c1 ^ key0;
-    c1 = static_cast<uint32_t>(product1);
-    c2 = static_cast<uint32_t>(product0 >> 32) ^ c3 ^ key1;
-    c3 = static_cast<uint32_t>(product0);
+    const Word product0 = multiply(c0, 0xD2511F53u);
+    const Word product1 = multiply(c2, 0xCD9E8D57u);
+    c0 = (product1 >> 32) ^ c1 ^ key0;
+    c1 = product1;
+    c2 = (product0 >> 32) ^ c3 ^ key1;
+    c3 = product0;
     key0 += 0x9E3779B9u;
     key1 += 0xBB67AE85u;
   }
@@ -41,7 +51,8 @@ inline DropoutScalars dropoutScalars(double p) {
 
 NN_HD float dropoutElement(float x, uint32_t word, const DropoutScalars& s) {
   // Both sides are below 2^25, so that the comparison may be the signed one that vector units have.
-  return static_cast<int32_t>(word >> 8) >= static_cast<int32_t>(s.threshold) ? x * s.scale : 0.0f;
+  const float scaled = x * s.scale;
+  return static_cast<int32_t>(word >> 8) >= static_cast<int32_t>(s.threshold) ? scaled : 0.0f;
 }
 
 }  // namespace neuronode::math

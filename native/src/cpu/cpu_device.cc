@@ -1,4 +1,4 @@
-#include "cpu/device.h"
+#include "cpu/cpu_device.h"
 
 #include <exception>
 

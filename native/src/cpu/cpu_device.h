@@ -3,7 +3,7 @@
 
 #include <atomic>
 
-#include "cpu/backend.h"
+#include "cpu/cpu_backend.h"
 #include "device_queue.h"
 
 namespace neuronode {

@@ -1,4 +1,4 @@
-#include "cpu/backend.h"
+#include "cpu/cpu_backend.h"
 
 #include <cstring>
 

@@ -1,0 +1,85 @@
+// The addon's exports: devices, thread count, compile, versions. Context-aware: each environment
+// has its own EnvState.
+#include <napi.h>
+
+#include "binding/env_state.h"
+#include "binding/program_object.h"
+#include "binding/values.h"
+#include "cpu/cpu_info.h"
+#include "cpu/cpu_device.h"
+#include "cpu/isa.h"
+#include "cpu/memory.h"
+#include "cpu/threads.h"
+
+namespace neuronode::binding {
+
+namespace {
+
+Napi::Value devices(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return withJsErrors(env, [&]() -> Napi::Value {
+    const CpuDevice& device = CpuDevice::instance();
+    Napi::Object cpu = Napi::Object::New(env);
+    cpu.Set("name", "cpu");
+    cpu.Set("model", cpuModel());
+    cpu.Set("isa", isaName(detectIsa()));
+    cpu.Set("threads", device.threads());
+    cpu.Set("usableCores", usableCores());
+    cpu.Set("availableMemory", static_cast<double>(availableMemory()));
+    Napi::Array list = Napi::Array::New(env, 1);
+    list.Set(0u, cpu);
+    return list;
+  });
+}
+
+Napi::Value setNumThreads(const Napi::CallbackInfo& info) {
+  return withJsErrors(info.Env(), [&]() -> Napi::Value {
+    const double threads = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : 0;
+    constexpr int kMostThreads = 1024;
+    if (!(threads >= 1 && threads <= kMostThreads) || threads != static_cast<int>(threads)) {
+      throw Error(errc::kArgument, "the number of threads must be a whole number from 1 to " +
+                                       std::to_string(kMostThreads));
+    }
+    CpuDevice::instance().setThreads(static_cast<int>(threads));
+    return info.Env().Undefined();
+  });
+}
+
+Napi::Value getNumThreads(const Napi::CallbackInfo& info) {
+  return withJsErrors(info.Env(), [&]() -> Napi::Value {
+    return Napi::Number::New(info.Env(), CpuDevice::instance().threads());
+  });
+}
+
+Napi::Array operationNames(Napi::Env env) {
+  const std::vector<std::string> names = opNames();
+  Napi::Array array = Napi::Array::New(env, names.size());
+  for (size_t i = 0; i < names.size(); ++i) array.Set(static_cast<uint32_t>(i), names[i]);
+  return array;
+}
+
+}  // namespace
+
+static Napi::Object init(Napi::Env env, Napi::Object exports) {
+  auto state = std::make_unique<EnvState>(env);
+  state->programConstructor = Napi::Persistent(ProgramObject::define(env));
+  env.SetInstanceData(state.release());
+  exports.Set("devices", Napi::Function::New<devices>(env, "devices"));
+  exports.Set("setNumThreads", Napi::Function::New<setNumThreads>(env, "setNumThreads"));
+  exports.Set("getNumThreads", Napi::Function::New<getNumThreads>(env, "getNumThreads"));
+  exports.Set("compile", Napi::Function::New<ProgramObject::compile>(env, "compile"));
+  exports.Set("operations", operationNames(env));
+  const dnnl_version_t* version = dnnl_version();
+  exports.Set("onednnVersion", std::to_string(version->major) + "." +
+                                   std::to_string(version->minor) + "." +
+                                   std::to_string(version->patch));
+  return exports;
+}
+
+}  // namespace neuronode::binding
+
+static Napi::Object initNeuronode(Napi::Env env, Napi::Object exports) {
+  return neuronode::binding::init(env, exports);
+}
+
+NODE_API_MODULE(neuronode, initNeuronode)
