@@ -3,8 +3,10 @@
  *
  * The method: each output pixel is a weighted mean of the input pixels under a triangle filter,
  * whose width grows with the scale when the image shrinks (antialiasing). Weights are fixed-point
- * numbers of 22 fractional bits; a horizontal pass is rounded to bytes before the vertical pass.
- * Every intermediate sum fits 32 bits, because weights are not negative and sum to about one.
+ * numbers of 22 fractional bits. The axes are filtered one after the other, and the first pass is
+ * rounded to 8 bits; which axis comes first is Pillow 13's choice. (Before 13, the horizontal one
+ * always did, so that older versions differ by one in some pixels of images that lose much more
+ * height than width.) Every sum fits 32 bits: weights are not negative and sum to about one.
  */
 
 const FRACTION_BITS = 22;
@@ -20,6 +22,8 @@ interface AxisWeights {
 }
 
 function axisWeights(inputSize: number, outputSize: number): AxisWeights {
+  // An axis that keeps its size is not filtered: its only weight is one, which changes nothing.
+  if (inputSize === outputSize) return identityWeights(outputSize);
   const scale = inputSize / outputSize;
   const filterScale = Math.max(scale, 1);
   const support = filterScale; // the triangle filter's own support is 1
@@ -49,17 +53,30 @@ function axisWeights(inputSize: number, outputSize: number): AxisWeights {
   return { first, count, weights, taps };
 }
 
+function identityWeights(size: number): AxisWeights {
+  return {
+    first: Int32Array.from({ length: size }, (_, i) => i),
+    count: new Int32Array(size).fill(1),
+    weights: new Int32Array(size).fill(1 << FRACTION_BITS),
+    taps: 1,
+  };
+}
+
+/** Pixels of a pass: bytes, or the first pass's results, which are bytes held in faster words. */
+type Plane = Uint8Array | Int32Array;
+
 /** Resamples planes of one size to another. Weights are computed once; not reentrant. */
 export class Resampler {
+  readonly #inputHeight: number;
   readonly #inputWidth: number;
   readonly #outputHeight: number;
   readonly #outputWidth: number;
-  readonly #inputPlane: number;
-  readonly #outputPlane: number;
-  readonly #horizontal: AxisWeights | null;
-  readonly #vertical: AxisWeights | null;
-  /** Result of the horizontal pass: [inputHeight, outputWidth]. */
-  readonly #rows: Uint8Array;
+  readonly #horizontal: AxisWeights;
+  readonly #vertical: AxisWeights;
+  readonly #isCopy: boolean;
+  readonly #isVerticalFirst: boolean;
+  /** The first pass's result. */
+  readonly #between: Int32Array;
 
   constructor(
     inputHeight: number,
@@ -67,16 +84,17 @@ export class Resampler {
     outputHeight: number,
     outputWidth: number,
   ) {
+    this.#inputHeight = inputHeight;
     this.#inputWidth = inputWidth;
     this.#outputHeight = outputHeight;
     this.#outputWidth = outputWidth;
-    this.#inputPlane = inputHeight * inputWidth;
-    this.#outputPlane = outputHeight * outputWidth;
-    // An axis that keeps its size is not filtered at all.
-    this.#horizontal = inputWidth === outputWidth ? null : axisWeights(inputWidth, outputWidth);
-    this.#vertical = inputHeight === outputHeight ? null : axisWeights(inputHeight, outputHeight);
-    const both = this.#horizontal !== null && this.#vertical !== null;
-    this.#rows = new Uint8Array(both ? inputHeight * outputWidth : 0);
+    this.#horizontal = axisWeights(inputWidth, outputWidth);
+    this.#vertical = axisWeights(inputHeight, outputHeight);
+    this.#isCopy = inputHeight === outputHeight && inputWidth === outputWidth;
+    const lostHeight = inputHeight - outputHeight;
+    this.#isVerticalFirst = lostHeight > 0 && lostHeight > 2 * (inputWidth - outputWidth);
+    const between = this.#isVerticalFirst ? outputHeight * inputWidth : inputHeight * outputWidth;
+    this.#between = new Int32Array(this.#isCopy ? 0 : between);
   }
 
   /**
@@ -92,95 +110,126 @@ export class Resampler {
     targetOffset: number,
     planes: number,
   ): void {
+    const inputPlane = this.#inputHeight * this.#inputWidth;
+    const outputPlane = this.#outputHeight * this.#outputWidth;
+    if (this.#isCopy) {
+      target.set(source.subarray(sourceOffset, sourceOffset + planes * inputPlane), targetOffset);
+      return;
+    }
     for (let p = 0; p < planes; p++) {
-      const from = sourceOffset + p * this.#inputPlane;
-      const to = targetOffset + p * this.#outputPlane;
-      if (this.#horizontal !== null && this.#vertical !== null) {
-        this.#runHorizontal(source, from, this.#rows, 0, this.#horizontal);
-        this.#runVertical(this.#rows, 0, target, to, this.#vertical);
-      } else if (this.#horizontal !== null) {
-        this.#runHorizontal(source, from, target, to, this.#horizontal);
-      } else if (this.#vertical !== null) {
-        this.#runVertical(source, from, target, to, this.#vertical);
+      const from = sourceOffset + p * inputPlane;
+      const to = targetOffset + p * outputPlane;
+      if (this.#isVerticalFirst) {
+        filterColumns(this.#vertical, source, from, this.#between, 0, this.#inputWidth);
+        const rows = this.#outputHeight;
+        filterRows(this.#horizontal, this.#between, 0, target, to, this.#inputWidth, rows);
       } else {
-        target.set(source.subarray(from, from + this.#inputPlane), to);
-      }
-    }
-  }
-
-  #runHorizontal(
-    source: Uint8Array,
-    sourceOffset: number,
-    target: Uint8Array,
-    targetOffset: number,
-    axis: AxisWeights,
-  ): void {
-    const { first, count, weights, taps } = axis;
-    const inputWidth = this.#inputWidth;
-    const outputWidth = this.#outputWidth;
-    const inputHeight = this.#inputPlane / inputWidth;
-    for (let y = 0; y < inputHeight; y++) {
-      const from = sourceOffset + y * inputWidth;
-      const to = targetOffset + y * outputWidth;
-      for (let x = 0; x < outputWidth; x++) {
-        const begin = from + first[x]!;
-        const n = count[x]!;
-        const w = x * taps;
-        let sum = HALF;
-        for (let t = 0; t < n; t++) {
-          sum = (sum + Math.imul(source[begin + t]!, weights[w + t]!)) | 0;
-        }
-        target[to + x] = clip(sum);
-      }
-    }
-  }
-
-  #runVertical(
-    source: Uint8Array,
-    sourceOffset: number,
-    target: Uint8Array,
-    targetOffset: number,
-    axis: AxisWeights,
-  ): void {
-    const { first, count, weights, taps } = axis;
-    const width = this.#outputWidth;
-    for (let y = 0; y < this.#outputHeight; y++) {
-      const from = sourceOffset + first[y]! * width;
-      const to = targetOffset + y * width;
-      const n = count[y]!;
-      if (n === 2) {
-        // Every inner row of an enlargement: the path that decides the loader's speed.
-        blendRows(source, from, from + width, target, to, width, weights[y * taps]!, weights[y * taps + 1]!);
-        continue;
-      }
-      for (let x = 0; x < width; x++) {
-        let sum = HALF;
-        for (let t = 0; t < n; t++) {
-          sum = (sum + Math.imul(source[from + t * width + x]!, weights[y * taps + t]!)) | 0;
-        }
-        target[to + x] = clip(sum);
+        const rows = this.#inputHeight;
+        filterRows(this.#horizontal, source, from, this.#between, 0, this.#inputWidth, rows);
+        filterColumns(this.#vertical, this.#between, 0, target, to, this.#outputWidth);
       }
     }
   }
 }
 
-/** Two rounded weights sum to at most 2^22 + 1, so that the result never passes 255. */
+/**
+ * The horizontal pass.
+ *
+ * @param source [rows, inputWidth] from `sourceOffset` on.
+ * @param target [rows, outputs of the axis] from `targetOffset` on.
+ */
+function filterRows(
+  { first, count, weights, taps }: AxisWeights,
+  source: Plane,
+  sourceOffset: number,
+  target: Plane,
+  targetOffset: number,
+  inputWidth: number,
+  rows: number,
+): void {
+  const outputWidth = first.length;
+  for (let y = 0; y < rows; y++) {
+    const from = sourceOffset + y * inputWidth;
+    const to = targetOffset + y * outputWidth;
+    for (let x = 0; x < outputWidth; x++) {
+      const begin = from + first[x]!;
+      const n = count[x]!;
+      const w = x * taps;
+      let sum = HALF;
+      for (let t = 0; t < n; t++) {
+        sum = (sum + Math.imul(source[begin + t]!, weights[w + t]!)) | 0;
+      }
+      target[to + x] = clip(sum);
+    }
+  }
+}
+
+/**
+ * The vertical pass.
+ *
+ * @param source [inputs of the axis, width] from `sourceOffset` on.
+ * @param target [outputs of the axis, width] from `targetOffset` on.
+ */
+function filterColumns(
+  { first, count, weights, taps }: AxisWeights,
+  source: Plane,
+  sourceOffset: number,
+  target: Plane,
+  targetOffset: number,
+  width: number,
+): void {
+  for (let y = 0; y < first.length; y++) {
+    const from = sourceOffset + first[y]! * width;
+    const to = targetOffset + y * width;
+    const n = count[y]!;
+    const w = y * taps;
+    if (n === 2) {
+      // Every inner row of an enlargement: the path that decides the loader's speed.
+      blendRows(source, from, target, to, width, weights[w]!, weights[w + 1]!);
+      continue;
+    }
+    for (let x = 0; x < width; x++) {
+      let sum = HALF;
+      for (let t = 0; t < n; t++) {
+        sum = (sum + Math.imul(source[from + t * width + x]!, weights[w + t]!)) | 0;
+      }
+      target[to + x] = clip(sum);
+    }
+  }
+}
+
+/**
+ * The weighted mean of two consecutive rows. Two rounded weights sum to at most 2^22 + 1, so that
+ * nothing passes 255. Four pixels a turn take half the time of one.
+ */
 function blendRows(
-  source: Uint8Array,
-  upper: number,
-  lower: number,
-  target: Uint8Array,
+  source: Plane,
+  from: number,
+  target: Plane,
   to: number,
   width: number,
   upperWeight: number,
   lowerWeight: number,
 ): void {
-  for (let x = 0; x < width; x++) {
-    target[to + x] =
-      (HALF +
-        Math.imul(source[upper + x]!, upperWeight) +
-        Math.imul(source[lower + x]!, lowerWeight)) >>
-      FRACTION_BITS;
+  const a = upperWeight | 0;
+  const b = lowerWeight | 0;
+  let upper = from | 0;
+  let lower = (from + width) | 0;
+  let out = to | 0;
+  const end = (to + width) | 0;
+  for (; out + 4 <= end; out += 4, upper += 4, lower += 4) {
+    target[out] =
+      (HALF + Math.imul(source[upper]!, a) + Math.imul(source[lower]!, b)) >> FRACTION_BITS;
+    target[out + 1] =
+      (HALF + Math.imul(source[upper + 1]!, a) + Math.imul(source[lower + 1]!, b)) >> FRACTION_BITS;
+    target[out + 2] =
+      (HALF + Math.imul(source[upper + 2]!, a) + Math.imul(source[lower + 2]!, b)) >> FRACTION_BITS;
+    target[out + 3] =
+      (HALF + Math.imul(source[upper + 3]!, a) + Math.imul(source[lower + 3]!, b)) >> FRACTION_BITS;
+  }
+  for (; out < end; out++, upper++, lower++) {
+    target[out] =
+      (HALF + Math.imul(source[upper]!, a) + Math.imul(source[lower]!, b)) >> FRACTION_BITS;
   }
 }
 
