@@ -60,15 +60,16 @@ export interface ProfileStep extends PlanStep {
 export type NativeInputs = Readonly<Record<string, NativeArray | number>>;
 
 export interface CompileOptions {
-  /** Where the program runs. Default `'cpu'`. */
-  readonly device?: 'cpu';
+  /** Where the program runs; see {@link resolveDevice}. Default `'cpu'`. */
+  readonly device?: string;
   /** `'direct'` turns the choice between convolution algorithms off. Default `'auto'`. */
   readonly algorithm?: 'auto' | 'direct';
   /** Parameters and state of the same name use this program's memory. */
   readonly share?: NativeProgram;
 }
 
-interface RawProgram {
+/** @internal */
+export interface RawProgram {
   run(inputs: NativeInputs): Promise<Record<string, NativeArray>>;
   profile(inputs: NativeInputs, iterations: number): Promise<number[]>;
   read(name: string): Promise<Float32Array>;
@@ -81,7 +82,10 @@ interface Addon {
   devices(): DeviceInfo[];
   setNumThreads(threads: number): void;
   getNumThreads(): number;
-  compile(graph: GraphSpec, options: { algorithm: string; share?: RawProgram }): Promise<RawProgram>;
+  compile(
+    graph: GraphSpec,
+    options: { algorithm: string; share?: RawProgram },
+  ): Promise<RawProgram>;
   readonly operations: OpName[];
   readonly onednnVersion: string;
 }
@@ -185,36 +189,16 @@ export function resolveDevice(device: string): 'cpu' {
  * copied at the call.
  */
 export class NativeProgram {
-  readonly #raw: RawProgram;
-
-  private constructor(raw: RawProgram) {
-    this.#raw = raw;
-  }
-
-  /**
-   * Compiles a graph: chooses kernels and layouts and takes all the memory it needs.
-   *
-   * @throws ShapeError, DTypeError, ArgumentError The graph is not well-formed.
-   * @throws OutOfMemoryError The machine has not enough memory left.
-   */
-  static async compile(graph: GraphSpec, options: CompileOptions = {}): Promise<NativeProgram> {
-    try {
-      const algorithm = options.algorithm ?? 'auto';
-      const share = options.share;
-      const raw = await addon().compile(
-        graph,
-        share === undefined ? { algorithm } : { algorithm, share: share.#raw },
-      );
-      return new NativeProgram(raw);
-    } catch (error) {
-      throw errorFromNative(error);
-    }
-  }
+  /** @internal Programs are made by {@link compile}. */
+  constructor(
+    /** @internal */
+    readonly raw: RawProgram,
+  ) {}
 
   /** Runs the program once; gives every output of the graph by name, in plain layout. */
   async run(inputs: NativeInputs): Promise<Record<string, NativeArray>> {
     try {
-      return await this.#raw.run(inputs);
+      return await this.raw.run(inputs);
     } catch (error) {
       throw errorFromNative(error);
     }
@@ -226,8 +210,8 @@ export class NativeProgram {
    */
   async profile(inputs: NativeInputs, iterations: number): Promise<ProfileStep[]> {
     try {
-      const medians = await this.#raw.profile(inputs, iterations);
-      return this.#raw.plan().steps.map((step, i) => ({ ...step, medianMs: medians[i] as number }));
+      const medians = await this.raw.profile(inputs, iterations);
+      return this.raw.plan().steps.map((step, i) => ({ ...step, medianMs: medians[i] as number }));
     } catch (error) {
       throw errorFromNative(error);
     }
@@ -236,7 +220,7 @@ export class NativeProgram {
   /** A parameter or state in plain (PyTorch's contiguous) layout. */
   async read(name: string): Promise<Float32Array> {
     try {
-      return await this.#raw.read(name);
+      return await this.raw.read(name);
     } catch (error) {
       throw errorFromNative(error);
     }
@@ -245,7 +229,7 @@ export class NativeProgram {
   /** Sets a parameter or state from plain layout. */
   async write(name: string, data: Float32Array): Promise<void> {
     try {
-      await this.#raw.write(name, data);
+      await this.raw.write(name, data);
     } catch (error) {
       throw errorFromNative(error);
     }
@@ -254,7 +238,7 @@ export class NativeProgram {
   /** Memory and kernels of the program. */
   plan(): PlanInfo {
     try {
-      return this.#raw.plan();
+      return this.raw.plan();
     } catch (error) {
       throw errorFromNative(error, this.plan);
     }
@@ -263,9 +247,34 @@ export class NativeProgram {
   /** Frees the program's memory once the calls under way have ended. Idempotent. */
   async dispose(): Promise<void> {
     try {
-      await this.#raw.dispose();
+      await this.raw.dispose();
     } catch (error) {
       throw errorFromNative(error);
     }
+  }
+}
+
+/**
+ * Compiles a graph: chooses kernels and layouts and takes all the memory it needs.
+ *
+ * @throws ShapeError, DTypeError, ArgumentError The graph is not well-formed.
+ * @throws OutOfMemoryError The machine has not enough memory left.
+ * @throws DeviceError The device is not available.
+ */
+export async function compile(
+  graph: GraphSpec,
+  options: CompileOptions = {},
+): Promise<NativeProgram> {
+  resolveDevice(options.device ?? 'cpu');
+  const algorithm = options.algorithm ?? 'auto';
+  try {
+    const share = options.share?.raw;
+    const raw = await addon().compile(
+      graph,
+      share === undefined ? { algorithm } : { algorithm, share },
+    );
+    return new NativeProgram(raw);
+  } catch (error) {
+    throw errorFromNative(error);
   }
 }
