@@ -144,7 +144,8 @@ export function parseTrainOptions(
   if (values['max-steps'] !== undefined) options.maxSteps = whole('max-steps', 1, 1);
   if (values.threads !== undefined) options.threads = whole('threads', 1, 1, 1024);
   if (values.resume !== undefined) options.resume = present('resume', values.resume);
-  if (values['data-root'] !== undefined) options.dataRoot = present('data-root', values['data-root']);
+  if (values['data-root'] !== undefined)
+    options.dataRoot = present('data-root', values['data-root']);
   if (values.metrics !== undefined) options.metrics = present('metrics', values.metrics);
   return options;
 }

@@ -6,6 +6,7 @@
  * what differs before native code is called.
  */
 import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
+import { show } from '../graph/arguments.js';
 
 /** Images as a network takes them. A batch of a `DataLoader` is one. */
 export interface ImageBatch {
@@ -77,11 +78,11 @@ export function makeSignature(
     imageShape.every((size) => Number.isSafeInteger(size) && size > 0);
   if (!isShape) {
     throw new ShapeError(
-      `${caller}: expected the shape of one image, [channels, height, width] of positive integers, ` +
-        `got ${JSON.stringify(imageShape)}`,
+      `${caller} expects the shape of one image, [channels, height, width] of positive integers, ` +
+        `got ${show(imageShape)}`,
     );
   }
-  const [channels, height, width] = imageShape as readonly [number, number, number];
+  const [channels = 0, height = 0, width = 0] = imageShape;
   const shape = [channels, height, width] as const;
   if (dtype === 'f32') return { imageShape: shape, dtype, mean: [], std: [] };
   return {
@@ -105,8 +106,8 @@ function perChannel(
   if (!isGood) {
     const kind = name === 'mean' ? 'finite' : 'positive finite';
     throw new ArgumentError(
-      `${caller}: expected ${name} to be ${channels} ${kind} number(s), one per channel, ` +
-        `got ${JSON.stringify(values)}`,
+      `${caller} expects ${name} to be ${channels} ${kind} number(s), one per channel, ` +
+        `got ${show(values)}`,
     );
   }
   return [...values];
@@ -127,7 +128,7 @@ export function checkImages(
 ): { signature: InputSignature; size: number } {
   if (typeof batch !== 'object' || batch === null) {
     throw new ArgumentError(
-      `${caller}: expected a batch { image, imageShape, ... }, got ${describe(batch)}`,
+      `${caller} expects a batch { image, imageShape, ... }, got ${show(batch)}`,
     );
   }
   const { image, imageShape } = batch;
@@ -135,8 +136,8 @@ export function checkImages(
     image instanceof Uint8Array ? 'u8' : image instanceof Float32Array ? 'f32' : undefined;
   if (dtype === undefined) {
     throw new DTypeError(
-      `${caller}: expected image to be a Uint8Array (bytes 0..255) or a Float32Array, ` +
-        `got ${describe(image)}`,
+      `${caller} expects image to be a Uint8Array (bytes 0..255) or a Float32Array, ` +
+        `got ${show(image)}`,
     );
   }
   const isShape =
@@ -145,18 +146,18 @@ export function checkImages(
     imageShape.every((size) => Number.isSafeInteger(size) && size >= 0);
   if (!isShape) {
     throw new ShapeError(
-      `${caller}: expected imageShape to be [n, channels, height, width], ` +
-        `got ${JSON.stringify(imageShape)}`,
+      `${caller} expects imageShape to be [n, channels, height, width], ` +
+        `got ${show(imageShape)}`,
     );
   }
   const [size, ...one] = imageShape as [number, number, number, number];
   if (size === 0) {
-    throw new ArgumentError(`${caller}: expected at least one example, got an empty batch`);
+    throw new ArgumentError(`${caller} expects at least one example, got an empty batch`);
   }
   const elements = imageShape.reduce((product, length) => product * length, 1);
   if (image.length !== elements) {
     throw new ShapeError(
-      `${caller}: expected image to have ${elements} elements for imageShape ` +
+      `${caller} expects image to have ${elements} elements for imageShape ` +
         `[${imageShape.join(', ')}], got ${image.length}`,
     );
   }
@@ -170,33 +171,27 @@ export function checkImages(
  * @param classes Number of classes: labels are 0..classes-1.
  * @throws {@link DTypeError}, {@link ShapeError} or {@link ArgumentError}.
  */
-export function checkLabels(caller: string, label: Int32Array, size: number, classes: number): void {
+export function checkLabels(
+  caller: string,
+  label: Int32Array,
+  size: number,
+  classes: number,
+): void {
   if (!(label instanceof Int32Array)) {
     throw new DTypeError(
-      `${caller}: expected label to be an Int32Array of class indices, got ${describe(label)}`,
+      `${caller} expects label to be an Int32Array of class indices, got ${show(label)}`,
     );
   }
   if (label.length !== size) {
-    throw new ShapeError(
-      `${caller}: expected ${size} labels, one per image, got ${label.length}`,
-    );
+    throw new ShapeError(`${caller} expects ${size} labels, one per image, got ${label.length}`);
   }
   for (let row = 0; row < label.length; row++) {
     const value = label[row]!;
     if (value < 0 || value >= classes) {
       throw new ArgumentError(
-        `${caller}: expected labels from 0 to ${classes - 1} (the network has ${classes} outputs), ` +
+        `${caller} expects labels from 0 to ${classes - 1} (the network has ${classes} outputs), ` +
           `got ${value} for example ${row} of the batch`,
       );
     }
   }
-}
-
-/** What a value is, in a few words, for messages. */
-export function describe(value: unknown): string {
-  if (value === null) return 'null';
-  if (typeof value === 'string') return `'${value}'`;
-  if (typeof value !== 'object') return String(value);
-  const name = value.constructor?.name ?? 'object';
-  return ArrayBuffer.isView(value) ? `a ${name}` : name === 'Array' ? 'an array' : `a ${name}`;
 }

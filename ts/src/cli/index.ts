@@ -1,0 +1,9 @@
+/** What the command-line programs share: options, Ctrl-C, errors and exit statuses. */
+export {
+  parseTrainOptions,
+  type TrainDefaults,
+  type TrainOptions,
+  trainUsage,
+  UsageError,
+} from './options.js';
+export { describeError, Interrupted, type ProgramContext, runProgram } from './run.js';

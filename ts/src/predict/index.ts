@@ -1,0 +1,2 @@
+/** Prediction: the public names. */
+export { type Prediction, Predictor, type PredictorOptions } from './predictor.js';

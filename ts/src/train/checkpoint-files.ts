@@ -1,0 +1,153 @@
+/**
+ * Owns the checkpoint directories on disk: their names, how one comes into being whole, which one
+ * is the latest, and which are deleted.
+ *
+ * Policy: a checkpoint is written into a hidden directory beside its place, every file and the
+ * directory are synced, and one rename makes it visible; a kill at any moment leaves the earlier
+ * ones untouched. A directory that takes the place of one of the same step sets that one aside as
+ * `step-N.old` first, which counts as the checkpoint of its step until the new one is there.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { threadId } from 'node:worker_threads';
+import { CheckpointError } from '../errors.js';
+
+const stepPattern = /^step-(\d{8,})(\.old)?$/;
+const temporaryPattern = /^\.writing-(\d+)-\d+-[0-9a-f]+$/;
+
+/** A checkpoint found by its name. */
+export interface FoundCheckpoint {
+  readonly path: string;
+  readonly step: number;
+}
+
+/** `step-00000469` */
+export function checkpointName(step: number): string {
+  return `step-${String(step).padStart(8, '0')}`;
+}
+
+/**
+ * The checkpoints in a directory, oldest step first. A directory that does not exist has none.
+ *
+ * @throws {@link CheckpointError} where the directory cannot be read.
+ */
+export async function listCheckpoints(dir: string): Promise<FoundCheckpoint[]> {
+  const found = new Map<number, FoundCheckpoint>();
+  for (const name of await entries(dir)) {
+    const match = stepPattern.exec(name);
+    if (match === null) continue;
+    const step = Number(match[1]);
+    const isOld = match[2] !== undefined;
+    if (!isOld || !found.has(step)) found.set(step, { path: join(dir, name), step });
+  }
+  return [...found.values()].sort((a, b) => a.step - b.step);
+}
+
+async function entries(dir: string): Promise<string[]> {
+  try {
+    return await readdir(dir);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw unusable(dir, 'read', error);
+  }
+}
+
+function unusable(dir: string, doing: string, error: unknown): CheckpointError {
+  const message = error instanceof Error ? error.message : String(error);
+  return new CheckpointError(`could not ${doing} the checkpoint directory ${dir}: ${message}`, {
+    cause: error,
+  });
+}
+
+/**
+ * Writes one checkpoint as a whole.
+ *
+ * @param dir Directory of the checkpoints; created if need be.
+ * @param step Number of the step, which names the checkpoint.
+ * @param write Fills the directory that it is given.
+ * @returns Path of the finished checkpoint.
+ * @throws {@link CheckpointError} where a file cannot be written; nothing visible has changed then.
+ */
+export async function writeCheckpointDirectory(
+  dir: string,
+  step: number,
+  write: (temporary: string) => Promise<void>,
+): Promise<string> {
+  const unique = `${process.pid}-${threadId}-${randomBytes(4).toString('hex')}`;
+  const temporary = join(dir, `.writing-${unique}`);
+  const final = join(dir, checkpointName(step));
+  try {
+    await mkdir(dir, { recursive: true });
+    await removeLeftovers(dir);
+    await mkdir(temporary);
+    try {
+      await write(temporary);
+      for (const name of await readdir(temporary)) await sync(join(temporary, name));
+      await sync(temporary);
+      await replace(temporary, final);
+      await sync(dir);
+    } finally {
+      await rm(temporary, { recursive: true, force: true });
+    }
+  } catch (error) {
+    if (error instanceof CheckpointError) throw error;
+    throw unusable(dir, 'write to', error);
+  }
+  return final;
+}
+
+/** Renames a directory to a name that may be taken by an earlier one. */
+async function replace(temporary: string, final: string): Promise<void> {
+  const old = `${final}.old`;
+  try {
+    await rename(temporary, final);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
+    await rm(old, { recursive: true, force: true });
+    await rename(final, old);
+    await rename(temporary, final);
+  }
+  await rm(old, { recursive: true, force: true });
+}
+
+async function sync(path: string): Promise<void> {
+  const file = await open(path, 'r');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Removes what processes that are gone left unfinished. */
+async function removeLeftovers(dir: string): Promise<void> {
+  for (const name of await readdir(dir)) {
+    const match = temporaryPattern.exec(name);
+    if (match === null || isAlive(Number(match[1]))) continue;
+    await rm(join(dir, name), { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // EPERM: the process is there and is someone else's.
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** Deletes all but the `keep` newest checkpoints; `current` always stays. */
+export async function deleteOldCheckpoints(
+  dir: string,
+  keep: number,
+  current: string,
+): Promise<void> {
+  const checkpoints = await listCheckpoints(dir);
+  for (const { path } of checkpoints.slice(0, Math.max(0, checkpoints.length - keep))) {
+    if (path !== current) await rm(path, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,292 @@
+/**
+ * Owns the training loop: epochs, steps, evaluation, callbacks, checkpoints, and how it ends.
+ *
+ * Policy: while the device works on one step, the next is already submitted, so at most two are in
+ * flight; their results are reported in order. Before anything that must see a settled state (a
+ * checkpoint, an evaluation, the end) the loop waits for both. Whatever ends it, nothing is left in
+ * flight.
+ */
+import { ArgumentError, CheckpointError } from '../errors.js';
+import { abortable } from './abortable.js';
+import { checkImages } from './batch.js';
+import { type EpochSums, emptySums, type LoaderState } from './checkpoint-state.js';
+import type { Engine, ReleasableBatch, SubmittedStep } from './engine.js';
+import type { MetricsFile } from './metrics.js';
+import type { EpochEvent, Reporter, StepEvent } from './reporter.js';
+
+/** Source of batches; a `DataLoader` is one. Each iteration is one epoch. */
+export interface BatchLoader extends AsyncIterable<ReleasableBatch> {
+  /** Number of batches per epoch. */
+  readonly length: number;
+  /** Largest number of examples of a batch. */
+  readonly batchSize: number;
+  /** Number of samples; `length * batchSize` unless given. */
+  readonly dataset?: { readonly length: number };
+  readonly shuffle?: boolean;
+  /** Seed of the order. */
+  readonly seed?: number;
+  /** Makes the next iteration start at this batch of this epoch, both from 0. */
+  setEpoch?(epoch: number, firstBatch?: number): void;
+}
+
+/** Where training stands. */
+export interface Position {
+  /** Epochs done; the number, from 0, of the one in progress. */
+  epoch: number;
+  /** Batches done of the epoch in progress. */
+  batch: number;
+  sums: EpochSums;
+  loader: LoaderState | null;
+}
+
+/** Where checkpoints go, and how often. */
+export interface CheckpointOptions {
+  /** Directory; each checkpoint is a directory in it. */
+  dir: string;
+  /** Steps between checkpoints, beside those at the end of each epoch; none unless given. */
+  everySteps?: number | undefined;
+  /** Newest checkpoints to keep; all unless given. */
+  keepLast?: number | undefined;
+  /** Called with the path of each checkpoint that was written. */
+  onSave?: ((path: string) => void) | undefined;
+}
+
+/** What ends or watches the loop. */
+export interface FitLoopOptions {
+  readonly train: BatchLoader;
+  readonly test: BatchLoader | undefined;
+  /** Number of the last epoch, from 1. */
+  readonly lastEpoch: number;
+  /** Steps to take at most. */
+  readonly maxSteps: number;
+  readonly signal: AbortSignal | undefined;
+  readonly reporters: readonly Reporter[];
+  readonly metrics: MetricsFile | undefined;
+  readonly checkpoint: CheckpointOptions | undefined;
+  readonly onStep: ((event: StepEvent) => void | Promise<void>) | undefined;
+  readonly onEpoch: ((event: EpochEvent) => void | Promise<void>) | undefined;
+  /** Writes a checkpoint and returns its path. */
+  readonly save: (options: CheckpointOptions) => Promise<string>;
+}
+
+/** How training ended. */
+export interface FitResult {
+  /** Number of the last step. */
+  readonly step: number;
+  /** The epochs that this call completed. */
+  readonly epochs: readonly EpochEvent[];
+  /** Path of the newest checkpoint that this call wrote. */
+  readonly checkpoint?: string;
+}
+
+const caller = 'Trainer.fit';
+
+/** One call of `fit`. */
+export class FitLoop {
+  readonly #engine: Engine;
+  readonly #position: Position;
+  readonly #options: FitLoopOptions;
+  readonly #epochs: EpochEvent[] = [];
+  #isPrepared = false;
+  #pending: SubmittedStep | undefined;
+  #submitted = 0;
+  #lastResultAt = 0;
+  #epochStart = 0;
+  #saved: { step: number; path: string } | undefined;
+
+  /** @param position Is moved on as training goes. */
+  constructor(engine: Engine, position: Position, options: FitLoopOptions) {
+    this.#engine = engine;
+    this.#position = position;
+    this.#options = options;
+  }
+
+  /** Trains; rejects with the signal's reason after an abort. Nothing is in flight afterwards. */
+  async run(): Promise<FitResult> {
+    const { signal, train, lastEpoch, reporters } = this.#options;
+    signal?.throwIfAborted();
+    const { length, batchSize, dataset } = train;
+    const examplesPerEpoch = Math.min(dataset?.length ?? Infinity, length * batchSize);
+    for (const reporter of reporters) {
+      reporter.start?.({ epochs: lastEpoch, stepsPerEpoch: length, examplesPerEpoch });
+    }
+    try {
+      while (this.#position.epoch < lastEpoch && this.#hasStepsLeft) await this.#epoch();
+      await this.#save();
+    } catch (error) {
+      if (signal?.aborted !== true || error !== signal.reason) throw error;
+      await this.#save();
+      throw error;
+    } finally {
+      await this.#engine.drain();
+      for (const reporter of reporters) reporter.end?.();
+    }
+    const result = { step: this.#engine.step, epochs: this.#epochs };
+    return this.#saved === undefined ? result : { ...result, checkpoint: this.#saved.path };
+  }
+
+  get #hasStepsLeft(): boolean {
+    return this.#submitted < this.#options.maxSteps;
+  }
+
+  /** Trains one epoch, what is left of it, or as much of it as `maxSteps` lets. */
+  async #epoch(): Promise<void> {
+    const { train, signal } = this.#options;
+    const position = this.#position;
+    position.loader = loaderState(train);
+    this.#lastResultAt = performance.now();
+    this.#epochStart = this.#lastResultAt - position.sums.seconds * 1000;
+    const batches = abortable(startAt(train, position), signal);
+    let next = position.batch;
+    let isOver = next >= train.length;
+    try {
+      while (!isOver && this.#hasStepsLeft) {
+        const { value, done } = await batches.next();
+        if (done === true) break;
+        await this.#submit(value);
+        next += 1;
+        isOver = next >= train.length;
+        signal?.throwIfAborted();
+        if (!isOver && this.#isCheckpointDue) await this.#save();
+      }
+    } finally {
+      await batches.return();
+    }
+    await this.#settle();
+    if (isOver) await this.#endEpoch();
+    else if (this.#hasStepsLeft) {
+      throw new ArgumentError(
+        `${caller}: the loader's length is ${train.length}, but it ended after ${next} batches`,
+      );
+    }
+  }
+
+  async #endEpoch(): Promise<void> {
+    const { test, signal, reporters, onEpoch } = this.#options;
+    const position = this.#position;
+    // Before the evaluation, which may take long; a resume from here begins with it.
+    await this.#save();
+    const tested =
+      test === undefined
+        ? undefined
+        : await this.#engine.evaluate(caller, test, test.batchSize, signal);
+    const { examples, correct, lossOfBatches, lossOfExamples } = position.sums;
+    const event: EpochEvent = {
+      epoch: position.epoch + 1,
+      step: this.#engine.step,
+      loss: lossOfExamples / examples,
+      lossPerExample: lossOfBatches / examples,
+      trainAccuracy: correct / examples,
+      ...(tested === undefined ? {} : { testAccuracy: tested.accuracy, testLoss: tested.loss }),
+      seconds: (performance.now() - this.#epochStart) / 1000,
+    };
+    Object.assign(position, { epoch: position.epoch + 1, batch: 0, sums: emptySums() });
+    this.#epochs.push(event);
+    for (const reporter of reporters) reporter.epoch?.(event);
+    await onEpoch?.(event);
+  }
+
+  /** Submits one step, then reports the one before it. */
+  async #submit(batch: ReleasableBatch): Promise<void> {
+    if (!this.#isPrepared) {
+      const { signature, size } = checkImages(caller, batch);
+      await this.#engine.prepare(caller, signature, Math.max(size, this.#options.train.batchSize));
+      this.#isPrepared = true;
+    }
+    const submitted = await this.#engine.submit(caller, batch);
+    batch.release?.();
+    this.#submitted += 1;
+    const before = this.#pending;
+    this.#pending = submitted;
+    if (before !== undefined) await this.#report(before);
+  }
+
+  /** Waits for the step in flight, if any, and reports it. */
+  async #settle(): Promise<void> {
+    const pending = this.#pending;
+    this.#pending = undefined;
+    if (pending !== undefined) await this.#report(pending);
+  }
+
+  async #report({ step, lr, result }: SubmittedStep): Promise<void> {
+    const { loss, correct, size } = await result;
+    const now = performance.now();
+    const position = this.#position;
+    const { sums } = position;
+    position.batch += 1;
+    sums.steps += 1;
+    sums.examples += size;
+    sums.correct += correct;
+    sums.lossOfBatches += loss;
+    sums.lossOfExamples += loss * size;
+    sums.seconds = (now - this.#epochStart) / 1000;
+    const event: StepEvent = {
+      step,
+      epoch: position.epoch + 1,
+      stepInEpoch: position.batch,
+      loss,
+      correct,
+      size,
+      trainAccuracy: sums.correct / sums.examples,
+      lr: lr[0] ?? 0,
+      ms: now - this.#lastResultAt,
+    };
+    this.#lastResultAt = now;
+    this.#options.metrics?.write(event);
+    for (const reporter of this.#options.reporters) reporter.step?.(event);
+    await this.#options.onStep?.(event);
+  }
+
+  get #isCheckpointDue(): boolean {
+    const every = this.#options.checkpoint?.everySteps;
+    return every !== undefined && this.#engine.step % every === 0;
+  }
+
+  /** Writes a checkpoint of the settled state, unless there is nothing new to write. */
+  async #save(): Promise<void> {
+    await this.#settle();
+    const { checkpoint, save, metrics } = this.#options;
+    const { step } = this.#engine;
+    if (checkpoint === undefined || this.#submitted === 0 || this.#saved?.step === step) return;
+    await metrics?.flush();
+    const path = await save(checkpoint);
+    this.#saved = { step, path };
+    checkpoint.onSave?.(path);
+  }
+}
+
+/** The order of a loader, as checkpoints keep it. */
+export function loaderState(loader: BatchLoader): LoaderState {
+  const { batchSize, length, shuffle, seed } = loader;
+  return { batchSize, batches: length, seed: shuffle === true ? (seed ?? null) : null };
+}
+
+/** @throws CheckpointError where a loader is not the one that a checkpoint was made with. */
+export function checkLoader(loader: BatchLoader, saved: LoaderState): void {
+  const now = loaderState(loader);
+  for (const name of ['batchSize', 'batches', 'seed'] as const) {
+    if (now[name] === saved[name]) continue;
+    throw new CheckpointError(
+      `the training loader is not the checkpoint's: expected ${name} ${saved[name]}, ` +
+        `got ${now[name]}. Make the loader as it was, so that the epoch goes on where it stopped.`,
+    );
+  }
+}
+
+/** The batches from the position on. A loader that cannot start there is read from its start. */
+function startAt(loader: BatchLoader, { epoch, batch }: Position): AsyncIterable<ReleasableBatch> {
+  if (loader.setEpoch !== undefined) {
+    loader.setEpoch(epoch, batch);
+    return loader;
+  }
+  return batch === 0 ? loader : skip(loader, batch);
+}
+
+async function* skip(loader: BatchLoader, count: number): AsyncGenerator<ReleasableBatch> {
+  let index = 0;
+  for await (const batch of loader) {
+    if (index >= count) yield batch;
+    else batch.release?.();
+    index += 1;
+  }
+}

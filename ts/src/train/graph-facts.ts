@@ -1,0 +1,60 @@
+/**
+ * Owns what the trainer reads from a traced graph: its classes, its loss, its optimizer state.
+ */
+import { ArgumentError, CheckpointError } from '../errors.js';
+import { formatShape, sameShape } from '../graph/shapes.js';
+import type { NodeSpec } from '../graph/spec.js';
+import type { ImageSpec, TracedGraph } from '../graph/steps.js';
+import type { StateTensor } from '../nn/index.js';
+import type { InputSignature } from './batch.js';
+
+/** The images of a graph. */
+export function imageSpec(signature: InputSignature, batchSize: number): ImageSpec {
+  const { imageShape, dtype, mean, std } = signature;
+  const spec = { batchSize, shape: imageShape, dtype };
+  return dtype === 'u8' ? { ...spec, mean, std } : spec;
+}
+
+function lossNode(traced: TracedGraph): NodeSpec {
+  const { nodes, outputs } = traced.spec;
+  const node = nodes.find(({ op }) => op === 'softmaxCrossEntropy');
+  if (node === undefined || !outputs.some(({ name }) => name === 'correct')) {
+    throw new ArgumentError('Trainer: expected loss to be a nn.CrossEntropyLoss, got another loss');
+  }
+  return node;
+}
+
+/** Number of classes: columns of the logits [N, C]. */
+export function classesOf(traced: TracedGraph): number {
+  const logits = lossNode(traced).inputs[0] ?? -1;
+  return traced.spec.values[logits]?.shape[1] ?? 0;
+}
+
+/** How the loss puts the examples' losses together. */
+export function reductionOf(traced: TracedGraph): 'mean' | 'sum' {
+  return lossNode(traced).attrs.reduction === 1 ? 'sum' : 'mean';
+}
+
+/** @throws CheckpointError where the state's names or shapes are not those of the graph. */
+export function checkState(
+  traced: TracedGraph,
+  state: Readonly<Record<string, StateTensor>>,
+): void {
+  const misfit = (what: string) =>
+    new CheckpointError(
+      `the checkpoint's optimizer state does not fit: ${what}. ` +
+        'Use the network and the optimizer that it was saved with.',
+    );
+  for (const [name, shape] of traced.states) {
+    const tensor = Object.hasOwn(state, name) ? state[name] : undefined;
+    if (tensor === undefined) throw misfit(`${name} is missing`);
+    if (!sameShape(tensor.shape, shape)) {
+      throw misfit(
+        `expected ${name} of shape ${formatShape(shape)}, got ${formatShape(tensor.shape)}`,
+      );
+    }
+  }
+  for (const name of Object.keys(state)) {
+    if (!traced.states.has(name)) throw misfit(`${name} is not of this optimizer`);
+  }
+}

@@ -1,0 +1,16 @@
+/** Training: the public names. */
+export type { ImageBatch, LabelledBatch } from './batch.js';
+export { latestCheckpoint } from './checkpoint.js';
+export type { TrainerOptimizer } from './engine.js';
+export type { BatchLoader, CheckpointOptions, FitResult } from './fit.js';
+export type { MetricsLine } from './metrics.js';
+export type { FitOptions } from './options.js';
+export {
+  type EpochEvent,
+  type Reporter,
+  type StartEvent,
+  type StepEvent,
+  TextReporter,
+  type TextStream,
+} from './reporter.js';
+export { type EvaluationResult, type StepResult, Trainer, type TrainerOptions } from './trainer.js';

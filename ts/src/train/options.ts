@@ -1,0 +1,101 @@
+/** Owns the options of `Trainer.fit` and their checks. */
+import { ArgumentError } from '../errors.js';
+import { checkInteger, checkOptions, show } from '../graph/arguments.js';
+import type { BatchLoader, CheckpointOptions } from './fit.js';
+import type { EpochEvent, Reporter, StepEvent } from './reporter.js';
+
+/** Options of `Trainer.fit`. */
+export interface FitOptions {
+  /**
+   * Epochs to train. With `resume`, the epochs of the whole run, those of the checkpoint included.
+   */
+  epochs: number;
+  /** Evaluated at the end of each epoch. */
+  test?: BatchLoader | undefined;
+  /** Steps to take at most in this call; no limit by default. */
+  maxSteps?: number | undefined;
+  /** Ends training after the steps in flight. */
+  signal?: AbortSignal | undefined;
+  /**
+   * What to print: `true` (the default) for lines on standard output, with a progress bar where it
+   * is a terminal; `false` for nothing; or a reporter of your own.
+   */
+  log?: boolean | Reporter | undefined;
+  /** Called with each step's result, in order. Its promise is awaited before the next report. */
+  onStep?: ((event: StepEvent) => void | Promise<void>) | undefined;
+  /** Called at the end of each epoch. Its promise is awaited before the next epoch. */
+  onEpoch?: ((event: EpochEvent) => void | Promise<void>) | undefined;
+  /** Where checkpoints go: one at the end of each epoch, of the call, after an abort, and more. */
+  checkpoint?: CheckpointOptions | undefined;
+  /**
+   * Goes on from a checkpoint, or from the newest in a directory of checkpoints: the same losses,
+   * bit for bit, as without the interruption. The loader, the optimizer and the network must be
+   * made as they were.
+   */
+  resume?: string | undefined;
+}
+
+/** @throws ArgumentError where an option is not what it should be. */
+export function checkFitOptions(who: string, train: BatchLoader, options: FitOptions): void {
+  checkLoaderArgument(who, 'the training loader', train);
+  checkOptions(who, options, [
+    'epochs',
+    'test',
+    'maxSteps',
+    'signal',
+    'log',
+    'onStep',
+    'onEpoch',
+    'checkpoint',
+    'resume',
+  ]);
+  const { test, maxSteps, signal, log, checkpoint, resume } = options;
+  checkInteger(who, 'epochs', options.epochs, 1);
+  if (test !== undefined) checkLoaderArgument(who, 'test', test);
+  if (maxSteps !== undefined) checkInteger(who, 'maxSteps', maxSteps, 1);
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new ArgumentError(`${who} expects signal to be an AbortSignal, got ${show(signal)}`);
+  }
+  if (log !== undefined && typeof log !== 'boolean' && (typeof log !== 'object' || log === null)) {
+    throw new ArgumentError(`${who} expects log to be a boolean or a reporter, got ${show(log)}`);
+  }
+  for (const name of ['onStep', 'onEpoch'] as const) {
+    const callback = options[name];
+    if (callback !== undefined && typeof callback !== 'function') {
+      throw new ArgumentError(`${who} expects ${name} to be a function, got ${show(callback)}`);
+    }
+  }
+  if (checkpoint !== undefined) checkCheckpoint(who, checkpoint);
+  if (resume !== undefined) checkPath(who, 'resume', resume);
+}
+
+function checkCheckpoint(who: string, options: CheckpointOptions): void {
+  checkOptions(`${who} checkpoint`, options, ['dir', 'everySteps', 'keepLast', 'onSave']);
+  const { dir, everySteps, keepLast, onSave } = options;
+  checkPath(who, 'checkpoint.dir', dir);
+  if (everySteps !== undefined) checkInteger(who, 'checkpoint.everySteps', everySteps, 1);
+  if (keepLast !== undefined) checkInteger(who, 'checkpoint.keepLast', keepLast, 1);
+  if (onSave !== undefined && typeof onSave !== 'function') {
+    throw new ArgumentError(
+      `${who} expects checkpoint.onSave to be a function, got ${show(onSave)}`,
+    );
+  }
+}
+
+/** @throws ArgumentError where a value is no path. */
+export function checkPath(who: string, name: string, path: unknown): void {
+  if (typeof path === 'string' && path !== '') return;
+  throw new ArgumentError(`${who} expects ${name} to be a path, got ${show(path)}`);
+}
+
+/** @throws ArgumentError where a value is no loader, or one without batches. */
+export function checkLoaderArgument(who: string, name: string, loader: BatchLoader): void {
+  if (typeof loader?.[Symbol.asyncIterator] !== 'function') {
+    throw new ArgumentError(
+      `${who} expects ${name} to be a DataLoader, or another async iterable of batches with ` +
+        `length and batchSize, got ${show(loader)}`,
+    );
+  }
+  checkInteger(who, `length of ${name}`, loader.length, 1);
+  checkInteger(who, `batchSize of ${name}`, loader.batchSize, 1);
+}

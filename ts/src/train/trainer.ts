@@ -1,0 +1,455 @@
+/**
+ * Owns Trainer, the public face of training: its options, its misuse checks, and what it does with
+ * checkpoints.
+ *
+ * Policy: arguments are checked before any work. Nothing is printed except by `fit`, through its
+ * reporter. The device has the live parameters; the network's host copies are brought up to date by
+ * `fit`, `syncParameters`, `stateDict`, `saveCheckpoint` and `dispose`.
+ */
+import { ArgumentError, CheckpointError, DeviceError } from '../errors.js';
+import { checkInteger, checkOneOf, checkOptions, show } from '../graph/arguments.js';
+import { type DeviceInfo, devices, resolveDevice } from '../native.js';
+import { type CrossEntropyLoss, Module, type StateDict } from '../nn/index.js';
+import { initialSeed } from '../random/index.js';
+import { type LabelledBatch, makeSignature } from './batch.js';
+import { type CheckpointContents, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
+import { checkpointVersion, emptySums } from './checkpoint-state.js';
+import { type BatchResult, Engine, type TrainerOptimizer } from './engine.js';
+import {
+  type BatchLoader,
+  type CheckpointOptions,
+  checkLoader,
+  FitLoop,
+  type FitResult,
+  type Position,
+} from './fit.js';
+import { MetricsFile } from './metrics.js';
+import { checkFitOptions, checkLoaderArgument, checkPath, type FitOptions } from './options.js';
+import { TextReporter } from './reporter.js';
+
+/** Options of {@link Trainer}. */
+export interface TrainerOptions {
+  /** The loss of a batch. */
+  loss: CrossEntropyLoss;
+  /** The optimizer, made from `net.parameters()`. */
+  optimizer: TrainerOptimizer;
+  /**
+   * Where to train: `'cpu'`, `'cuda'` (the first GPU), `'cuda:1'`, or `'auto'`: the first GPU where
+   * there is one, else the CPU. Default: `'auto'`. A device that was named is never replaced.
+   */
+  device?: string | undefined;
+  /**
+   * How convolutions compute: `'auto'` takes what is fastest here (Winograd's algorithm among
+   * others), `'direct'` the definition's sums. Default: `'auto'`.
+   */
+  algorithm?: 'auto' | 'direct' | undefined;
+  /** Seed of dropout, 0 or more; that of `manualSeed` by default. */
+  seed?: number | undefined;
+  /** File that gets one JSON object per step of `fit`. */
+  metricsFile?: string | undefined;
+}
+
+/** Result of one training step. */
+export interface StepResult extends BatchResult {
+  /** Number of the step, from 1. */
+  readonly step: number;
+}
+
+/** Result of an evaluation. */
+export interface EvaluationResult {
+  /** Mean loss over all examples. */
+  readonly loss: number;
+  /** Share of examples whose largest output was the label's, 0 to 1. */
+  readonly accuracy: number;
+  /** Number of examples. */
+  readonly size: number;
+}
+
+/**
+ * Trains a network: compiles the whole training step once, then runs it off the event loop.
+ *
+ * @example
+ * ```ts
+ * await using trainer = new Trainer(net, {
+ *   loss: new nn.CrossEntropyLoss(),
+ *   optimizer: new optim.Adam(net.parameters(), { lr: 0.001 }),
+ * });
+ * await trainer.fit(train, { test, epochs: 5 });
+ * // or: for await (const batch of train) await trainer.step(batch);
+ * ```
+ */
+export class Trainer implements AsyncDisposable {
+  /** The network. */
+  readonly net: Module;
+  /** The optimizer; its learning rate may be changed between steps. */
+  readonly optimizer: TrainerOptimizer;
+  readonly #device: string;
+  readonly #engine: Engine;
+  readonly #metricsPath: string | undefined;
+  #metrics: Promise<MetricsFile> | undefined;
+  readonly #position: Position = { epoch: 0, batch: 0, sums: emptySums(), loader: null };
+  #isFitting = false;
+
+  /**
+   * @throws ArgumentError for an option that is not what it should be.
+   * @throws DeviceError ERR_NN_DEVICE_UNAVAILABLE where the device does not exist here.
+   */
+  constructor(net: Module, options: TrainerOptions) {
+    if (!(net instanceof Module)) {
+      throw new ArgumentError(`Trainer expects net to be a nn.Module, got ${show(net)}`);
+    }
+    checkOptions('Trainer', options, [
+      'loss',
+      'optimizer',
+      'device',
+      'algorithm',
+      'seed',
+      'metricsFile',
+    ]);
+    const { loss, optimizer, device = 'auto', algorithm = 'auto', metricsFile } = options;
+    if (!(loss instanceof Module)) {
+      throw new ArgumentError(
+        `Trainer expects loss to be a nn.CrossEntropyLoss, got ${show(loss)}`,
+      );
+    }
+    if (typeof optimizer?.emitStep !== 'function' || !Array.isArray(optimizer.paramGroups)) {
+      throw new ArgumentError(
+        `Trainer expects optimizer to be one of optim, such as optim.Adam, ` +
+          `got ${show(optimizer)}`,
+      );
+    }
+    checkOneOf('Trainer', 'algorithm', algorithm, ['auto', 'direct']);
+    if (metricsFile !== undefined) checkPath('Trainer', 'metricsFile', metricsFile);
+    const seed = checkInteger('Trainer', 'seed', options.seed ?? initialSeed(), 0);
+    this.net = net;
+    this.optimizer = optimizer;
+    const name = resolveDevice(device);
+    this.#device = name;
+    this.#metricsPath = metricsFile;
+    const target = { device: name, algorithm };
+    this.#engine = new Engine({ net, loss, optimizer, target }, seed);
+  }
+
+  /** The device that trains. */
+  get device(): DeviceInfo {
+    const device = devices().find(({ name }) => name === this.#device);
+    if (device !== undefined) return device;
+    throw new DeviceError('ERR_NN_DEVICE_UNAVAILABLE', `the device ${this.#device} is gone`);
+  }
+
+  /** Steps taken so far, those before a resume included. */
+  get stepCount(): number {
+    return this.#engine.step;
+  }
+
+  /** Epochs of `fit` that are complete, those before a resume included. */
+  get epochCount(): number {
+    return this.#position.epoch;
+  }
+
+  /** Seed of dropout. */
+  get seed(): number {
+    return this.#engine.seed;
+  }
+
+  /**
+   * Compiles the training step before the first batch comes. Without this call the first batch
+   * decides: its size is then the largest that `step` takes.
+   *
+   * Called again with a larger batch size, it compiles a larger program that goes on with the same
+   * parameters and optimizer state.
+   *
+   * @param options.batchSize Largest number of examples of a batch.
+   * @param options.imageShape Shape of one image: [C, H, W].
+   * @param options.dtype Element type of the images: bytes (`'u8'`, the default) or `'f32'`.
+   * @param options.mean Mean per channel on the 0..1 scale, for bytes. Default: 0.
+   * @param options.std Standard deviation per channel on the 0..1 scale, for bytes. Default: 1.
+   * @throws ShapeError with the module's path where the network does not take such images.
+   */
+  async compile(options: {
+    batchSize: number;
+    imageShape: readonly number[];
+    dtype?: 'u8' | 'f32';
+    mean?: readonly number[];
+    std?: readonly number[];
+  }): Promise<void> {
+    const caller = 'Trainer.compile';
+    this.#engine.assertUsable(caller);
+    checkOptions(caller, options, ['batchSize', 'imageShape', 'dtype', 'mean', 'std']);
+    const { imageShape, dtype = 'u8', mean, std } = options;
+    const batchSize = checkInteger(caller, 'batchSize', options.batchSize, 1);
+    checkOneOf(caller, 'dtype', dtype, ['u8', 'f32']);
+    const signature = makeSignature(caller, imageShape, dtype, mean, std);
+    await this.#engine.prepare(caller, signature, batchSize);
+  }
+
+  /**
+   * Takes one training step. Calls may overlap: steps run in the order of the calls, and a batch
+   * may be changed or released as soon as the call returned its promise.
+   *
+   * @returns The batch's mean loss and correct examples, both before the update, and the step's
+   *   number.
+   * @throws ShapeError, DTypeError, ArgumentError for a batch that does not fit, before any work.
+   * @throws ArgumentError while `fit` runs.
+   * @throws DisposedError after `dispose`.
+   */
+  async step(batch: LabelledBatch): Promise<StepResult> {
+    this.#assertNotFitting('Trainer.step');
+    const { step, result } = await this.#engine.submit('Trainer.step', batch);
+    return { step, ...(await result) };
+  }
+
+  /**
+   * Mean loss and accuracy over a loader, in evaluation mode. Steps that are called meanwhile wait.
+   *
+   * @throws What `step` throws, and the signal's reason after an abort.
+   */
+  async evaluate(
+    loader: BatchLoader,
+    options: { signal?: AbortSignal | undefined } = {},
+  ): Promise<EvaluationResult> {
+    const caller = 'Trainer.evaluate';
+    this.#engine.assertUsable(caller);
+    checkLoaderArgument(caller, 'loader', loader);
+    options.signal?.throwIfAborted();
+    return this.#engine.evaluate(caller, loader, loader.batchSize, options.signal);
+  }
+
+  /**
+   * Trains for some epochs. Prints a line per step and per epoch unless `log: false`.
+   *
+   * The epoch's line shows the sum of the batches' mean losses divided by the number of examples,
+   * as the PyTorch text does whose output this follows; the events and the metrics file have the
+   * true mean.
+   *
+   * Two steps are in flight at a time: a learning rate that `onStep` sets for step k applies from
+   * step k + 2 on. One that `onEpoch` sets applies from the next epoch's first step.
+   *
+   * @throws The signal's reason after an abort: the steps in flight are finished and reported, and a
+   *   checkpoint is written first where `checkpoint` was given.
+   * @throws CheckpointError where `resume` has no checkpoint, or one of another run.
+   * @throws What `step` and the loaders throw.
+   */
+  async fit(train: BatchLoader, options: FitOptions): Promise<FitResult> {
+    const caller = 'Trainer.fit';
+    const engine = this.#engine;
+    engine.assertUsable(caller);
+    this.#assertNotFitting(caller);
+    checkFitOptions(caller, train, options);
+    const { test, epochs, resume, log = true, signal, checkpoint, onStep, onEpoch } = options;
+    signal?.throwIfAborted();
+    this.#isFitting = true;
+    try {
+      const position = this.#position;
+      if (resume !== undefined) await this.#restore(caller, await loadCheckpoint(resume), train);
+      else if (position.batch > 0) this.#moveTo({ epoch: position.epoch + 1 });
+      const reporter = log === true ? new TextReporter() : log;
+      const loop = new FitLoop(engine, position, {
+        train,
+        test,
+        lastEpoch: resume === undefined ? position.epoch + epochs : epochs,
+        maxSteps: options.maxSteps ?? Infinity,
+        signal,
+        reporters: reporter === false ? [] : [reporter],
+        metrics: await this.#openMetrics(),
+        checkpoint,
+        onStep,
+        onEpoch,
+        save: (where) => this.#save(caller, where),
+      });
+      try {
+        return await loop.run();
+      } finally {
+        if (!engine.isDisposed) await this.#sync(caller);
+        await (await this.#metrics)?.flush();
+      }
+    } finally {
+      this.#isFitting = false;
+    }
+  }
+
+  /** Copies the live parameters into the network's host parameters. */
+  async syncParameters(): Promise<void> {
+    await this.#sync('Trainer.syncParameters');
+  }
+
+  /** The live parameters by PyTorch's names, as copies. */
+  async stateDict(): Promise<StateDict> {
+    return this.#engine.synchronise('Trainer.stateDict', async () => {
+      const entries = Object.entries(this.net.stateDict());
+      return Object.fromEntries(
+        entries.map(([name, { data, shape }]) => [name, { data: data.slice(), shape }]),
+      );
+    });
+  }
+
+  /**
+   * Loads parameters into the network and onto the device; steps called before it are unaffected.
+   *
+   * @throws StateDictError where names or shapes do not match; nothing is changed then.
+   */
+  async loadStateDict(dict: StateDict): Promise<void> {
+    await this.#engine.restore('Trainer.loadStateDict', () => {
+      this.net.loadStateDict(dict);
+    });
+  }
+
+  /**
+   * Writes a checkpoint: parameters, optimizer state, step number, seed and learning rates.
+   *
+   * @param dir Directory of the checkpoints; this one becomes a directory in it.
+   * @returns Path of the checkpoint.
+   * @throws CheckpointError where it cannot be written.
+   * @throws ArgumentError before the first step or `compile`, and while `fit` runs.
+   */
+  async saveCheckpoint(dir: string, options: { keepLast?: number } = {}): Promise<string> {
+    const caller = 'Trainer.saveCheckpoint';
+    this.#assertNotFitting(caller);
+    checkPath(caller, 'dir', dir);
+    checkOptions(caller, options, ['keepLast']);
+    const { keepLast } = options;
+    if (keepLast !== undefined) checkInteger(caller, 'keepLast', keepLast, 1);
+    return this.#save(caller, { dir, keepLast });
+  }
+
+  /**
+   * Goes back to a checkpoint: parameters, optimizer state, step number, seed and learning rates.
+   *
+   * @param path A checkpoint, or a directory of checkpoints, of which the newest is taken.
+   * @throws CheckpointError where there is none, or it is damaged, or of another network or
+   *   optimizer. Parameters are unchanged then.
+   */
+  async loadCheckpoint(path: string): Promise<void> {
+    const caller = 'Trainer.loadCheckpoint';
+    this.#engine.assertUsable(caller);
+    this.#assertNotFitting(caller);
+    checkPath(caller, 'path', path);
+    await this.#restore(caller, await loadCheckpoint(path));
+  }
+
+  /**
+   * Waits for the steps on the device, copies the parameters into the network, and frees all device
+   * memory. Calls that wait reject with a DisposedError, as do later ones. Idempotent.
+   */
+  async dispose(): Promise<void> {
+    try {
+      await this.#engine.dispose();
+    } finally {
+      const metrics = this.#metrics;
+      this.#metrics = undefined;
+      await (await metrics)?.close();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
+  }
+
+  #assertNotFitting(caller: string): void {
+    if (!this.#isFitting) return;
+    throw new ArgumentError(
+      `${caller}: fit is running and has the training to itself; wait for its promise. ` +
+        'Its callbacks may call evaluate, stateDict and syncParameters.',
+    );
+  }
+
+  async #sync(caller: string): Promise<void> {
+    await this.#engine.synchronise(caller, async () => {});
+  }
+
+  async #openMetrics(): Promise<MetricsFile | undefined> {
+    if (this.#metricsPath === undefined) return undefined;
+    this.#metrics ??= MetricsFile.open(this.#metricsPath);
+    try {
+      return await this.#metrics;
+    } catch (error) {
+      this.#metrics = undefined;
+      const message = error instanceof Error ? error.message : String(error);
+      throw new ArgumentError(`Trainer: could not open metricsFile: ${message}`, { cause: error });
+    }
+  }
+
+  #moveTo(to: Partial<Position>): void {
+    const start: Position = { epoch: 0, batch: 0, sums: emptySums(), loader: null };
+    Object.assign(this.#position, start, to);
+  }
+
+  async #save(caller: string, { dir, keepLast }: CheckpointOptions): Promise<string> {
+    const engine = this.#engine;
+    return engine.synchronise(caller, async () => {
+      const optimizer = await engine.readOptimizer();
+      if (optimizer === undefined) {
+        throw new ArgumentError(
+          `${caller}: there is nothing to save before the first step; call compile or step first`,
+        );
+      }
+      const { epoch, batch, sums, loader } = this.#position;
+      const { step, seed } = engine;
+      return saveCheckpoint(dir, keepLast, {
+        model: this.net.stateDict(),
+        optimizer,
+        state: {
+          version: checkpointVersion,
+          step,
+          epoch,
+          batch,
+          seed,
+          optimizer: this.optimizer.constructor.name,
+          groups: this.#groups(),
+          sums,
+          loader,
+        },
+      });
+    });
+  }
+
+  #groups(): Record<string, number | boolean | number[]>[] {
+    return this.optimizer.paramGroups.map(({ lr, options }) => ({ lr, ...options }));
+  }
+
+  async #restore(caller: string, contents: CheckpointContents, train?: BatchLoader): Promise<void> {
+    const { state, model, optimizer, path } = contents;
+    if (train !== undefined && state.loader !== null) checkLoader(train, state.loader);
+    this.#checkOptimizer(contents);
+    const change = () => {
+      try {
+        this.net.loadStateDict(model);
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error);
+        throw new CheckpointError(`${path} is not of this network: ${message}`, { cause: error });
+      }
+    };
+    const { step, seed } = state;
+    await this.#engine.restore(caller, change, { optimizer, step, seed });
+    for (const [index, group] of state.groups.entries()) {
+      const target = this.optimizer.paramGroups[index];
+      if (target !== undefined) target.lr = group.lr as number;
+    }
+    const { epoch, batch, sums, loader } = state;
+    this.#moveTo({ epoch, batch, sums, loader });
+  }
+
+  /** Everything but the learning rate is compiled in, so it must be as it was. */
+  #checkOptimizer({ state, path }: CheckpointContents): void {
+    const name = this.optimizer.constructor.name;
+    if (state.optimizer !== name) {
+      throw new CheckpointError(`${path} is of optimizer ${state.optimizer}, not of ${name}`);
+    }
+    const groups = this.#groups();
+    if (groups.length !== state.groups.length) {
+      throw new CheckpointError(
+        `${path} has ${state.groups.length} parameter group(s), the optimizer ${groups.length}`,
+      );
+    }
+    for (const [index, group] of groups.entries()) {
+      const saved = state.groups[index] ?? {};
+      for (const key of new Set([...Object.keys(group), ...Object.keys(saved)])) {
+        if (key === 'lr' || JSON.stringify(group[key]) === JSON.stringify(saved[key])) continue;
+        throw new CheckpointError(
+          `${path} was trained with ${key} ${JSON.stringify(saved[key])}, the optimizer has ` +
+            `${JSON.stringify(group[key])}: make the optimizer with the checkpoint's options`,
+        );
+      }
+    }
+  }
+}
