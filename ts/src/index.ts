@@ -1,4 +1,6 @@
 /** The public API of neuronode. */
+export * as cli from './cli/index.js';
+export * as data from './data/index.js';
 export * as errors from './errors.js';
 export {
   ArgumentError,
@@ -17,7 +19,10 @@ export {
 } from './errors.js';
 export { Tensor } from './graph/tensor.js';
 export * as models from './models/index.js';
+export { type DeviceInfo, devices, getNumThreads, setNumThreads } from './native.js';
 export * as nn from './nn/index.js';
 export * as optim from './optim/index.js';
+export * from './predict/index.js';
 export { initialSeed, manualSeed } from './random/index.js';
 export * as safetensors from './safetensors.js';
+export * from './train/index.js';
