@@ -48,8 +48,12 @@ class Kernel {
   size_t workspaceBytes = 0;
 };
 
+// Convolution: time what fits and take the fastest, or always the direct algorithm, or Winograd
+// wherever there is a kernel of it.
+enum class ConvAlgorithm { Auto, Direct, Winograd };
+
 struct KernelOptions {
-  bool directOnly = false;  // convolution: the direct algorithm, no timing
+  ConvAlgorithm algorithm = ConvAlgorithm::Auto;
 };
 
 class Backend {

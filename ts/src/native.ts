@@ -59,11 +59,18 @@ export interface ProfileStep extends PlanStep {
 /** Inputs of a run by name. Fewer rows than compiled for are padded with zeros. */
 export type NativeInputs = Readonly<Record<string, NativeArray | number>>;
 
+/**
+ * How convolutions are computed: `'auto'` times the algorithms that fit each layer and takes the
+ * fastest, `'direct'` and `'winograd'` take that one (Winograd where it exists: 3x3 and 5x5 kernels
+ * of stride 1) without timing, so that every run computes alike.
+ */
+export type Algorithm = 'auto' | 'direct' | 'winograd';
+
 export interface CompileOptions {
   /** Where the program runs; see {@link resolveDevice}. Default `'cpu'`. */
   readonly device?: string;
-  /** `'direct'` turns the choice between convolution algorithms off. Default `'auto'`. */
-  readonly algorithm?: 'auto' | 'direct';
+  /** How convolutions are computed. Default `'auto'`. */
+  readonly algorithm?: Algorithm;
   /** Parameters and state of the same name use this program's memory. */
   readonly share?: NativeProgram;
 }

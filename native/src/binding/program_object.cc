@@ -61,6 +61,14 @@ std::string stringArgument(const Napi::CallbackInfo& info, size_t index, const c
   return info[index].As<Napi::String>().Utf8Value();
 }
 
+ConvAlgorithm parseAlgorithm(const Napi::Value& value) {
+  const std::string name = value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
+  if (name == "auto") return ConvAlgorithm::Auto;
+  if (name == "direct") return ConvAlgorithm::Direct;
+  if (name == "winograd") return ConvAlgorithm::Winograd;
+  throw Error(errc::kArgument, "algorithm must be 'auto', 'direct' or 'winograd'");
+}
+
 }  // namespace
 
 Napi::Function ProgramObject::define(Napi::Env env) {
@@ -81,7 +89,7 @@ Napi::Value ProgramObject::compile(const Napi::CallbackInfo& info) {
     if (!info[1].IsObject()) throw Error(errc::kArgument, "options must be an object");
     const auto object = info[1].As<Napi::Object>();
     KernelOptions options;
-    options.directOnly = object.Get("algorithm").StrictEquals(Napi::String::New(env, "direct"));
+    options.algorithm = parseAlgorithm(object.Get("algorithm"));
     std::shared_ptr<ProgramHandle> share;
     const Napi::Value shareValue = object.Get("share");
     if (shareValue.IsObject()) {

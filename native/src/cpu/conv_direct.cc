@@ -1,5 +1,6 @@
 #include "cpu/conv_direct.h"
 
+#include "cpu/conv_tensors.h"
 #include "cpu/onednn_kernel.h"
 
 namespace neuronode {
@@ -9,30 +10,12 @@ using onednn::Dims;
 
 namespace {
 
-// The three tensors of a convolution, whichever of them is the output.
-struct Tensors {
-  const TensorDesc& x;
-  const TensorDesc& w;
-  const TensorDesc& y;
-};
-
-Tensors tensorsOf(const KernelRequest& request) {
-  switch (request.node.spec.op) {
-    case Op::Conv2d:
-      return {request.inputs[0], request.inputs[1], request.outputs[0]};
-    case Op::Conv2dInputGrad:
-      return {request.outputs[0], request.inputs[1], request.inputs[0]};
-    default:
-      return {request.inputs[0], request.outputs[0], request.inputs[1]};
-  }
-}
-
 class DirectConvolution {
  public:
   explicit DirectConvolution(const KernelRequest& request)
       : request_(request),
         backend_(request.backend),
-        tensors_(tensorsOf(request)),
+        tensors_(convTensors(request)),
         groups_(request.node.spec.attrs.integer("groups")) {
     const Attrs::Pair stride = request.pair("stride"), dilation = request.pair("dilation");
     const Attrs::Pair padding = request.pair("padding");
@@ -145,7 +128,7 @@ class DirectConvolution {
 
   const KernelRequest& request_;
   CpuBackend& backend_;
-  Tensors tensors_;
+  ConvTensors tensors_;
   int64_t groups_;
   onednn::ConvGeometry geometry_;
   dnnl::primitive_attr attr_;

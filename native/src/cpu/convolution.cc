@@ -1,10 +1,125 @@
-// Chooses a convolution's algorithm.
+// Chooses a convolution's algorithm: as asked for, or by timing each that fits once.
+#include <omp.h>
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+
 #include "cpu/conv_direct.h"
+#include "cpu/conv_winograd.h"
 
 namespace neuronode {
 
+namespace {
+
+enum class Choice { Direct, Winograd };
+
+std::unique_ptr<Kernel> make(const KernelRequest& request, Choice choice) {
+  return choice == Choice::Winograd ? makeWinogradConvolution(request)
+                                    : makeDirectConvolution(request);
+}
+
+// The request with fewer images. Times scale with them, so that timing needs no full batch.
+class Probe {
+ public:
+  explicit Probe(const KernelRequest& request)
+      : inputs_(request.inputs.begin(), request.inputs.end()),
+        outputs_(request.outputs.begin(), request.outputs.end()),
+        request_{request.backend, request.node, inputs_, outputs_, request.options} {
+    const Op op = request.node.spec.op;
+    shrink(inputs_[0]);
+    if (op == Op::Conv2dWeightGrad) shrink(inputs_[1]);
+    if (op == Op::Conv2dInputGrad && inputs_.size() == 3) shrink(inputs_[2]);
+    if (op != Op::Conv2dWeightGrad) shrink(outputs_[0]);
+  }
+  Probe(const Probe&) = delete;
+  Probe& operator=(const Probe&) = delete;
+
+  // The best of a few runs, in milliseconds.
+  double time(Choice choice) const {
+    const std::unique_ptr<Kernel> kernel = make(request_, choice);
+    std::vector<std::unique_ptr<Buffer>> buffers;
+    const std::vector<void*> in = allocate(inputs_, kernel->inputLayouts, buffers);
+    const std::vector<void*> out = allocate(outputs_, kernel->outputLayouts, buffers);
+    buffers.push_back(request_.backend.allocate(kernel->workspaceBytes));
+    void* workspace = buffers.back()->data();
+    kernel->run(in, out, workspace);  // touches the pages
+    constexpr int kRuns = 3;
+    double best = std::numeric_limits<double>::infinity();
+    for (int i = 0; i < kRuns; ++i) {
+      const auto start = std::chrono::steady_clock::now();
+      kernel->run(in, out, workspace);
+      const std::chrono::duration<double, std::milli> took =
+          std::chrono::steady_clock::now() - start;
+      best = std::min(best, took.count());
+    }
+    return best;
+  }
+
+ private:
+  static void shrink(TensorDesc& activation) {
+    constexpr int64_t kImages = 16;
+    activation.shape[0] = std::min(activation.shape[0], kImages);
+  }
+
+  std::vector<void*> allocate(const std::vector<TensorDesc>& descs,
+                              const std::vector<Layout>& layouts,
+                              std::vector<std::unique_ptr<Buffer>>& buffers) const {
+    std::vector<void*> pointers;
+    for (size_t i = 0; i < descs.size(); ++i) {
+      TensorDesc desc = descs[i];
+      desc.layout = layouts[i];
+      buffers.push_back(request_.backend.allocate(request_.backend.bytes(desc)));
+      pointers.push_back(buffers.back()->data());
+    }
+    return pointers;
+  }
+
+  std::vector<TensorDesc> inputs_, outputs_;
+  KernelRequest request_;
+};
+
+// Everything that a time depends on.
+std::string geometryKey(const KernelRequest& request) {
+  std::string key = opName(request.node.spec.op);
+  for (const TensorDesc& desc : request.inputs) key += shapeString(desc.shape);
+  for (const TensorDesc& desc : request.outputs) key += shapeString(desc.shape);
+  for (const char* name : {"stride", "padding", "dilation"}) {
+    const Attrs::Pair pair = request.pair(name);
+    key += shapeString({pair.h, pair.w});
+  }
+  return key + " " + std::to_string(omp_get_max_threads());
+}
+
+Choice fastest(const KernelRequest& request) {
+  std::map<std::string, bool>& isWinogradFaster = request.backend.isWinogradFaster();
+  const std::string key = geometryKey(request);
+  auto found = isWinogradFaster.find(key);
+  if (found == isWinogradFaster.end()) {
+    const Probe probe(request);
+    const bool faster = probe.time(Choice::Winograd) < probe.time(Choice::Direct);
+    found = isWinogradFaster.emplace(key, faster).first;
+  }
+  return found->second ? Choice::Winograd : Choice::Direct;
+}
+
+Choice choose(const KernelRequest& request) {
+  const WinogradFit fit = winogradFit(request);
+  switch (request.options.algorithm) {
+    case ConvAlgorithm::Direct:
+      return Choice::Direct;
+    case ConvAlgorithm::Winograd:
+      return fit == WinogradFit::No ? Choice::Direct : Choice::Winograd;
+    case ConvAlgorithm::Auto:
+      return fit == WinogradFit::Promising ? fastest(request) : Choice::Direct;
+  }
+  return Choice::Direct;
+}
+
+}  // namespace
+
 std::unique_ptr<Kernel> makeConvolution(const KernelRequest& request) {
-  return makeDirectConvolution(request);
+  return make(request, choose(request));
 }
 
 }  // namespace neuronode

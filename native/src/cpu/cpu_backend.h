@@ -34,8 +34,8 @@ class CpuBackend : public Backend {
   // Plain or Blocked where the description is one of those, else one that is registered here.
   Layout layoutOf(const onednn::Desc& desc, const Shape& shape);
 
-  // Convolution algorithms already chosen, by geometry and thread count.
-  std::map<std::string, std::string>& choices() { return choices_; }
+  // Convolutions timed so far, by geometry and thread count.
+  std::map<std::string, bool>& isWinogradFaster() { return isWinogradFaster_; }
 
  private:
   const onednn::Desc& registered(Layout layout) const;
@@ -44,7 +44,7 @@ class CpuBackend : public Backend {
   dnnl::stream stream_;
   int channelBlock_;
   std::vector<onednn::Desc> registered_;
-  std::map<std::string, std::string> choices_;
+  std::map<std::string, bool> isWinogradFaster_;
 };
 
 }  // namespace neuronode

@@ -13,7 +13,7 @@
 namespace neuronode::NN_ISA {
 
 // Accumulators, one panel row and one broadcast value fill the registers: 6 x 2 of 16 ymm,
-// 12 x 2 of 32 zmm, and 6 x 1 (two xmm each) of 16 xmm for the baseline.
+// 12 x 2 of 32 zmm, and 4 x 1 (two xmm each) of 16 xmm for the baseline.
 #if defined(__AVX512F__) || defined(NN_WINOGRAD_LANES)
 constexpr int kRows = 12;
 constexpr int kTransposedRows = 8;  // divides kLanes: more row pointers would not stay in registers
@@ -23,8 +23,8 @@ constexpr int kRows = 6;
 constexpr int kTransposedRows = 6;
 constexpr int kPanelVecs = 2;
 #else
-constexpr int kRows = 6;
-constexpr int kTransposedRows = 6;
+constexpr int kRows = 4;
+constexpr int kTransposedRows = 4;
 constexpr int kPanelVecs = 1;
 #endif
 constexpr int kPanel = kPanelVecs * kLanes;

@@ -10,7 +10,8 @@ namespace neuronode {
 
 enum class Isa { Baseline, Avx2, Avx512 };
 
-/// Whether this build has kernels for `isa` and the processor and the operating system can run them.
+/// Whether this build has kernels for `isa` and the processor and the operating system can run
+/// them.
 bool isaSupported(Isa isa);
 
 /// The widest supported set, lowered (never raised) by the environment variable NEURONODE_ISA =

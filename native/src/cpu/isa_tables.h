@@ -8,35 +8,35 @@
 #include "cpu/isa.h"
 
 #if defined(__x86_64__)
-#define NN_ISA_TABLES(Type, name)        \
-  namespace baseline {                   \
-  extern const Type name;                \
-  }                                      \
-  namespace avx2 {                       \
-  extern const Type name;                \
-  }                                      \
-  namespace avx512 {                     \
-  extern const Type name;                \
-  }                                      \
-  namespace {                            \
-  const Type& name(Isa isa) {            \
-    switch (isa) {                       \
-      case Isa::Avx512:                  \
-        return avx512::name;             \
-      case Isa::Avx2:                    \
-        return avx2::name;               \
-      case Isa::Baseline:                \
-        break;                           \
-    }                                    \
-    return baseline::name;               \
-  }                                      \
+#define NN_ISA_TABLES(Type, name) \
+  namespace baseline {            \
+  extern const Type name;         \
+  }                               \
+  namespace avx2 {                \
+  extern const Type name;         \
+  }                               \
+  namespace avx512 {              \
+  extern const Type name;         \
+  }                               \
+  namespace {                     \
+  const Type& name(Isa isa) {     \
+    switch (isa) {                \
+      case Isa::Avx512:           \
+        return avx512::name;      \
+      case Isa::Avx2:             \
+        return avx2::name;        \
+      case Isa::Baseline:         \
+        break;                    \
+    }                             \
+    return baseline::name;        \
+  }                               \
   }
 #else
-#define NN_ISA_TABLES(Type, name)                   \
-  namespace baseline {                              \
-  extern const Type name;                           \
-  }                                                 \
-  namespace {                                       \
-  const Type& name(Isa) { return baseline::name; }  \
+#define NN_ISA_TABLES(Type, name)                  \
+  namespace baseline {                             \
+  extern const Type name;                          \
+  }                                                \
+  namespace {                                      \
+  const Type& name(Isa) { return baseline::name; } \
   }
 #endif

@@ -68,10 +68,9 @@ int64_t softmaxCrossEntropy(const CrossEntropyArgs& args) {
   for (int64_t row = 0; row < args.validRows; ++row) {
     if (args.labels[row] < 0 || args.labels[row] >= c) return row;
   }
-  const float weight =
-      args.reduction == Reduction::Mean && args.validRows > 0
-          ? static_cast<float>(1.0 / static_cast<double>(args.validRows))
-          : 1.0f;
+  const float weight = args.reduction == Reduction::Mean && args.validRows > 0
+                           ? static_cast<float>(1.0 / static_cast<double>(args.validRows))
+                           : 1.0f;
   // Rows in batches, so that their results fit on the stack until they are added in row order.
   constexpr int64_t kRows = 256;
   RowResult results[kRows];

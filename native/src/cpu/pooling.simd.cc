@@ -36,8 +36,7 @@ template <int V>
 }
 
 template <int V>
-[[gnu::always_inline]] inline typename Lanes<V>::I widenLanes(const uint8_t* bytes) {
-  typename Lanes<V>::I lanes;
+[[gnu::always_inline]] inline void widenLanes(const uint8_t* bytes, typename Lanes<V>::I& lanes) {
 #if defined(__x86_64__)
   const __m128i zero = _mm_setzero_si128();
   __m128i parts[V / 4];
@@ -51,7 +50,6 @@ template <int V>
 #else
   convertLanes(*reinterpret_cast<const typename Lanes<V>::B*>(bytes), lanes);
 #endif
-  return lanes;
 }
 
 /// The cells [begin, end) of a dilated window at `first` that lie inside [0, in).
@@ -75,7 +73,8 @@ struct Cells {
 [[gnu::always_inline]] inline void clearRows(float* plane, int64_t& cleared, int64_t upTo,
                                              int64_t rowFloats) {
   if (upTo <= cleared) return;
-  std::memset(plane + cleared * rowFloats, 0, static_cast<size_t>((upTo - cleared) * rowFloats) * 4);
+  std::memset(plane + cleared * rowFloats, 0,
+              static_cast<size_t>((upTo - cleared) * rowFloats) * 4);
   cleared = upTo;
 }
 
@@ -124,16 +123,16 @@ void maxPoolPlane(const MaxPoolShape& s, const float* x, float* y, Index* indice
       const Cells columns = insideCells(firstW, s.kernelW, s.dilationW, s.inW);
       F best = F{} - std::numeric_limits<float>::infinity();
       I position = I{} + static_cast<int32_t>(rows.begin * kernelW + columns.begin);
-      forCells<kKernel>(rows, columns, [&](int64_t kh, int64_t kw) __attribute__((always_inline)) {
-        const int64_t from =
-            (firstH + kh * s.dilationH) * s.inW + firstW + kw * s.dilationW;
-        const F value = *reinterpret_cast<const F*>(x + from * V);
-        const auto wins = (value > best) | (value != value);
-        best = wins ? value : best;
-        if constexpr (kWithIndices) {
-          position = wins ? I{} + static_cast<int32_t>(kh * kernelW + kw) : position;
-        }
-      });
+      forCells<kKernel>(
+          rows, columns, [&](int64_t kh, int64_t kw) __attribute__((always_inline)) {
+            const int64_t from = (firstH + kh * s.dilationH) * s.inW + firstW + kw * s.dilationW;
+            const F value = *reinterpret_cast<const F*>(x + from * V);
+            const auto wins = (value > best) | (value != value);
+            best = wins ? value : best;
+            if constexpr (kWithIndices) {
+              position = wins ? I{} + static_cast<int32_t>(kh * kernelW + kw) : position;
+            }
+          });
       const int64_t at = (oh * s.outW + ow) * V;
       *reinterpret_cast<F*>(y + at) = best;
       if constexpr (std::is_same_v<Index, uint8_t>) {
@@ -190,8 +189,7 @@ void maxPoolGradPlane(const MaxPoolShape& s, const float* gy, const Index* indic
   for (int64_t oh = 0; oh < s.outH; ++oh) {
     const int64_t firstH = oh * s.strideH - s.padH;
     const Cells rows = insideCells(firstH, s.kernelH, s.dilationH, s.inH);
-    clearRows(gx, cleared, std::min(s.inH, firstH + (s.kernelH - 1) * s.dilationH + 1),
-              s.inW * V);
+    clearRows(gx, cleared, std::min(s.inH, firstH + (s.kernelH - 1) * s.dilationH + 1), s.inW * V);
     for (int64_t ow = 0; ow < s.outW; ++ow) {
       const int64_t firstW = ow * s.strideW - s.padW;
       const int64_t at = (oh * s.outW + ow) * V;
@@ -205,15 +203,16 @@ void maxPoolGradPlane(const MaxPoolShape& s, const float* gy, const Index* indic
         const Cells columns = insideCells(firstW, s.kernelW, s.dilationW, s.inW);
         I position;
         if constexpr (std::is_same_v<Index, uint8_t>) {
-          position = widenLanes<V>(indices + at);
+          widenLanes<V>(indices + at, position);
         } else {
           position = *reinterpret_cast<const I*>(indices + at);
         }
-        forCells<kKernel>(rows, columns, [&](int64_t kh, int64_t kw) __attribute__((always_inline)) {
-          const I cell = I{} + static_cast<int32_t>(kh * kernelW + kw);
-          const int64_t to = (firstH + kh * s.dilationH) * s.inW + firstW + kw * s.dilationW;
-          *reinterpret_cast<F*>(gx + to * V) += position == cell ? grad : F{};
-        });
+        forCells<kKernel>(
+            rows, columns, [&](int64_t kh, int64_t kw) __attribute__((always_inline)) {
+              const I cell = I{} + static_cast<int32_t>(kh * kernelW + kw);
+              const int64_t to = (firstH + kh * s.dilationH) * s.inW + firstW + kw * s.dilationW;
+              *reinterpret_cast<F*>(gx + to * V) += position == cell ? grad : F{};
+            });
       }
     }
   }

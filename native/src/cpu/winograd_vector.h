@@ -34,7 +34,8 @@ NN_INLINE Vec load(const float* from) { return *reinterpret_cast<const Unaligned
 
 NN_INLINE void store(float* to, const Vec& value) { *reinterpret_cast<UnalignedVec*>(to) = value; }
 
-NN_INLINE Vec splat(float value) { return Vec{} + value; }
+// x - 0 is x, signed zeros included, so nothing but the broadcast remains.
+NN_INLINE Vec splat(float value) { return value - Vec{}; }
 
 // a * b + c, rounded once where the instruction set has it, whatever -ffp-contract says.
 NN_INLINE Vec multiplyAdd(const Vec& a, const Vec& b, const Vec& c) {
