@@ -21,6 +21,7 @@ export { Tensor } from './graph/tensor.js';
 export * as models from './models/index.js';
 export { type DeviceInfo, devices, getNumThreads, setNumThreads } from './native.js';
 export * as nn from './nn/index.js';
+export * as ops from './ops/index.js';
 export * as optim from './optim/index.js';
 export * from './predict/index.js';
 export { initialSeed, manualSeed } from './random/index.js';

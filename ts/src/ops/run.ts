@@ -1,0 +1,124 @@
+/**
+ * Owns the way from one operation of the table, with host tensors, to its result: a graph of one
+ * node through the machinery that whole networks use.
+ */
+import { ArgumentError } from '../errors.js';
+import { checkOptions, show } from '../graph/arguments.js';
+import { GraphBuilder } from '../graph/builder.js';
+import { finish } from '../graph/finish.js';
+import type { Operation, Slot } from '../graph/operation.js';
+import { checkShape, type Shape } from '../graph/shapes.js';
+import type { Attrs, OpName } from '../graph/spec.js';
+import { operations } from '../graph/table.js';
+import type { CompileOptions, NativeArray } from '../native.js';
+import { withProgram } from './cache.js';
+import { arrayType, checkTensor, type HostTensor } from './tensors.js';
+
+/** Where and how a single operation runs. */
+export interface OpOptions {
+  /** Device; the CPU by default. */
+  device?: string;
+  /** 'direct' leaves out kernels that trade accuracy for speed. */
+  algorithm?: 'auto' | 'direct';
+}
+
+/** Options of {@link run}. */
+export interface RunOptions extends OpOptions {
+  /** Shapes of outputs by name, where inputs and attributes leave them open. */
+  shapes?: Readonly<Record<string, Shape>>;
+}
+
+/** Inputs by the names of the operation's declaration; scalars may be numbers. */
+export type OpInputs = Readonly<Record<string, HostTensor | number | undefined>>;
+
+/**
+ * Runs an operation of the graph contract by name, with its attributes as the contract has them.
+ * The named functions of this module are the comfortable way to it.
+ *
+ * @returns Every output by name; for an optimizer step, the updated inputs by name.
+ * @throws ArgumentError, ShapeError, DTypeError before any work.
+ */
+export async function run(
+  op: OpName,
+  inputs: OpInputs,
+  attrs: Attrs = {},
+  options: RunOptions = {},
+): Promise<Record<string, HostTensor>> {
+  const operation = Object.hasOwn(operations, op) ? operations[op] : undefined;
+  if (operation === undefined) {
+    throw new ArgumentError(
+      `there is no operation ${show(op)}; there are ${Object.keys(operations).join(', ')}`,
+    );
+  }
+  checkOptions(op, options, ['shapes', 'device', 'algorithm']);
+  const given = givenInputs(op, operation, inputs);
+  const updates = new Set(operation.updates ?? []);
+  const builder = new GraphBuilder();
+  const ids = given.map(({ slot, type, shape }, index) => {
+    const kind = !updates.has(index) ? 'input' : index === 0 ? 'parameter' : 'state';
+    return builder.named(kind, slot.name, type, shape);
+  });
+  const shapes = operation.outputs.map(({ name }) => {
+    const shape = options.shapes?.[name];
+    return shape === undefined ? undefined : checkShape(op, `shapes.${name}`, shape);
+  });
+  const outputs = builder.apply(op, ids, attrs, { name: op, phase: 'forward', shapes });
+  const names = operation.outputs.map(({ name }) => name);
+  const returned = new Map(outputs.map((id, index) => [names[index] ?? '', id]));
+  const graph = finish(builder, returned);
+  const { device = 'cpu', algorithm = 'auto' } = options;
+  const compileOptions: CompileOptions = { device, algorithm };
+  return withProgram(graph, compileOptions, updates.size > 0, async (program) => {
+    const values: Record<string, NativeArray | number> = {};
+    for (const [index, { slot, value, data }] of given.entries()) {
+      if (!updates.has(index)) values[slot.name] = value;
+      else if (data instanceof Float32Array) await program.write(slot.name, data);
+    }
+    const results = await program.run(values);
+    const tensors: [string, HostTensor][] = [];
+    for (const [name, id] of returned) {
+      const data = results[name];
+      if (data !== undefined) tensors.push([name, { data, shape: builder.value(id).shape }]);
+    }
+    for (const index of updates) {
+      const input = given[index];
+      if (input === undefined) continue;
+      const data = await program.read(input.slot.name);
+      tensors.push([input.slot.name, { data, shape: input.shape }]);
+    }
+    return Object.fromEntries(tensors);
+  });
+}
+
+interface GivenInput {
+  readonly slot: Slot;
+  readonly type: ReturnType<typeof arrayType>;
+  readonly shape: Shape;
+  readonly data: NativeArray | undefined;
+  /** What the program is given. */
+  readonly value: NativeArray | number;
+}
+
+function givenInputs(op: OpName, operation: Operation, inputs: OpInputs): GivenInput[] {
+  const names = operation.inputs.map(({ name }) => name);
+  checkOptions(op, inputs, names);
+  const given: GivenInput[] = [];
+  for (const [index, slot] of operation.inputs.entries()) {
+    const value = inputs[slot.name];
+    if (value === undefined) {
+      if (slot.optional) continue;
+      throw new ArgumentError(`${op} expects the input ${slot.name}, got undefined`);
+    }
+    if (given.length < index) {
+      throw new ArgumentError(`${op} expects the inputs before ${slot.name} to be given too`);
+    }
+    const [type] = slot.dtypes;
+    if (typeof value === 'number' && type !== undefined) {
+      given.push({ slot, type, shape: [], data: undefined, value });
+    } else {
+      const { data, shape } = checkTensor(op, slot.name, value);
+      given.push({ slot, type: arrayType(data), shape, data, value: data });
+    }
+  }
+  return given;
+}

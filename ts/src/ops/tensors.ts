@@ -1,0 +1,55 @@
+/** Owns the host tensors that single operations take and return, and their checks. */
+import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
+import { show } from '../graph/arguments.js';
+import { checkShape, elementCount, formatShape, type Shape } from '../graph/shapes.js';
+import type { DType } from '../graph/spec.js';
+import type { NativeArray } from '../native.js';
+
+/** A tensor on the host: values in row-major order, and sizes. */
+export interface HostTensor<Data extends NativeArray = NativeArray> {
+  readonly data: Data;
+  readonly shape: Shape;
+}
+
+/** A tensor of 32-bit floats. */
+export type FloatTensor = HostTensor<Float32Array>;
+
+/** Element type of an array. */
+export function arrayType(data: NativeArray): DType {
+  if (data instanceof Float32Array) return 'f32';
+  if (data instanceof Float64Array) return 'f64';
+  if (data instanceof Int32Array) return 'i32';
+  return 'u8';
+}
+
+/** Checks that `value` is a host tensor whose shape fits its values. */
+export function checkTensor(who: string, name: string, value: unknown): HostTensor {
+  const { data, shape } = (value ?? {}) as { data?: unknown; shape?: unknown };
+  const known =
+    data instanceof Float32Array ||
+    data instanceof Float64Array ||
+    data instanceof Int32Array ||
+    data instanceof Uint8Array;
+  if (!known) {
+    throw new ArgumentError(
+      `${who} expects ${name} to be { data, shape } with a Float32Array, Int32Array or Uint8Array, ` +
+        `got ${show(value)} with data ${show(data)}`,
+    );
+  }
+  const sizes = checkShape(who, `${name}.shape`, shape);
+  if (elementCount(sizes) !== data.length) {
+    throw new ShapeError(
+      `${who} expects ${name} of shape ${formatShape(sizes)} to have ${elementCount(sizes)} ` +
+        `values, got ${data.length}`,
+    );
+  }
+  return { data, shape: sizes };
+}
+
+/** The tensor as one of floats. */
+export function floatTensor(name: string, tensor: HostTensor | undefined): FloatTensor {
+  if (tensor === undefined) throw new ArgumentError(`there is no output ${name}`);
+  const { data, shape } = tensor;
+  if (data instanceof Float32Array) return { data, shape };
+  throw new DTypeError(`expected ${name} to be f32, got ${arrayType(data)}`);
+}
