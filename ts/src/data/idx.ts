@@ -79,6 +79,7 @@ export async function readIdx(path: string, options: ReadIdxOptions = {}): Promi
   const decoder = new IdxDecoder(path, (size) => new SharedArrayBuffer(size));
   const hash = options.md5 === undefined ? null : createHash('md5');
   let file: FileHandle | undefined;
+  let damage: unknown;
   try {
     file = await open(path);
     const start = Buffer.alloc(2);
@@ -87,9 +88,14 @@ export async function readIdx(path: string, options: ReadIdxOptions = {}): Promi
     const isCompressed = isGzip(start);
     decoder.limit = isCompressed ? size * MAX_GZIP_RATIO : size;
     const decode = async (chunks: AsyncIterable<Uint8Array>) => {
-      for await (const chunk of chunks) {
-        hash?.update(chunk);
-        decoder.push(chunk);
+      try {
+        for await (const chunk of chunks) {
+          hash?.update(chunk);
+          decoder.push(chunk);
+        }
+      } catch (error) {
+        damage = error;
+        throw error;
       }
     };
     const stream = file.createReadStream({ start: 0, highWaterMark: 1 << 18, autoClose: false });
@@ -98,7 +104,8 @@ export async function readIdx(path: string, options: ReadIdxOptions = {}): Promi
     else await pipeline(stream, decode, signal);
   } catch (error) {
     options.signal?.throwIfAborted();
-    throw readError(path, error);
+    // Stopping a pipeline midway can make it report that instead of the reason.
+    throw readError(path, damage ?? error);
   } finally {
     await file?.close();
   }

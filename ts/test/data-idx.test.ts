@@ -1,0 +1,170 @@
+/** IDX files: what is read, and every way in which a file can be damaged. */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { data } from 'neuronode';
+import { describe, expect, it } from 'vitest';
+import { idxBytes, temporaryFolder } from './data-support.js';
+
+const { decodeIdx, readIdx } = data;
+const md5 = (bytes: Uint8Array) => createHash('md5').update(bytes).digest('hex');
+
+const elements = Uint8Array.from({ length: 24 }, (_, i) => i * 10);
+const plain = idxBytes([2, 3, 4], elements);
+const gzipped = gzipSync(plain);
+
+function changed(bytes: Uint8Array, at: number, to: number): Uint8Array {
+  const copy = Uint8Array.from(bytes);
+  copy[at] = to;
+  return copy;
+}
+
+describe('decodeIdx', () => {
+  it.each([
+    ['plain', plain],
+    ['gzipped', gzipped],
+  ])('reads a %s file', (_, bytes) => {
+    expect(decodeIdx(bytes)).toEqual({ dtype: 'u8', shape: [2, 3, 4], data: elements });
+  });
+
+  it.each([
+    ['i8', 0x09, [0xff, 0x7f], new Int8Array([-1, 127])],
+    ['i16', 0x0b, [0xff, 0xfe, 0x01, 0x02], new Int16Array([-2, 258])],
+    ['i32', 0x0c, [0xff, 0xff, 0xff, 0xfd, 0, 1, 0, 0], new Int32Array([-3, 65536])],
+    ['f32', 0x0d, [0x3f, 0x80, 0, 0, 0xc0, 0x20, 0, 0], new Float32Array([1, -2.5])],
+    [
+      'f64',
+      0x0e,
+      [0x3f, 0xf0, 0, 0, 0, 0, 0, 0, 0xc0, 0x04, 0, 0, 0, 0, 0, 0],
+      new Float64Array([1, -2.5]),
+    ],
+  ])('reads %s elements, which are big-endian', (dtype, code, bytes, expected) => {
+    const file = Uint8Array.from([0, 0, code, 1, 0, 0, 0, 2, ...bytes]);
+    expect(decodeIdx(file)).toEqual({ dtype, shape: [2], data: expected });
+  });
+
+  it('reads a dimension of size 0', () => {
+    expect(decodeIdx(idxBytes([0, 3], new Uint8Array(0)))).toMatchObject({ shape: [0, 3] });
+  });
+
+  it('reads a view that does not begin at its buffer’s start', () => {
+    const buffer = Buffer.concat([Buffer.alloc(3), plain]);
+    expect(decodeIdx(buffer.subarray(3)).data).toEqual(elements);
+  });
+});
+
+/** What is wrong, the bytes, and what the message must say. */
+const damaged: [string, Uint8Array, string][] = [
+  ['an empty file', new Uint8Array(0), 'got a file of 0 bytes'],
+  ['a file cut in the magic number', plain.subarray(0, 3), 'got a file of 3 bytes'],
+  ['a file cut in the sizes', plain.subarray(0, 14), 'got a file of 14 bytes'],
+  ['a file cut after the header', plain.subarray(0, 16), 'expected 24 bytes of data'],
+  ['a file cut in the data', plain.subarray(0, 39), 'expected 24 bytes of data'],
+  ['a file with more data', Buffer.concat([plain, Buffer.alloc(1)]), 'got 25 or more'],
+  ['a wrong magic number', changed(plain, 0, 1), 'got first bytes 01 00 08 03'],
+  ['an unknown type', changed(plain, 2, 0x0a), 'got first bytes 00 00 0a 03'],
+  ['no dimension', changed(plain, 3, 0), 'got first bytes 00 00 08 00'],
+  ['a size that no memory holds', changed(plain, 4, 0xff), 'for shape [4278190082, 3, 4]'],
+  ['a gzip file cut in its header', gzipped.subarray(0, 5), 'expected a whole gzip file'],
+  ['a gzip file cut in its data', gzipped.subarray(0, 25), 'expected a whole gzip file'],
+  ['a gzip file cut in its checksum', gzipped.subarray(0, -5), 'expected a whole gzip file'],
+  ['a gzip file with a wrong checksum', changed(gzipped, gzipped.length - 8, 1), 'gzip'],
+  ['a gzip file of a cut IDX file', gzipSync(plain.subarray(0, 39)), 'expected 24 bytes of data'],
+  ['a gzip file of a long IDX file', gzipSync(Buffer.concat([plain, plain])), 'got 64 or more'],
+  ['a gzip file of another format', gzipSync(Buffer.from('hello')), 'got first bytes 68 65 6c 6c'],
+  [
+    'a gzip file that claims more than gzip can hold',
+    gzipSync(changed(plain, 4, 0xff)),
+    'for shape [4278190082, 3, 4]',
+  ],
+];
+
+describe('a damaged file', () => {
+  it.each(damaged)('decodeIdx refuses %s', (_, bytes, what) => {
+    expect(() => decodeIdx(bytes, 'some-file')).toThrowError(
+      expect.objectContaining({
+        name: 'DataError',
+        code: 'ERR_NN_DATA_CORRUPT',
+        message: expect.stringMatching(/^some-file: /),
+      }),
+    );
+    expect(() => decodeIdx(bytes)).toThrowError(what);
+  });
+
+  it.each(damaged)('readIdx refuses %s, and names the file', async (_, bytes, what) => {
+    const path = join(await temporaryFolder(), 'file');
+    await writeFile(path, bytes);
+    const error = await readIdx(path).catch((e: unknown) => e);
+    expect(error).toMatchObject({ name: 'DataError', code: 'ERR_NN_DATA_CORRUPT' });
+    expect((error as Error).message).toContain(path);
+    expect((error as Error).message).toContain(what);
+  });
+
+  it('is refused wherever it is cut', () => {
+    for (let length = 0; length < plain.length; length++) {
+      expect(() => decodeIdx(plain.subarray(0, length))).toThrowError(/got/);
+    }
+    for (let length = 2; length < gzipped.length; length++) {
+      expect(() => decodeIdx(gzipped.subarray(0, length))).toThrowError(/gzip/);
+    }
+  });
+});
+
+describe('readIdx', () => {
+  it.each([
+    ['plain', plain],
+    ['gzipped', gzipped],
+  ])('reads a %s file into shared memory', async (_, bytes) => {
+    const path = join(await temporaryFolder(), 'file');
+    await writeFile(path, bytes);
+    const array = await readIdx(path, { md5: md5(plain) });
+    expect(array).toMatchObject({ dtype: 'u8', shape: [2, 3, 4] });
+    expect([...array.data]).toEqual([...elements]);
+    expect(array.data.buffer).toBeInstanceOf(SharedArrayBuffer);
+  });
+
+  it('finds every flipped bit by the checksum', async () => {
+    const path = join(await temporaryFolder(), 'file');
+    for (let at = 16; at < plain.length; at++) {
+      await writeFile(path, changed(plain, at, plain[at]! ^ 1));
+      await expect(readIdx(path, { md5: md5(plain) })).rejects.toMatchObject({
+        code: 'ERR_NN_DATA_CORRUPT',
+        message: expect.stringContaining(`expected MD5 ${md5(plain)} of the decompressed file`),
+      });
+    }
+  });
+
+  it('reports a file that is not there, with the cause', async () => {
+    const path = join(await temporaryFolder(), 'none');
+    await expect(readIdx(path)).rejects.toMatchObject({
+      code: 'ERR_NN_DATA_MISSING',
+      message: expect.stringContaining(path),
+      cause: { code: 'ENOENT' },
+    });
+  });
+
+  it('reports a folder', async () => {
+    await expect(readIdx(await temporaryFolder())).rejects.toMatchObject({
+      code: 'ERR_NN_DATA_MISSING',
+      cause: { code: 'EISDIR' },
+    });
+  });
+
+  it('stops with the signal’s reason', async () => {
+    const reason = new Error('enough');
+    const file = '/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz';
+    await expect(readIdx(file, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    const controller = new AbortController();
+    const reading = readIdx(file, { signal: controller.signal });
+    setTimeout(() => controller.abort(reason), 5);
+    await expect(reading).rejects.toBe(reason);
+  });
+
+  it('equals decodeIdx on a real file', async () => {
+    const file = '/usr/share/datasets/fashion-mnist/t10k-labels-idx1-ubyte.gz';
+    const { data: labels } = await readIdx(file);
+    expect([...labels]).toEqual([...decodeIdx(readFileSync(file)).data]);
+  });
+});

@@ -1,0 +1,300 @@
+/** DataLoader: batches, orders, lifetimes, and what it refuses. */
+import { DisposedError, data, manualSeed } from 'neuronode';
+import { describe, expect, it } from 'vitest';
+import { collect, syntheticDataset } from './data-support.js';
+
+const { DataLoader, Normalize, Resize, TensorDataset } = data;
+
+/** Labels of an epoch whose dataset has the label i at index i. */
+async function order(loader: data.DataLoader): Promise<number[]> {
+  return (await collect(loader)).flatMap(({ label }) => label);
+}
+
+function countingDataset(length: number): data.TensorDataset {
+  const labels = Array.from({ length }, (_, i) => i);
+  return new TensorDataset({ images: new Uint8Array(length), imageShape: [1, 1, 1], labels });
+}
+
+describe('batches', () => {
+  const dataset = syntheticDataset(10, { imageShape: [2, 3, 4] });
+
+  it('hold images, labels, sizes and numbers', async () => {
+    const batches: data.Batch[] = [];
+    for await (const batch of new DataLoader(dataset, { batchSize: 4 })) batches.push(batch);
+    expect(batches.map((b) => [b.index, b.epoch, b.size])).toEqual([
+      [0, 0, 4],
+      [1, 0, 4],
+      [2, 0, 2],
+    ]);
+    expect(batches.map((b) => b.imageShape)).toEqual([
+      [4, 2, 3, 4],
+      [4, 2, 3, 4],
+      [2, 2, 3, 4],
+    ]);
+    expect([...batches[2]!.label]).toEqual([8, 9]);
+    expect(batches[2]!.label).toBeInstanceOf(Int32Array);
+    expect(batches[2]!.image).toEqual(
+      Uint8Array.from([...dataset.get(8).image, ...dataset.get(9).image]),
+    );
+    expect(batches[0]).toMatchObject({ mean: [0, 0], std: [1, 1] });
+  });
+
+  it('are resized, and carry the mean and std of Normalize', async () => {
+    const transform = new data.Compose([
+      new Resize([6, 2]),
+      new data.ToTensor(),
+      new Normalize([0.1, 0.2], [0.3, 0.4]),
+    ]);
+    const resized = syntheticDataset(3, { imageShape: [2, 3, 4], transform });
+    const loader = new DataLoader(resized, { batchSize: 2 });
+    for await (const batch of loader) {
+      expect(batch.imageShape).toEqual([batch.size, 2, 6, 2]);
+      expect(batch).toMatchObject({ mean: [0.1, 0.2], std: [0.3, 0.4] });
+      const expected = Array.from({ length: batch.size }, (_, i) => [
+        ...resized.get(batch.index * 2 + i).image,
+      ]);
+      expect([...batch.image]).toEqual(expected.flat());
+    }
+  });
+
+  it('have PyTorch’s defaults: one sample each, in order, the last one kept', async () => {
+    const loader = new DataLoader(dataset);
+    expect(loader).toMatchObject({ batchSize: 1, shuffle: false, numWorkers: 0, dropLast: false });
+    expect(loader.length).toBe(10);
+    expect(await order(loader)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  });
+
+  it('leave out a smaller last batch on request', async () => {
+    const loader = new DataLoader(dataset, { batchSize: 4, dropLast: true });
+    expect(loader.length).toBe(2);
+    expect((await collect(loader)).map(({ index }) => index)).toEqual([0, 1]);
+    expect(new DataLoader(dataset, { batchSize: 4 }).length).toBe(3);
+    expect(new DataLoader(dataset, { batchSize: 11, dropLast: true }).length).toBe(0);
+  });
+
+  it('are none where the dataset is empty', async () => {
+    expect(await collect(new DataLoader(countingDataset(0), { shuffle: true }))).toEqual([]);
+  });
+});
+
+describe('the order', () => {
+  const shuffled = (options: data.DataLoaderOptions = {}) =>
+    new DataLoader(countingDataset(1000), { batchSize: 64, shuffle: true, seed: 1, ...options });
+
+  it('is a permutation that depends on the seed and the epoch', async () => {
+    const loader = shuffled();
+    const first = await order(loader);
+    const second = await order(loader);
+    expect(first.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 1000 }, (_, i) => i));
+    expect(second).not.toEqual(first);
+    expect(await order(shuffled())).toEqual(first);
+    expect(await order(shuffled({ seed: 2 }))).not.toEqual(first);
+    expect(await order(shuffled({ seed: 1 + 2 ** 32 }))).not.toEqual(first);
+    expect(await order(shuffled({ batchSize: 7 }))).toEqual(first);
+  });
+
+  it('never changes between versions', async () => {
+    expect((await order(shuffled())).slice(0, 8)).toMatchInlineSnapshot(`
+      [
+        528,
+        568,
+        534,
+        704,
+        537,
+        368,
+        424,
+        513,
+      ]
+    `);
+  });
+
+  it('is unbiased: every index comes to every place equally often', async () => {
+    const counts = new Float64Array(16);
+    const loader = new DataLoader(countingDataset(4), { batchSize: 4, shuffle: true, seed: 3 });
+    const epochs = 4000;
+    for (let epoch = 0; epoch < epochs; epoch++) {
+      (await order(loader)).forEach((index, place) => {
+        counts[index * 4 + place]! += 1;
+      });
+    }
+    // 16 cells of a mean of 1000 and a standard deviation of about 27: five of them.
+    for (const count of counts) expect(Math.abs(count - epochs / 4)).toBeLessThan(137);
+  });
+
+  it('continues where setEpoch says', async () => {
+    const loader = shuffled();
+    const epochs = [await order(loader), await order(loader), await order(loader)];
+    const resumed = shuffled();
+    resumed.setEpoch(1);
+    expect(resumed.epoch).toBe(1);
+    expect(await order(resumed)).toEqual(epochs[1]);
+    expect(await order(resumed)).toEqual(epochs[2]);
+    resumed.setEpoch(1, 3);
+    const rest = await collect(resumed);
+    expect(rest[0]!.index).toBe(3);
+    expect(rest.flatMap(({ label }) => label)).toEqual(epochs[1]!.slice(3 * 64));
+    expect(await order(resumed)).toEqual(epochs[2]);
+    resumed.setEpoch(0, 99);
+    expect(await order(resumed)).toEqual([]);
+  });
+
+  it('follows manualSeed where no seed is given', async () => {
+    manualSeed(1);
+    const loader = new DataLoader(countingDataset(1000), { batchSize: 64, shuffle: true });
+    expect(loader.seed).toBe(1);
+    expect(await order(loader)).toEqual(await order(shuffled()));
+  });
+});
+
+describe('memory', () => {
+  const dataset = syntheticDataset(40);
+
+  it('of a batch that is kept never changes', async () => {
+    const kept: data.Batch[] = [];
+    for await (const batch of new DataLoader(dataset, { batchSize: 8 })) kept.push(batch);
+    kept.forEach((batch, b) => {
+      const expected = Array.from({ length: 8 }, (_, i) => [...dataset.get(b * 8 + i).image]);
+      expect([...batch.image]).toEqual(expected.flat());
+    });
+  });
+
+  it('of a released batch is reused, and its views become empty', async () => {
+    const loader = new DataLoader(dataset, { batchSize: 8 });
+    for await (const batch of loader) {
+      const { image } = batch;
+      expect(image).toHaveLength(128);
+      batch.release();
+      batch.release();
+      expect(image).toHaveLength(0);
+      expect(() => batch.image).toThrowError(DisposedError);
+      expect(batch.label).toHaveLength(8);
+    }
+  });
+
+  it('that the caller moved away is not missed', async () => {
+    for await (const batch of new DataLoader(dataset, { batchSize: 8 })) {
+      structuredClone(batch.image, { transfer: [batch.image.buffer as ArrayBuffer] });
+      batch.release();
+    }
+  });
+});
+
+describe('any dataset', () => {
+  const fromFunction = (get: data.Dataset['get']): data.Dataset => ({
+    length: 5,
+    imageShape: [1, 1, 2],
+    get,
+  });
+
+  it('works without workers, with or without promises', async () => {
+    const image = new Uint8Array(2); // one buffer for every sample
+    const sync = fromFunction((i) => {
+      image.fill(i);
+      return { image, label: i };
+    });
+    const async = fromFunction(async (i) => ({ image: new Uint8Array(2).fill(i), label: i }));
+    for (const dataset of [sync, async]) {
+      expect(await collect(new DataLoader(dataset, { batchSize: 3 }))).toEqual([
+        { index: 0, image: [0, 0, 1, 1, 2, 2], label: [0, 1, 2] },
+        { index: 1, image: [3, 3, 4, 4], label: [3, 4] },
+      ]);
+    }
+  });
+
+  it('may have a mean and a std', async () => {
+    const dataset = { ...fromFunction(() => ({ image: new Uint8Array(2), label: 0 })) };
+    const loader = new DataLoader({ ...dataset, mean: [0.5], std: [0.2] });
+    for await (const batch of loader) expect(batch).toMatchObject({ mean: [0.5], std: [0.2] });
+    expect(() => new DataLoader({ ...dataset, mean: [0.5, 0.5] })).toThrowError('one value per');
+  });
+
+  it('passes on what get throws', async () => {
+    const reason = new Error('no such image');
+    const fails = fromFunction(() => {
+      throw reason;
+    });
+    const rejects = fromFunction(() => Promise.reject(reason));
+    await expect(collect(new DataLoader(fails))).rejects.toBe(reason);
+    await expect(collect(new DataLoader(rejects))).rejects.toBe(reason);
+  });
+
+  it.each<[string, unknown, string]>([
+    ['too few bytes', { image: new Uint8Array(1), label: 0 }, 'ERR_NN_SHAPE'],
+    ['no image', { label: 0 }, 'ERR_NN_SHAPE'],
+    ['floats', { image: new Float32Array(2), label: 0 }, 'ERR_NN_SHAPE'],
+    ['nothing', undefined, 'ERR_NN_SHAPE'],
+    ['a negative label', { image: new Uint8Array(2), label: -1 }, 'ERR_NN_DATA_CORRUPT'],
+    ['a label that is no integer', { image: new Uint8Array(2), label: 0.5 }, 'ERR_NN_DATA_CORRUPT'],
+  ])('is refused where get returns %s', async (_, sample, code) => {
+    const loader = new DataLoader(fromFunction(() => sample as data.Sample));
+    await expect(collect(loader)).rejects.toMatchObject({ code });
+  });
+});
+
+describe('the event loop', () => {
+  it('gets its turns while a batch is filled without workers', async () => {
+    const dataset = syntheticDataset(600, { imageShape: [1, 28, 28], transform: new Resize(224) });
+    const iterator = new DataLoader(dataset, { batchSize: 600 })[Symbol.asyncIterator]();
+    let turns = 0;
+    const timer = setInterval(() => {
+      turns += 1;
+    }, 1);
+    const start = performance.now();
+    await iterator.next();
+    clearInterval(timer);
+    const elapsed = performance.now() - start;
+    expect(elapsed).toBeGreaterThan(10);
+    // One turn per slice of 2 ms; a tenth of that on a busy machine.
+    expect(turns).toBeGreaterThan(elapsed / 20);
+  });
+});
+
+describe('refusals', () => {
+  const dataset = syntheticDataset(4);
+  it.each<[string, data.DataLoaderOptions]>([
+    ['batchSize 0', { batchSize: 0 }],
+    ['batchSize 1.5', { batchSize: 1.5 }],
+    ['numWorkers -1', { numWorkers: -1 }],
+    ['numWorkers 1000', { numWorkers: 1000 }],
+    ['prefetchFactor 0', { prefetchFactor: 0 }],
+    ['a negative seed', { seed: -1 }],
+    ['a seed that is no integer', { seed: 0.5 }],
+    ['shuffle that is no boolean', { shuffle: 1 as unknown as boolean }],
+    ['a signal that is none', { signal: {} as AbortSignal }],
+  ])('of %s', (_, options) => {
+    expect(() => new DataLoader(dataset, options)).toThrowError(
+      expect.objectContaining({ code: 'ERR_NN_ARGUMENT' }),
+    );
+  });
+
+  it('of what is no dataset, or workers for a dataset that is not in memory', () => {
+    const custom = { length: 1, imageShape: [1, 1, 1] as const, get: () => dataset.get(0) };
+    for (const make of [
+      () => new DataLoader([] as unknown as data.Dataset),
+      () => new DataLoader({ ...custom, imageShape: [1, 1] as unknown as data.ImageShape }),
+      () => new DataLoader(custom, { numWorkers: 1 }),
+      () => new DataLoader(dataset).setEpoch(-1),
+      () => new DataLoader(dataset).setEpoch(0, 0.5),
+    ]) {
+      expect(make).toThrowError(expect.objectContaining({ code: 'ERR_NN_ARGUMENT' }));
+    }
+  });
+
+  it('of images and labels that do not fit', () => {
+    const images = new Uint8Array(8);
+    const make = (labels: number[], numClasses?: number) => () =>
+      new TensorDataset({
+        images,
+        imageShape: [1, 2, 2],
+        labels,
+        ...(numClasses === undefined ? {} : { numClasses }),
+      });
+    expect(make([0])).toThrowError(expect.objectContaining({ code: 'ERR_NN_SHAPE' }));
+    expect(make([0, -1])).toThrowError('got -1 at index 1');
+    expect(make([3, 0], 3)).toThrowError(
+      expect.objectContaining({ code: 'ERR_NN_DATA_CORRUPT', name: 'DataError' }),
+    );
+    expect(make([2, 0], 3)().length).toBe(2);
+    expect(() => make([0, 0])().get(2)).toThrowError('expected an index from 0 to 1, got 2');
+  });
+});

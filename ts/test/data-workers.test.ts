@@ -1,0 +1,239 @@
+/** Worker threads: the same batches as without them, and no thread left behind. */
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { data, WorkerError } from 'neuronode';
+import { describe, expect, it } from 'vitest';
+import { collect, hasEnded, syntheticDataset, watchWorkers } from './data-support.js';
+
+const { DataLoader, Resize } = data;
+
+const dataset = syntheticDataset(300, { imageShape: [3, 9, 7], transform: new Resize([20, 18]) });
+const options = { batchSize: 16, shuffle: true, seed: 5 };
+
+/** Workers that have not ended hold resources of this kind. */
+function activeThreads(): number {
+  return process.getActiveResourcesInfo().filter((name) => /worker|messageport/i.test(name)).length;
+}
+
+describe('with workers', () => {
+  it('order and content are those without, over two epochs', async () => {
+    const plain = new DataLoader(dataset, options);
+    const expected = [await collect(plain), await collect(plain)];
+    expect(expected[0]).not.toEqual(expected[1]);
+    for (const numWorkers of [1, 2, 3]) {
+      await using loader = new DataLoader(dataset, { ...options, numWorkers });
+      expect([await collect(loader), await collect(loader)]).toEqual(expected);
+    }
+  });
+
+  it('a batch that is kept never changes', async () => {
+    await using loader = new DataLoader(dataset, { ...options, numWorkers: 2 });
+    const kept: data.Batch[] = [];
+    for await (const batch of loader) {
+      kept.push(batch);
+      if (batch.index % 3 === 0) kept.pop()!.release();
+    }
+    const plain = await collect(new DataLoader(dataset, options));
+    for (const batch of kept) expect([...batch.image]).toEqual(plain[batch.index]!.image);
+    expect(kept.length).toBeGreaterThan(10);
+  });
+
+  it('a released batch’s memory goes back to the workers', async () => {
+    await using loader = new DataLoader(dataset, { ...options, numWorkers: 1, prefetchFactor: 1 });
+    let reused = 0;
+    for (let epoch = 0; epoch < 3; epoch++) {
+      for await (const batch of loader) {
+        // The last batch is smaller: behind its pixels lie those of an earlier one.
+        if (batch.size < 16 && new Uint8Array(batch.image.buffer).at(-1) !== 0) reused += 1;
+        batch.release();
+      }
+    }
+    expect(reused).toBe(3);
+  });
+
+  it('iterations may overlap', async () => {
+    await using loader = new DataLoader(dataset, { ...options, numWorkers: 2 });
+    const both = await Promise.all([collect(loader), collect(loader)]);
+    const plain = new DataLoader(dataset, options);
+    expect(both).toEqual([await collect(plain), await collect(plain)]);
+  });
+
+  it('break stops cleanly, and the next epoch is whole', async () => {
+    const started = watchWorkers();
+    await using loader = new DataLoader(dataset, { ...options, numWorkers: 2 });
+    for await (const batch of loader) {
+      if (batch.index === 2) break;
+    }
+    const plain = new DataLoader(dataset, options);
+    plain.setEpoch(1);
+    expect(await collect(loader)).toEqual(await collect(plain));
+    expect(started).toHaveLength(2);
+  });
+
+  it('close ends every thread, and is idempotent', async () => {
+    const before = activeThreads();
+    const started = watchWorkers();
+    const loader = new DataLoader(dataset, { ...options, numWorkers: 3 });
+    const iterator = loader[Symbol.asyncIterator]();
+    await iterator.next();
+    expect(started).toHaveLength(3);
+    await Promise.all([loader.close(), loader.close()]);
+    await loader.close();
+    expect(started.every(hasEnded)).toBe(true);
+    expect(activeThreads()).toBe(before);
+    await expect(iterator.next()).rejects.toMatchObject({ code: 'ERR_NN_DISPOSED' });
+    await expect(collect(loader)).rejects.toMatchObject({ code: 'ERR_NN_DISPOSED' });
+    expect(started).toHaveLength(3);
+  });
+
+  it('close rejects the pending step', async () => {
+    for (const numWorkers of [0, 2]) {
+      const slow = syntheticDataset(400, { imageShape: [1, 28, 28], transform: new Resize(224) });
+      const loader = new DataLoader(slow, { batchSize: 400, numWorkers });
+      const pending = loader[Symbol.asyncIterator]().next();
+      await Promise.all([
+        expect(pending).rejects.toMatchObject({ code: 'ERR_NN_DISPOSED' }),
+        new Promise(setImmediate).then(() => loader.close()),
+      ]);
+    }
+  });
+});
+
+describe('an abort', () => {
+  it.each([0, 2])('ends the iteration with its reason, numWorkers %i', async (numWorkers) => {
+    const started = watchWorkers();
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    const loader = new DataLoader(dataset, { ...options, numWorkers, signal: controller.signal });
+    const seen: number[] = [];
+    const run = async () => {
+      for await (const batch of loader) {
+        seen.push(batch.index);
+        if (batch.index === 2) controller.abort(reason);
+      }
+    };
+    await expect(run()).rejects.toBe(reason);
+    expect(seen).toEqual([0, 1, 2]);
+    expect(started).toHaveLength(numWorkers);
+    expect(started.every(hasEnded)).toBe(true);
+    await expect(collect(loader)).rejects.toBe(reason);
+  });
+
+  it.each([0, 2])('rejects the pending step, numWorkers %i', async (numWorkers) => {
+    const slow = syntheticDataset(400, { imageShape: [1, 28, 28], transform: new Resize(224) });
+    const controller = new AbortController();
+    const loader = new DataLoader(slow, {
+      batchSize: 400,
+      numWorkers,
+      signal: controller.signal,
+    });
+    const pending = loader[Symbol.asyncIterator]().next();
+    setTimeout(() => controller.abort(), 1);
+    await expect(pending).rejects.toMatchObject({ name: 'AbortError' });
+  });
+
+  it('before the start begins nothing', async () => {
+    const started = watchWorkers();
+    const signal = AbortSignal.abort(new Error('early'));
+    const loader = new DataLoader(dataset, { ...options, numWorkers: 2, signal });
+    await expect(collect(loader)).rejects.toThrow('early');
+    expect(started).toHaveLength(0);
+  });
+
+  it('leaves no listener on the signal', async () => {
+    const { signal } = new AbortController();
+    let listeners = 0;
+    const { addEventListener, removeEventListener } = signal;
+    signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+      listeners += 1;
+      addEventListener.apply(signal, args);
+    };
+    signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
+      listeners -= 1;
+      removeEventListener.apply(signal, args);
+    };
+    await using loader = new DataLoader(dataset, { ...options, numWorkers: 1, signal });
+    await collect(loader);
+    expect(listeners).toBe(0);
+  });
+});
+
+describe('a worker that dies', () => {
+  it.each([
+    ['throws', "throw new TypeError('bad sector')", 'threw TypeError: bad sector'],
+    ['exits', 'process.exit(7)', 'ended with exit code 7'],
+    ['exits as if all were well', 'process.exit(0)', 'ended with exit code 0'],
+    ['rejects', "Promise.reject(new RangeError('late'))", 'threw RangeError: late'],
+    ['throws no Error', "throw 'text'", 'threw text'],
+  ])('because it %s rejects the pending step and ends the others', async (_, run, what) => {
+    const started = watchWorkers({ worker: 2, afterMessages: 2, run });
+    const loader = new DataLoader(dataset, { ...options, numWorkers: 3 });
+    const error = await collect(loader).catch((e: unknown) => e);
+    expect(started.every(hasEnded)).toBe(true);
+    expect(error).toBeInstanceOf(WorkerError);
+    expect(error).toMatchObject({ code: 'ERR_NN_WORKER' });
+    expect((error as Error).message).toContain(`worker 2 of 3 ${what}`);
+    if (run.includes('new ')) expect((error as Error).cause).toBeInstanceOf(Error);
+  });
+
+  it('because it is terminated, while no step is pending, is reported by the next one', async () => {
+    const started = watchWorkers();
+    const loader = new DataLoader(dataset, { ...options, numWorkers: 2 });
+    const iterator = loader[Symbol.asyncIterator]();
+    await iterator.next();
+    await started[0]!.terminate();
+    const rest = async () => {
+      while (!(await iterator.next()).done);
+    };
+    await expect(rest()).rejects.toMatchObject({
+      code: 'ERR_NN_WORKER',
+      message: expect.stringContaining('worker 1 of 2 ended with exit code 1'),
+    });
+    expect(started.every(hasEnded)).toBe(true);
+  });
+
+  it('is replaced by the next iteration', async () => {
+    watchWorkers({ worker: 1, afterMessages: 25, run: 'process.exit(1)' });
+    await using loader = new DataLoader(dataset, { ...options, numWorkers: 1 });
+    const expected = await collect(loader); // 19 batches: the fault comes in the next epoch
+    await expect(collect(loader)).rejects.toMatchObject({ code: 'ERR_NN_WORKER' });
+    loader.setEpoch(0);
+    expect(await collect(loader)).toEqual(expected);
+  });
+});
+
+describe('the process', () => {
+  const url = new URL('../../dist/data/index.js', import.meta.url).href;
+  const script = (body: string) => `
+    import { DataLoader, TensorDataset } from ${JSON.stringify(url)};
+    const dataset = new TensorDataset({
+      images: new Uint8Array(6400), imageShape: [1, 8, 8], labels: new Array(100).fill(1),
+    });
+    const loader = new DataLoader(dataset, { batchSize: 10, numWorkers: 2 });
+    ${body}`;
+  const run = async (body: string) => {
+    const args = ['--input-type=module', '--eval', script(body)];
+    const cwd = fileURLToPath(new URL('.', import.meta.url));
+    return (await promisify(execFile)(process.execPath, args, { timeout: 30_000, cwd })).stdout;
+  };
+
+  it('ends by itself after a whole epoch, without close', async () => {
+    const body = 'let n = 0; for await (const b of loader) n += b.size; console.log(n);';
+    expect(await run(body)).toBe('100\n');
+  });
+
+  it('ends by itself after break, without close', async () => {
+    expect(await run('for await (const b of loader) { console.log(b.index); break; }')).toBe('0\n');
+  });
+
+  it('ends by itself when an iterator is abandoned', async () => {
+    const body = 'const i = loader[Symbol.asyncIterator](); await i.next(); console.log("end");';
+    expect(await run(body)).toBe('end\n');
+  });
+
+  it('stays alive while a step is pending', async () => {
+    const body = 'loader[Symbol.asyncIterator]().next().then((r) => console.log(r.value.index));';
+    expect(await run(body)).toBe('0\n');
+  });
+});
