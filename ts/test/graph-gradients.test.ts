@@ -1,0 +1,200 @@
+/**
+ * Every gradient rule of the operation table against central differences in float64: the whole
+ * graph of forward, loss and backward, run by the reference interpreter.
+ */
+import { describe, expect, it } from 'vitest';
+import { addBackward } from '../../dist/graph/backward.js';
+import { GraphBuilder } from '../../dist/graph/builder.js';
+import { finish } from '../../dist/graph/finish.js';
+import type { Attrs, OpName } from '../../dist/graph/spec.js';
+import { operations } from '../../dist/graph/table.js';
+import { hashAt } from './op-cases.js';
+import { ReferenceProgram } from './reference/interpreter.js';
+
+type Shape = readonly number[];
+
+interface GradientCase {
+  op: OpName;
+  /** Shapes of the f32 inputs. */
+  inputs: Shape[];
+  attrs?: Attrs;
+  /** Shape of the output, where inputs and attributes leave it open. */
+  output?: Shape;
+  note?: string;
+}
+
+const plain = { stride: [1, 1], padding: [0, 0], dilation: [1, 1], groups: 1 };
+const pool = { kernelSize: [3, 2], stride: [2, 1], padding: [1, 0] };
+
+const cases: GradientCase[] = [
+  { op: 'conv2d', inputs: [[2, 3, 5, 4], [4, 3, 3, 2], [4]], attrs: plain },
+  {
+    op: 'conv2d',
+    inputs: [
+      [2, 3, 5, 4],
+      [4, 3, 3, 2],
+    ],
+    attrs: plain,
+    note: 'no bias',
+  },
+  {
+    op: 'conv2d',
+    inputs: [[1, 4, 7, 6], [6, 2, 2, 3], [6]],
+    attrs: { stride: [2, 1], padding: [1, 2], dilation: [2, 1], groups: 2 },
+    note: 'stride, padding, dilation, groups',
+  },
+  { op: 'linear', inputs: [[3, 4], [5, 4], [5]] },
+  {
+    op: 'linear',
+    inputs: [
+      [3, 4],
+      [5, 4],
+    ],
+    note: 'no bias',
+  },
+  ...[false, true].flatMap((transposeA) =>
+    [false, true].map((transposeB) => ({
+      op: 'gemm' as const,
+      inputs: [transposeA ? [4, 3] : [3, 4], transposeB ? [2, 4] : [4, 2]],
+      attrs: { transposeA, transposeB, alpha: -1.5 },
+      note: `transposeA ${transposeA}, transposeB ${transposeB}`,
+    })),
+  ),
+  { op: 'maxPool2d', inputs: [[2, 2, 6, 5]], attrs: { ...pool, dilation: [1, 2] } },
+  {
+    op: 'maxPool2d',
+    inputs: [[1, 2, 6, 4]],
+    attrs: { ...pool, stride: [3, 2], padding: [0, 0], dilation: [1, 1] },
+    output: [1, 2, 2, 2],
+    note: 'touching windows',
+  },
+  { op: 'avgPool2d', inputs: [[2, 2, 6, 5]], attrs: { ...pool, countIncludePad: true } },
+  { op: 'avgPool2d', inputs: [[2, 2, 6, 5]], attrs: { ...pool, countIncludePad: false } },
+  {
+    op: 'avgPool2d',
+    inputs: [[1, 2, 6, 5]],
+    attrs: { ...pool, stride: [2, 2], countIncludePad: true },
+    output: [1, 2, 4, 3],
+    note: 'ceil mode',
+  },
+  { op: 'adaptiveAvgPool2d', inputs: [[2, 2, 7, 5]], output: [2, 2, 3, 2] },
+  { op: 'relu', inputs: [[3, 7]] },
+  { op: 'sigmoid', inputs: [[3, 7]] },
+  { op: 'dropout', inputs: [[4, 9]], attrs: { p: 0.3, seed: [5, 6], stream: 2 } },
+  { op: 'reshape', inputs: [[2, 6]], output: [3, 2, 2] },
+  {
+    op: 'add',
+    inputs: [
+      [2, 5],
+      [2, 5],
+    ],
+  },
+];
+
+/** Distinct values of both signs, none near zero: no kink is near. */
+function valuesOf(key: string, count: number): Float64Array {
+  return Float64Array.from({ length: count }, (_, index) => {
+    const hash = hashAt(key, index);
+    return (hash & 1 ? 1 : -1) * (0.1 + hash / 2 ** 32);
+  });
+}
+
+const size = (shape: Shape) => shape.reduce((product, length) => product * length, 1);
+const options = { name: 'node', phase: 'forward' as const };
+
+/**
+ * The graph loss = crossEntropy(op(a, b, ...)) with the gradient by each input as an output, and
+ * the programs' inputs.
+ */
+function differentiated({ op, inputs, attrs = {}, output }: GradientCase) {
+  const builder = new GraphBuilder();
+  const parameters = inputs.map((shape, index) =>
+    builder.named('parameter', `p${index}`, 'f32', shape),
+  );
+  const step = op === 'dropout' ? [builder.named('input', 'step', 'i32', [])] : [];
+  const shapes = output === undefined ? {} : { shapes: [output] };
+  const [y] = builder.apply(op, [...parameters, ...step], attrs, { ...options, ...shapes });
+  const total = size(builder.value(y!).shape);
+  const rows = total % 2 === 0 ? 2 : 1;
+  const [logits] = builder.apply(
+    'reshape',
+    [y!],
+    {},
+    { ...options, shapes: [[rows, total / rows]] },
+  );
+  const labels = builder.named('input', 'labels', 'i32', [rows]);
+  const count = builder.named('input', 'count', 'i32', []);
+  const [loss] = builder.apply(
+    'softmaxCrossEntropy',
+    [logits!, labels, count],
+    { reduction: 1 },
+    options,
+  );
+  const gradients = addBackward(builder, loss!, new Set(parameters));
+  const outputs = new Map([['loss', loss!]]);
+  for (const [index, id] of parameters.entries()) outputs.set(`g${index}`, gradients.get(id)!);
+  const feeds = {
+    labels: [1, 0].slice(0, rows),
+    count: rows,
+    ...(step.length > 0 ? { step: 3 } : {}),
+  };
+  return { program: new ReferenceProgram(finish(builder, outputs)), feeds };
+}
+
+describe('gradient rules agree with differences in float64', () => {
+  it('has a case for every operation with a gradient rule', () => {
+    const covered = new Set<string>([...cases.map(({ op }) => op), 'softmaxCrossEntropy']);
+    const ruled = Object.entries(operations).filter(([, { gradient }]) => gradient !== null);
+    expect(ruled.map(([op]) => op).sort()).toEqual([...covered].sort());
+  });
+
+  it.each(cases)('$op $inputs $note', (gradientCase) => {
+    const { program, feeds } = differentiated(gradientCase);
+    const { op, inputs } = gradientCase;
+    const start = inputs.map((shape, index) => valuesOf(`${op}/${index}`, size(shape)));
+    for (const [index, values] of start.entries()) program.write(`p${index}`, values);
+    const found = program.run(feeds);
+    const step = 1e-5;
+    for (const [index, values] of start.entries()) {
+      const lossAt = (at: number, by: number) => {
+        program.write(`p${index}`, values.with(at, values[at]! + by));
+        return program.run(feeds).loss![0]!;
+      };
+      for (let at = 0; at < values.length; at++) {
+        const difference = (lossAt(at, step) - lossAt(at, -step)) / (2 * step);
+        expect(found[`g${index}`]![at], `input ${index}, element ${at}`).toBeCloseTo(difference, 8);
+      }
+      expect(Math.max(...found[`g${index}`]!.map(Math.abs))).toBeGreaterThan(1e-4);
+      program.write(`p${index}`, values);
+    }
+  });
+
+  it('sums the gradients of a value that is used more than once', () => {
+    const builder = new GraphBuilder();
+    const x = builder.named('parameter', 'x', 'f32', [2, 3]);
+    const [squashed] = builder.apply('sigmoid', [x], {}, options);
+    const [once] = builder.apply('add', [squashed!, x], {}, options);
+    const [twice] = builder.apply('add', [once!, x], {}, options);
+    const labels = builder.named('input', 'labels', 'i32', [2]);
+    const count = builder.named('input', 'count', 'i32', []);
+    const attrs = { reduction: 0 };
+    const [loss] = builder.apply('softmaxCrossEntropy', [twice!, labels, count], attrs, options);
+    const gradient = addBackward(builder, loss!, new Set([x])).get(x)!;
+    const outputs = new Map([
+      ['loss', loss!],
+      ['gx', gradient],
+    ]);
+    const program = new ReferenceProgram(finish(builder, outputs));
+    const feeds = { labels: [2, 0], count: 2 };
+    const values = valuesOf('shared', 6);
+    program.write('x', values);
+    const { gx } = program.run(feeds);
+    for (let at = 0; at < 6; at++) {
+      const lossAt = (by: number) => {
+        program.write('x', values.with(at, values[at]! + by));
+        return program.run(feeds).loss![0]!;
+      };
+      expect(gx![at]).toBeCloseTo((lossAt(1e-5) - lossAt(-1e-5)) / 2e-5, 8);
+    }
+  });
+});

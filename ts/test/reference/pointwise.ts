@@ -1,0 +1,114 @@
+/** Element-wise operations, losses and optimizer steps in float64. Formulas: PyTorch's. */
+import type { Attrs } from '../../../dist/graph/spec.js';
+import { keptElements } from './philox.js';
+import { type Kernel, number, pair, type Tensor64 } from './tensor.js';
+
+function map(y: Tensor64, value: (at: number) => number): void {
+  for (let at = 0; at < y.data.length; at++) y.data[at] = value(at);
+}
+
+const toFloat: Kernel = ([x], [y], attrs) => {
+  const [, channels, h, w] = x!.shape as [number, number, number, number];
+  const [mean, std] = [attrs.mean as number[], attrs.std as number[]];
+  map(y!, (at) => {
+    const channel = Math.floor(at / (h * w)) % channels;
+    return (x!.data[at]! / 255 - mean[channel]!) / std[channel]!;
+  });
+};
+
+const dropout: Kernel = ([x, step], [y], attrs) => {
+  const p = number(attrs, 'p');
+  const seed = pair(attrs, 'seed');
+  const stream = number(attrs, 'stream');
+  const kept = keptElements(x!.data.length, p, seed, step!.data[0]!, stream);
+  map(y!, (at) => (kept[at] ? x!.data[at]! / (1 - p) : 0));
+};
+
+/** Softmax of row `row` of x [N, C]. */
+function softmaxRow(x: Tensor64, row: number): Float64Array {
+  const classes = x.shape[1]!;
+  const logits = x.data.slice(row * classes, (row + 1) * classes);
+  const largest = logits.reduce((a, b) => Math.max(a, b));
+  const powers = logits.map((logit) => Math.exp(logit - largest));
+  const sum = powers.reduce((a, b) => a + b);
+  return powers.map((power) => power / sum);
+}
+
+const softmax: Kernel = ([x], [y]) => {
+  for (let row = 0; row < x!.shape[0]!; row++) {
+    y!.data.set(softmaxRow(x!, row), row * x!.shape[1]!);
+  }
+};
+
+const softmaxCrossEntropy: Kernel = ([logits, labels, count], [loss, correct, grad], attrs) => {
+  const classes = logits!.shape[1]!;
+  const rows = count!.data[0]!;
+  const weight = number(attrs, 'reduction') === 1 ? 1 : 1 / rows;
+  loss!.data[0] = 0;
+  correct!.data[0] = 0;
+  grad?.data.fill(0);
+  for (let row = 0; row < rows; row++) {
+    const probabilities = softmaxRow(logits!, row);
+    const label = labels!.data[row]!;
+    const best = probabilities.indexOf(Math.max(...probabilities));
+    loss!.data[0]! -= weight * Math.log(probabilities[label]!);
+    if (best === label) correct!.data[0]! += 1;
+    for (const [c, p] of probabilities.entries()) {
+      if (grad) grad.data[row * classes + c] = weight * (p - (c === label ? 1 : 0));
+    }
+  }
+};
+
+/** The gradient with weight decay added, as Adam and SGD use it. */
+function decayed(p: Tensor64, g: Tensor64, attrs: Attrs): Float64Array {
+  const decay = number(attrs, 'weightDecay');
+  return g.data.map((value, at) => value + decay * p.data[at]!);
+}
+
+const adamStep: Kernel = ([p, g, m, v, step, rate], _outputs, attrs) => {
+  const [beta1, beta2] = [number(attrs, 'beta1'), number(attrs, 'beta2')];
+  const [t, lr] = [step!.data[0]!, rate!.data[0]!];
+  const decoupled = attrs.decoupled === true;
+  if (decoupled) map(p!, (at) => p!.data[at]! * (1 - lr * number(attrs, 'weightDecay')));
+  const gradient = decoupled ? g!.data : decayed(p!, g!, attrs);
+  map(m!, (at) => beta1 * m!.data[at]! + (1 - beta1) * gradient[at]!);
+  map(v!, (at) => beta2 * v!.data[at]! + (1 - beta2) * gradient[at]! ** 2);
+  map(p!, (at) => {
+    const mean = m!.data[at]! / (1 - beta1 ** t);
+    const square = v!.data[at]! / (1 - beta2 ** t);
+    return p!.data[at]! - (lr * mean) / (Math.sqrt(square) + number(attrs, 'eps'));
+  });
+};
+
+const sgdStep: Kernel = ([p, g, step, rate, buffer], _outputs, attrs) => {
+  const momentum = number(attrs, 'momentum');
+  const gradient = decayed(p!, g!, attrs);
+  if (buffer !== undefined) {
+    const kept = 1 - number(attrs, 'dampening');
+    map(buffer, (at) =>
+      step!.data[0] === 1 ? gradient[at]! : momentum * buffer.data[at]! + kept * gradient[at]!,
+    );
+    for (let at = 0; at < gradient.length; at++) {
+      const moved = buffer.data[at]!;
+      gradient[at] = attrs.nesterov === true ? gradient[at]! + momentum * moved : moved;
+    }
+  }
+  map(p!, (at) => p!.data[at]! - rate!.data[0]! * gradient[at]!);
+};
+
+export const pointwiseKernels = {
+  toFloat,
+  relu: ([x], [y]) => map(y!, (at) => Math.max(x!.data[at]!, 0)),
+  reluGrad: ([gy, y], [gx]) => map(gx!, (at) => (y!.data[at]! > 0 ? gy!.data[at]! : 0)),
+  sigmoid: ([x], [y]) => map(y!, (at) => 1 / (1 + Math.exp(-x!.data[at]!))),
+  sigmoidGrad: ([gy, y], [gx]) =>
+    map(gx!, (at) => gy!.data[at]! * y!.data[at]! * (1 - y!.data[at]!)),
+  dropout,
+  dropoutGrad: dropout,
+  reshape: ([x], [y]) => y!.data.set(x!.data),
+  add: ([a, b], [y]) => map(y!, (at) => a!.data[at]! + b!.data[at]!),
+  softmax,
+  softmaxCrossEntropy,
+  adamStep,
+  sgdStep,
+} satisfies Record<string, Kernel>;
