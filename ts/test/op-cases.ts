@@ -39,6 +39,8 @@ export interface OpCase {
   readonly distributions: Readonly<Record<string, Distribution>>;
   /** Largest |a - b| / max |b| over a tensor that a comparison in f32 allows. */
   readonly tolerance: number;
+  /** The same where Winograd's algorithm computes; undefined where it cannot. */
+  readonly winogradTolerance: number | undefined;
 }
 
 interface Group {
@@ -68,9 +70,10 @@ function makeCase(op: string, name: string, group: Group, row: Group['cases'][st
     shapes[input] = attrs[input] as number[];
     delete attrs[input];
   }
-  if (attrs['bias'] === true) shapes['b'] = [shapes['w']![0]!];
-  delete attrs['bias'];
-  const winograd = group.winogradTolerance !== undefined && mayUseWinograd(shapes['w']!, attrs);
+  if (attrs.bias === true) shapes.b = [shapes.w![0]!];
+  delete attrs.bias;
+  const { winogradTolerance } = group;
+  const hasWinograd = winogradTolerance !== undefined && mayUseWinograd(shapes.w!, attrs);
   return {
     id: `${op}/${name}`,
     op,
@@ -79,7 +82,8 @@ function makeCase(op: string, name: string, group: Group, row: Group['cases'][st
     shapes,
     attrs,
     distributions: { ...group.values, ...(values as Record<string, Distribution>) },
-    tolerance: winograd ? group.winogradTolerance! : group.tolerance,
+    tolerance: group.tolerance,
+    winogradTolerance: hasWinograd ? winogradTolerance : undefined,
   };
 }
 
@@ -87,10 +91,7 @@ function makeCase(op: string, name: string, group: Group, row: Group['cases'][st
 function mayUseWinograd(w: readonly number[], attrs: Record<string, CaseAttr>): boolean {
   const isOnes = (pair: CaseAttr | undefined) => String(pair) === '1,1';
   return (
-    w[2] === w[3] &&
-    (w[2] === 3 || w[2] === 5) &&
-    isOnes(attrs['stride']) &&
-    isOnes(attrs['dilation'])
+    w[2] === w[3] && (w[2] === 3 || w[2] === 5) && isOnes(attrs.stride) && isOnes(attrs.dilation)
   );
 }
 
@@ -124,7 +125,7 @@ export function floats(
   shape = opCase.shapes[name]!,
   like = name,
 ): Float32Array {
-  const toValue = valueOf(opCase, like);
+  const toValue = sampler(opCase, like);
   const seed = fnv1a(`${opCase.id}/${name}`);
   const out = new Float32Array(sizeOf(shape));
   for (let i = 0; i < out.length; i++) {
@@ -143,7 +144,7 @@ export function bytes(opCase: OpCase, name: string): Uint8Array {
   return Uint8Array.from(floats(opCase, name));
 }
 
-function valueOf(opCase: OpCase, name: string): (hash: number) => number {
+function sampler(opCase: OpCase, name: string): (hash: number) => number {
   const distribution = opCase.distributions[name] ?? 'uniform';
   switch (distribution) {
     case 'uniform':
@@ -159,7 +160,7 @@ function valueOf(opCase: OpCase, name: string): (hash: number) => number {
     case 'bytes':
       return (h) => h >>> 24;
     case 'labels': {
-      const classes = opCase.shapes['logits']![1]!;
+      const classes = opCase.shapes.logits![1]!;
       return (h) => h % classes;
     }
     case 'zero':
