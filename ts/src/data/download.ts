@@ -59,7 +59,12 @@ export async function downloadFile(task: DownloadTask): Promise<string> {
     'ERR_NN_DATA_DOWNLOAD',
     `${file}: no mirror served it.${reasons.join('')}\nTry again (a partial file is resumed), or put ` +
       `the file into ${directory} yourself.`,
-    { cause: failures.length === 1 ? failures[0]!.error : new AggregateError(failures.map((f) => f.error)) },
+    {
+      cause:
+        failures.length === 1
+          ? failures[0]!.error
+          : new AggregateError(failures.map((f) => f.error)),
+    },
   );
 }
 

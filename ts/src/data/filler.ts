@@ -5,13 +5,7 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import { DataError, ShapeError } from '../errors.js';
-import {
-  fillImage,
-  imageSize,
-  rawImages,
-  resamplerFor,
-  TensorDataset,
-} from './tensor-dataset.js';
+import { fillImage, imageSize, rawImages, resamplerFor, TensorDataset } from './tensor-dataset.js';
 import type { Dataset, Sample } from './types.js';
 
 /** One batch to fill. */
@@ -55,7 +49,12 @@ export class MainFiller implements Filler {
     this.#dataset = dataset;
   }
 
-  async fill({ indices, bytes, buffer = new ArrayBuffer(bytes), owner }: FillTask): Promise<Filled> {
+  async fill({
+    indices,
+    bytes,
+    buffer = new ArrayBuffer(bytes),
+    owner,
+  }: FillTask): Promise<Filled> {
     const target = new Uint8Array(buffer);
     const label = new Int32Array(indices.length);
     const put = this.#writer(target, label);

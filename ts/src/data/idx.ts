@@ -19,13 +19,7 @@ export interface IdxArray {
   /** Sizes of the dimensions, outermost first. */
   readonly shape: readonly number[];
   /** Elements in row-major order, in the machine's byte order. */
-  readonly data:
-    | Uint8Array
-    | Int8Array
-    | Int16Array
-    | Int32Array
-    | Float32Array
-    | Float64Array;
+  readonly data: Uint8Array | Int8Array | Int16Array | Int32Array | Float32Array | Float64Array;
 }
 
 /** Options of {@link readIdx}. */

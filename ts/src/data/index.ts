@@ -1,7 +1,8 @@
 /** Owns the public names of `neuronode`'s `data` namespace. */
 export type { DownloadProgress } from './download.js';
 export { decodeIdx, type IdxArray, type IdxDType, type ReadIdxOptions, readIdx } from './idx.js';
-export { DataLoader, type DataLoaderOptions } from './loader.js';
+export { DataLoader } from './loader.js';
+export type { DataLoaderOptions } from './loader-options.js';
 export {
   FashionMNIST,
   type Loaders,

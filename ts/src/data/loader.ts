@@ -6,37 +6,13 @@
  * batches in slices of a few milliseconds.
  */
 import { ArgumentError, DisposedError } from '../errors.js';
-import { initialSeed } from '../random/index.js';
 import { BufferPool, LoadedBatch } from './batch.js';
 import { type Filled, type Filler, MainFiller } from './filler.js';
+import { checkCount, checkLoaderOptions, type DataLoaderOptions } from './loader-options.js';
 import { sequentialOrder, shuffledOrder } from './order.js';
 import { checkImageShape, imageSize, TensorDataset } from './tensor-dataset.js';
 import type { Batch, Dataset } from './types.js';
 import { WorkerPool } from './worker-pool.js';
-
-/** Options of {@link DataLoader}. */
-export interface DataLoaderOptions {
-  /** Samples per batch; 1 unless given. */
-  batchSize?: number;
-  /** Whether each epoch has a random order of its own; false unless given. */
-  shuffle?: boolean;
-  /** Seed of the order: any safe integer of 0 or more; that of `manualSeed` unless given. */
-  seed?: number;
-  /**
-   * Worker threads that fill batches; 0 (the default) fills them on the calling thread, in slices of
-   * a few milliseconds. Workers need a {@link TensorDataset}.
-   */
-  numWorkers?: number;
-  /** Batches that are filled ahead per worker; 2 unless given. Without workers, none is. */
-  prefetchFactor?: number;
-  /** Whether a last batch of fewer samples is left out; false unless given. */
-  dropLast?: boolean;
-  /** Ends every iteration with the signal's reason, and stops the workers. */
-  signal?: AbortSignal;
-}
-
-/** A loader's default options and the highest values it accepts. */
-const MAX_WORKERS = 256;
 
 /**
  * An async iterable of batches. Each iteration is one epoch.
@@ -76,17 +52,15 @@ export class DataLoader implements AsyncIterable<Batch>, AsyncDisposable {
    */
   constructor(dataset: Dataset, options: DataLoaderOptions = {}) {
     checkDataset(dataset);
-    const { shuffle = false, dropLast = false, signal, seed = initialSeed() } = options;
+    const checked = checkLoaderOptions(options);
     this.dataset = dataset;
-    this.batchSize = checkCount('batchSize', options.batchSize ?? 1, 1, 2 ** 31 - 1);
-    this.numWorkers = checkCount('numWorkers', options.numWorkers ?? 0, 0, MAX_WORKERS);
-    this.prefetchFactor = checkCount('prefetchFactor', options.prefetchFactor ?? 2, 1, 1024);
-    this.shuffle = checkBoolean('shuffle', shuffle);
-    this.dropLast = checkBoolean('dropLast', dropLast);
-    this.seed = checkCount('seed', seed, 0, Number.MAX_SAFE_INTEGER);
-    if (signal !== undefined && !(signal instanceof AbortSignal)) {
-      throw new ArgumentError(`DataLoader: expected signal to be an AbortSignal, got ${signal}`);
-    }
+    this.batchSize = checked.batchSize;
+    this.numWorkers = checked.numWorkers;
+    this.prefetchFactor = checked.prefetchFactor;
+    this.shuffle = checked.shuffle;
+    this.dropLast = checked.dropLast;
+    this.seed = checked.seed;
+    this.#signal = checked.signal;
     if (this.numWorkers > 0 && !(dataset instanceof TensorDataset)) {
       throw new ArgumentError(
         `DataLoader: expected a TensorDataset (or FashionMNIST, MNIST) for numWorkers ` +
@@ -94,7 +68,6 @@ export class DataLoader implements AsyncIterable<Batch>, AsyncDisposable {
           'Use numWorkers: 0, or put the images into a TensorDataset.',
       );
     }
-    this.#signal = signal;
     this.#buffers = new BufferPool(Math.max(1, this.numWorkers) * this.prefetchFactor + 1);
   }
 
@@ -136,7 +109,9 @@ export class DataLoader implements AsyncIterable<Batch>, AsyncDisposable {
 
   /** Stops the workers. Steps that are pending, and later ones, reject with DisposedError. */
   async close(): Promise<void> {
-    this.#closed ??= new DisposedError('DataLoader: it was closed; make a new one to iterate again.');
+    this.#closed ??= new DisposedError(
+      'DataLoader: it was closed; make a new one to iterate again.',
+    );
     await this.#filler?.close(this.#closed);
   }
 
@@ -176,7 +151,9 @@ export class DataLoader implements AsyncIterable<Batch>, AsyncDisposable {
   /** A function that asks for one batch after another of the epoch. */
   #requests(filler: Filler, owner: object, epoch: number, firstBatch: number) {
     const { batchSize, dataset } = this;
-    const order = this.shuffle ? shuffledOrder(dataset.length, this.seed, epoch) : sequentialOrder();
+    const order = this.shuffle
+      ? shuffledOrder(dataset.length, this.seed, epoch)
+      : sequentialOrder();
     let left = dataset.length;
     const take = () => {
       const count = Math.min(batchSize, left);
@@ -244,7 +221,9 @@ function abortError(signal: AbortSignal): Error {
 function checkDataset(dataset: Dataset): void {
   const isDataset = typeof dataset?.get === 'function' && Number.isSafeInteger(dataset.length);
   if (!isDataset || dataset.length < 0 || dataset.length > 2 ** 32 - 1) {
-    throw new ArgumentError('DataLoader: expected a dataset with length, imageShape and get(index)');
+    throw new ArgumentError(
+      'DataLoader: expected a dataset with length, imageShape and get(index)',
+    );
   }
   checkImageShape('DataLoader', dataset.imageShape);
   for (const name of ['mean', 'std'] as const) {
@@ -256,20 +235,4 @@ function checkDataset(dataset: Dataset): void {
       );
     }
   }
-}
-
-function checkCount(name: string, value: number, least: number, most: number): number {
-  if (!(Number.isSafeInteger(value) && value >= least && value <= most)) {
-    throw new ArgumentError(
-      `DataLoader: expected ${name} to be an integer from ${least} to ${most}, got ${String(value)}`,
-    );
-  }
-  return value;
-}
-
-function checkBoolean(name: string, value: boolean): boolean {
-  if (typeof value !== 'boolean') {
-    throw new ArgumentError(`DataLoader: expected ${name} to be a boolean, got ${String(value)}`);
-  }
-  return value;
 }

@@ -1,6 +1,7 @@
 /** Owns the named data sets: FashionMNIST, MNIST, and their loaders in one call. */
 import { type CatalogEntry, fashionMnist, mnist } from './catalog.js';
 import { DataLoader } from './loader.js';
+import { checkLoaderOptions } from './loader-options.js';
 import { loadMnistFiles, type MnistOptions } from './mnist-files.js';
 import { TensorDataset, type TensorDatasetOptions } from './tensor-dataset.js';
 import { Compose, Resize, ToTensor } from './transforms.js';
@@ -94,18 +95,25 @@ export async function loadMnist(options: LoadOptions = {}): Promise<Loaders> {
 
 async function loadBoth(entry: CatalogEntry, options: LoadOptions): Promise<Loaders> {
   const { batchSize = 128, resize, numWorkers, prefetchFactor, seed, ...files } = options;
+  const given = { numWorkers, prefetchFactor, seed, signal: files.signal };
+  const loaderOptions = { ...definedOnly(given), batchSize };
+  checkLoaderOptions(loaderOptions); // before seconds are spent on reading
   const transform = new Compose([
     ...(resize === undefined ? [] : [new Resize(resize)]),
     new ToTensor(),
   ]);
-  const loader = async (train: boolean) =>
-    new DataLoader(new TensorDataset(await loadMnistFiles(entry, { ...files, train, transform })), {
-      batchSize,
-      shuffle: train,
-      ...(numWorkers === undefined ? {} : { numWorkers }),
-      ...(prefetchFactor === undefined ? {} : { prefetchFactor }),
-      ...(seed === undefined ? {} : { seed }),
-      ...(files.signal === undefined ? {} : { signal: files.signal }),
-    });
+  const loader = async (train: boolean) => {
+    const tensors = await loadMnistFiles(entry, { ...files, train, transform });
+    return new DataLoader(new TensorDataset(tensors), { ...loaderOptions, shuffle: train });
+  };
   return { train: await loader(true), test: await loader(false) };
+}
+
+type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
+/** The object without its undefined members. */
+function definedOnly<T extends object>(object: T): Defined<T> {
+  return Object.fromEntries(
+    Object.entries(object).filter(([, value]) => value !== undefined),
+  ) as Defined<T>;
 }

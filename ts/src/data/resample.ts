@@ -78,12 +78,7 @@ export class Resampler {
   /** The first pass's result. */
   readonly #between: Int32Array;
 
-  constructor(
-    inputHeight: number,
-    inputWidth: number,
-    outputHeight: number,
-    outputWidth: number,
-  ) {
+  constructor(inputHeight: number, inputWidth: number, outputHeight: number, outputWidth: number) {
     this.#inputHeight = inputHeight;
     this.#inputWidth = inputWidth;
     this.#outputHeight = outputHeight;

@@ -90,7 +90,8 @@ export class Resize {
     }
     const resized = new Uint8Array(channels * out.height * out.width);
     this.#resampler.run.run(image, 0, resized, 0, channels);
-    const outShape = shape.length === 3 ? [channels, out.height, out.width] : [out.height, out.width];
+    const outShape =
+      shape.length === 3 ? [channels, out.height, out.width] : [out.height, out.width];
     return { image: resized, shape: outShape as unknown as S };
   }
 
