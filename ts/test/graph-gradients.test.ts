@@ -60,7 +60,12 @@ const cases: GradientCase[] = [
       note: `transposeA ${transposeA}, transposeB ${transposeB}`,
     })),
   ),
-  { op: 'maxPool2d', inputs: [[2, 2, 6, 5]], attrs: { ...pool, dilation: [1, 2] } },
+  {
+    op: 'maxPool2d',
+    inputs: [[2, 2, 6, 5]],
+    attrs: { ...pool, dilation: [1, 2] },
+    note: 'overlapping windows',
+  },
   {
     op: 'maxPool2d',
     inputs: [[1, 2, 6, 4]],
@@ -68,8 +73,18 @@ const cases: GradientCase[] = [
     output: [1, 2, 2, 2],
     note: 'touching windows',
   },
-  { op: 'avgPool2d', inputs: [[2, 2, 6, 5]], attrs: { ...pool, countIncludePad: true } },
-  { op: 'avgPool2d', inputs: [[2, 2, 6, 5]], attrs: { ...pool, countIncludePad: false } },
+  {
+    op: 'avgPool2d',
+    inputs: [[2, 2, 6, 5]],
+    attrs: { ...pool, countIncludePad: true },
+    note: 'padding counted',
+  },
+  {
+    op: 'avgPool2d',
+    inputs: [[2, 2, 6, 5]],
+    attrs: { ...pool, countIncludePad: false },
+    note: 'padding not counted',
+  },
   {
     op: 'avgPool2d',
     inputs: [[1, 2, 6, 5]],
@@ -148,26 +163,32 @@ describe('gradient rules agree with differences in float64', () => {
     expect(ruled.map(([op]) => op).sort()).toEqual([...covered].sort());
   });
 
-  it.each(cases)('$op $inputs $note', (gradientCase) => {
-    const { program, feeds } = differentiated(gradientCase);
-    const { op, inputs } = gradientCase;
-    const start = inputs.map((shape, index) => valuesOf(`${op}/${index}`, size(shape)));
-    for (const [index, values] of start.entries()) program.write(`p${index}`, values);
-    const found = program.run(feeds);
-    const step = 1e-5;
-    for (const [index, values] of start.entries()) {
-      const lossAt = (at: number, by: number) => {
-        program.write(`p${index}`, values.with(at, values[at]! + by));
-        return program.run(feeds).loss![0]!;
-      };
-      for (let at = 0; at < values.length; at++) {
-        const difference = (lossAt(at, step) - lossAt(at, -step)) / (2 * step);
-        expect(found[`g${index}`]![at], `input ${index}, element ${at}`).toBeCloseTo(difference, 8);
+  it.each(cases.map((item) => [`${item.op} ${item.note ?? ''}`.trim(), item] as const))(
+    '%s',
+    (_title, gradientCase) => {
+      const { program, feeds } = differentiated(gradientCase);
+      const { op, inputs } = gradientCase;
+      const start = inputs.map((shape, index) => valuesOf(`${op}/${index}`, size(shape)));
+      for (const [index, values] of start.entries()) program.write(`p${index}`, values);
+      const found = program.run(feeds);
+      const step = 1e-5;
+      for (const [index, values] of start.entries()) {
+        const lossAt = (at: number, by: number) => {
+          program.write(`p${index}`, values.with(at, values[at]! + by));
+          return program.run(feeds).loss![0]!;
+        };
+        for (let at = 0; at < values.length; at++) {
+          const difference = (lossAt(at, step) - lossAt(at, -step)) / (2 * step);
+          expect(found[`g${index}`]![at], `input ${index}, element ${at}`).toBeCloseTo(
+            difference,
+            8,
+          );
+        }
+        expect(Math.max(...found[`g${index}`]!.map(Math.abs))).toBeGreaterThan(1e-4);
+        program.write(`p${index}`, values);
       }
-      expect(Math.max(...found[`g${index}`]!.map(Math.abs))).toBeGreaterThan(1e-4);
-      program.write(`p${index}`, values);
-    }
-  });
+    },
+  );
 
   it('sums the gradients of a value that is used more than once', () => {
     const builder = new GraphBuilder();
