@@ -122,7 +122,10 @@ void maxPoolPlane(const MaxPoolShape& s, const float* x, float* y, Index* indice
       const int64_t firstW = ow * s.strideW - s.padW;
       const Cells columns = insideCells(firstW, s.kernelW, s.dilationW, s.inW);
       F best = F{} - std::numeric_limits<float>::infinity();
-      I position = I{} + static_cast<int32_t>(rows.begin * kernelW + columns.begin);
+      // Position 0 of a window without any cell inside is outside too, and gets no gradient.
+      const bool empty = rows.begin == rows.end || columns.begin == columns.end;
+      const int64_t firstCell = empty ? 0 : rows.begin * kernelW + columns.begin;
+      I position = I{} + static_cast<int32_t>(firstCell);
       forCells<kKernel>(
           rows, columns, [&](int64_t kh, int64_t kw) __attribute__((always_inline)) {
             const int64_t from = (firstH + kh * s.dilationH) * s.inW + firstW + kw * s.dilationW;
@@ -175,7 +178,7 @@ template <class Index>
   const uint32_t width = static_cast<uint32_t>(s.kernelW);
   const int64_t ih = firstH + cell / width * s.dilationH;
   const int64_t iw = firstW + cell % width * s.dilationW;
-  // A window without any cell inside has position 0, which may be outside.
+  // A window without any cell inside has position 0, which is outside.
   if (ih >= 0 && ih < s.inH && iw >= 0 && iw < s.inW) gx[ih * s.inW + iw] += grad;
 }
 

@@ -1,0 +1,197 @@
+// Softmax and cross-entropy against float64.
+#include "cpu/loss.h"
+
+#include <cmath>
+#include <limits>
+
+#include "kernel_test.h"
+
+namespace neuronode {
+namespace {
+
+using testing::Guarded;
+using testing::IsaTest;
+using testing::randomFloats;
+using testing::sameForThreads;
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+class Loss : public IsaTest {
+ protected:
+  const LossKernels& kernels_ = lossKernels(GetParam());
+};
+INSTANTIATE_TEST_SUITE_P(, Loss, ::testing::ValuesIn(testing::supportedIsas()),
+                         testing::isaTestName);
+
+struct Problem {
+  std::vector<float> logits;
+  std::vector<int32_t> labels;
+  int64_t validRows, n, c;
+  Reduction reduction;
+};
+
+/// loss, correct, then grad if it is wanted.
+struct Result {
+  int64_t badRow;
+  std::vector<float> values;
+};
+
+Result run(const LossKernels& kernels, const Problem& p, bool withGrad) {
+  Result result{};
+  result.values = sameForThreads([&] {
+    Guarded<float> logits(p.logits), loss(1), grad(p.n * p.c);
+    Guarded<int32_t> labels(p.labels), correct(1);
+    result.badRow = kernels.softmaxCrossEntropy({logits.data(), labels.data(), p.validRows, p.n,
+                                                 p.c, p.reduction, loss.data(), correct.data(),
+                                                 withGrad ? grad.data() : nullptr});
+    EXPECT_EQ(logits.values(), p.logits);
+    std::vector<float> out{loss.data()[0], static_cast<float>(correct.data()[0])};
+    if (withGrad) {
+      for (float g : grad.values()) out.push_back(g);
+    }
+    return out;
+  });
+  return result;
+}
+
+Problem randomProblem(int64_t validRows, int64_t n, int64_t c, Reduction reduction, float range) {
+  Problem p{randomFloats(n * c, -range, range, 1), {}, validRows, n, c, reduction};
+  std::mt19937 generator(2);
+  for (int64_t i = 0; i < n; ++i) {
+    // Labels of padding rows are not looked at.
+    p.labels.push_back(i < validRows ? static_cast<int32_t>(generator() % c) : -7);
+  }
+  return p;
+}
+
+TEST_P(Loss, CrossEntropyAgainstFloat64) {
+  const int64_t sizes[][3] = {{1, 1, 1}, {1, 1, 2},     {7, 9, 7},      {128, 128, 10}, {5, 8, 8},
+                              {0, 3, 5}, {300, 301, 9}, {70, 70, 1000}, {600, 600, 100}};
+  for (const auto& [validRows, n, c] : sizes) {
+    for (Reduction reduction : {Reduction::Mean, Reduction::Sum}) {
+      for (float range : {3.0f, 80.0f}) {
+        if (validRows == 0 && reduction == Reduction::Mean) continue;  // a test of its own
+        SCOPED_TRACE(::testing::Message() << validRows << ' ' << c << ' ' << range);
+        const Problem p = randomProblem(validRows, n, c, reduction, range);
+        const Result got = run(kernels_, p, true);
+        ASSERT_EQ(got.badRow, -1);
+        const double divisor = reduction == Reduction::Mean ? static_cast<double>(validRows) : 1.0;
+        double loss = 0;
+        int correct = 0;
+        for (int64_t i = 0; i < n; ++i) {
+          double sum = 0;
+          int64_t best = 0;
+          const float* row = p.logits.data() + i * c;
+          for (int64_t k = 0; k < c; ++k) {
+            sum += std::exp(static_cast<double>(row[k]));
+            if (row[k] > row[best]) best = k;
+          }
+          if (i < validRows) {
+            loss += std::log(sum) - row[p.labels[i]];
+            correct += best == p.labels[i];
+          }
+          for (int64_t k = 0; k < c; ++k) {
+            const double softmax = std::exp(static_cast<double>(row[k])) / sum;
+            const double want = i < validRows ? (softmax - (k == p.labels[i])) / divisor : 0.0;
+            ASSERT_NEAR(got.values[2 + i * c + k], want, 6e-7 / divisor) << i << ' ' << k;
+          }
+        }
+        ASSERT_NEAR(got.values[0], loss / divisor, 3e-7 * (1 + loss / divisor));
+        ASSERT_EQ(got.values[1], correct);
+        const Result withoutGrad = run(kernels_, p, false);
+        ASSERT_EQ(withoutGrad.values[0], got.values[0]);
+        ASSERT_EQ(withoutGrad.values[1], got.values[1]);
+      }
+    }
+  }
+}
+
+TEST_P(Loss, LabelOutOfRangeIsReportedAndNothingWritten) {
+  for (int32_t bad :
+       {-1, 5, std::numeric_limits<int32_t>::max(), std::numeric_limits<int32_t>::min()}) {
+    const Problem p{std::vector<float>(15, 0.0f), {0, 1, bad}, 3, 3, 5, Reduction::Sum};
+    Guarded<float> logits(p.logits), loss(std::vector<float>(1, -1)),
+        grad(std::vector<float>(15, -1));
+    Guarded<int32_t> labels(p.labels), correct(std::vector<int32_t>(1, -1));
+    CrossEntropyArgs args{logits.data(), labels.data(),  3,          3, 5, p.reduction,
+                          loss.data(),   correct.data(), grad.data()};
+    EXPECT_EQ(kernels_.softmaxCrossEntropy(args), 2);
+    EXPECT_EQ(loss.data()[0], -1);
+    EXPECT_EQ(correct.data()[0], -1);
+    EXPECT_EQ(grad.values(), std::vector<float>(15, -1));
+    args.validRows = 2;  // the bad label is now in a padding row
+    EXPECT_EQ(kernels_.softmaxCrossEntropy(args), -1);
+  }
+}
+
+TEST_P(Loss, NoValidRows) {
+  Problem p{{1, 2}, {0}, 0, 1, 2, Reduction::Mean};
+  const Result mean = run(kernels_, p, true);
+  EXPECT_TRUE(std::isnan(mean.values[0]));
+  EXPECT_EQ(mean.values[1], 0);
+  EXPECT_EQ(mean.values[2], 0);
+  EXPECT_EQ(mean.values[3], 0);
+  p.reduction = Reduction::Sum;
+  EXPECT_EQ(run(kernels_, p, true).values, (std::vector<float>{0, 0, 0, 0}));
+}
+
+TEST_P(Loss, FirstOfEqualsIsThePrediction) {
+  const Problem p{{1, 3, 3, 3, 1, 3}, {1, 2}, 2, 2, 3, Reduction::Sum};
+  EXPECT_EQ(run(kernels_, p, false).values[1], 1);
+}
+
+TEST_P(Loss, NanShowsInTheLossAndWinsThePrediction) {
+  const Problem p{{1, kNan, 3}, {1}, 1, 1, 3, Reduction::Sum};
+  Guarded<float> logits(p.logits), loss(1);
+  Guarded<int32_t> labels(p.labels), correct(1);
+  kernels_.softmaxCrossEntropy(
+      {logits.data(), labels.data(), 1, 1, 3, p.reduction, loss.data(), correct.data(), nullptr});
+  EXPECT_TRUE(std::isnan(loss.data()[0]));
+  EXPECT_EQ(correct.data()[0], 1);
+}
+
+TEST_P(Loss, LargeLogitsDoNotOverflow) {
+  const Problem p{{1e30f, -1e30f, 0, 1000, 1001, -1000}, {0, 0}, 2, 2, 3, Reduction::Sum};
+  const Result got = run(kernels_, p, true);
+  EXPECT_NEAR(got.values[0], 0.0 + std::log(1 + std::exp(1.0)), 1e-6);
+  EXPECT_EQ(got.values[2], 0.0f);
+  EXPECT_NEAR(got.values[5], 1 / (1 + std::exp(1.0)) - 1, 1e-6);
+}
+
+TEST_P(Loss, GradientMayReplaceTheLogits) {
+  const Problem p = randomProblem(33, 40, 21, Reduction::Mean, 5);
+  const auto want = run(kernels_, p, true).values;
+  Guarded<float> both(p.logits), loss(1);
+  Guarded<int32_t> labels(p.labels), correct(1);
+  kernels_.softmaxCrossEntropy({both.data(), labels.data(), 33, 40, 21, p.reduction, loss.data(),
+                                correct.data(), both.data()});
+  EXPECT_EQ(both.values(), std::vector<float>(want.begin() + 2, want.end()));
+  EXPECT_EQ(loss.data()[0], want[0]);
+}
+
+TEST_P(Loss, SoftmaxRows) {
+  for (const auto& [n, c] :
+       {std::pair<int64_t, int64_t>{0, 3}, {1, 1}, {3, 7}, {9, 8}, {128, 10}, {65, 1003}}) {
+    const auto x = randomFloats(n * c, -20, 20, 3);
+    const auto y = sameForThreads([&] {
+      Guarded<float> from(x), to(n * c);
+      kernels_.softmax(from.data(), to.data(), n, c);
+      return to.values();
+    });
+    Guarded<float> inPlace(x);
+    kernels_.softmax(inPlace.data(), inPlace.data(), n, c);
+    EXPECT_EQ(inPlace.values(), y);
+    for (int64_t i = 0; i < n; ++i) {
+      double sum = 0;
+      for (int64_t k = 0; k < c; ++k) sum += std::exp(static_cast<double>(x[i * c + k]));
+      for (int64_t k = 0; k < c; ++k) {
+        const double want = std::exp(static_cast<double>(x[i * c + k])) / sum;
+        // x - max is rounded at a size of up to 40, which the exponential turns into 2e-6.
+        ASSERT_NEAR(y[i * c + k], want, 2.5e-6 * want) << i << ' ' << k;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace neuronode
