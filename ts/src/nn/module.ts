@@ -129,11 +129,11 @@ export abstract class Module {
     const unexpectedKeys = Object.keys(dict).filter((name) => !parameters.has(name));
     const problems: string[] = [];
     const quoted = (names: string[]) => names.map((name) => `"${name}"`).join(', ');
-    if (strict && unexpectedKeys.length > 0) {
-      problems.push(`Unexpected key(s) in state_dict: ${quoted(unexpectedKeys)}.`);
-    }
     if (strict && missingKeys.length > 0) {
       problems.push(`Missing key(s) in state_dict: ${quoted(missingKeys)}.`);
+    }
+    if (strict && unexpectedKeys.length > 0) {
+      problems.push(`Unexpected key(s) in state_dict: ${quoted(unexpectedKeys)}.`);
     }
     const copies: [Parameter, LoadableTensor][] = [];
     for (const [name, parameter] of parameters) {

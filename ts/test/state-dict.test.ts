@@ -1,0 +1,75 @@
+/** State dicts: names, copies, and the errors for what does not fit. */
+import { models, nn, StateDictError } from 'neuronode';
+import { describe, expect, it } from 'vitest';
+
+describe('stateDict and loadStateDict', () => {
+  it('carry weights from one module to another', () => {
+    const [from, to] = [models.lenet(), models.lenet()];
+    expect(to.stateDict()).not.toEqual(from.stateDict());
+    expect(to.loadStateDict(from.stateDict())).toEqual({ missingKeys: [], unexpectedKeys: [] });
+    expect(to.stateDict()).toEqual(from.stateDict());
+    from.fc.stateDict()['0.bias']!.data[0]! += 1;
+    expect(to.stateDict()).not.toEqual(from.stateDict());
+  });
+
+  it('list a shared module under each of its names', () => {
+    const shared = new nn.Linear(1, 1, { bias: false });
+    const net = new nn.Sequential({ a: shared, b: shared });
+    expect(Object.keys(net.stateDict())).toEqual(['a.weight', 'b.weight']);
+    expect([...net.parameters()]).toHaveLength(1);
+  });
+
+  it('convert other element types, as PyTorch does', () => {
+    const linear = new nn.Linear(2, 1);
+    linear.loadStateDict({
+      weight: { data: Float64Array.of(0.1, 2), shape: [1, 2] },
+      bias: { data: BigInt64Array.of(-7n), shape: [1] },
+    });
+    expect([...linear.weight.data]).toEqual([Math.fround(0.1), 2]);
+    expect([...linear.bias!.data]).toEqual([-7]);
+  });
+
+  it('name what is missing, unexpected and of another size, and change nothing', () => {
+    const linear = new nn.Linear(2, 3);
+    const before = linear.weight.data.slice();
+    const call = () =>
+      linear.loadStateDict({
+        weight: { data: new Float32Array(6), shape: [3, 2] },
+        scale: { data: new Float32Array(1), shape: [1] },
+      });
+    expect(call).toThrow(StateDictError);
+    expect(call).toThrow(
+      'Error(s) in loading state_dict for Linear:\n' +
+        '\tMissing key(s) in state_dict: "bias".\n' +
+        '\tUnexpected key(s) in state_dict: "scale".',
+    );
+    const other = { weight: { data: new Float32Array(4), shape: [2, 2] } };
+    expect(() => linear.loadStateDict(other, { strict: false })).toThrow(
+      'size mismatch for weight: copying a param with shape [2, 2] from checkpoint, ' +
+        'the shape in current model is [3, 2].',
+    );
+    expect(linear.weight.data).toEqual(before);
+  });
+
+  it('load what fits where strict is false', () => {
+    const linear = new nn.Linear(2, 1);
+    const dict = {
+      weight: { data: Float32Array.of(5, 6), shape: [1, 2] },
+      scale: { data: new Float32Array(1), shape: [1] },
+    };
+    expect(linear.loadStateDict(dict, { strict: false })).toEqual({
+      missingKeys: ['bias'],
+      unexpectedKeys: ['scale'],
+    });
+    expect([...linear.weight.data]).toEqual([5, 6]);
+  });
+
+  it('refuse what is no tensor', () => {
+    const linear = new nn.Linear(1, 1, { bias: false });
+    const load = (weight: unknown) => () =>
+      linear.loadStateDict({ weight } as Parameters<typeof linear.loadStateDict>[0]);
+    expect(load([1])).toThrow('weight must be { data: Float32Array, shape }');
+    expect(load({ data: new Float32Array(2), shape: [1, 1] })).toThrow('must have 1 values, got 2');
+    expect(() => linear.loadStateDict(null as never)).toThrow('expects a state dict, got null');
+  });
+});
