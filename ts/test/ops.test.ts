@@ -1,0 +1,436 @@
+/**
+ * The named functions of `ops`, each against the float64 interpreter on one small case, and their
+ * checks. Numbers on many cases are compared elsewhere, through the same machinery.
+ */
+import { ArgumentError, DTypeError, ops, ShapeError } from 'neuronode';
+import { afterAll, describe, expect, it } from 'vitest';
+import { GraphBuilder } from '../../dist/graph/builder.js';
+import { finish } from '../../dist/graph/finish.js';
+import type { Attrs, DType, OpName } from '../../dist/graph/spec.js';
+import { operations } from '../../dist/graph/table.js';
+import { hashAt } from './op-cases.js';
+import { ReferenceProgram } from './reference/interpreter.js';
+
+type Shape = readonly number[];
+
+afterAll(() => ops.clearCache());
+
+const size = (shape: Shape) => shape.reduce((product, length) => product * length, 1);
+
+function tensor(key: string, ...shape: number[]): ops.FloatTensor {
+  const data = Float32Array.from({ length: size(shape) }, (_, i) => hashAt(key, i) / 2 ** 31 - 1);
+  return { data, shape };
+}
+
+const typeOf = (data: ArrayLike<number>): DType =>
+  data instanceof Float32Array
+    ? 'f32'
+    : data instanceof Int32Array
+      ? 'i32'
+      : data instanceof Float64Array
+        ? 'f64'
+        : 'u8';
+
+/** Outputs (or, for an optimizer step, inputs afterwards) of one operation in float64. */
+function reference(
+  op: OpName,
+  inputs: readonly ops.HostTensor[],
+  attrs: Attrs = {},
+  shapes: Shape[] = [],
+): Float64Array[] {
+  const builder = new GraphBuilder();
+  const ids = inputs.map(({ data, shape }, index) =>
+    builder.named('input', `i${index}`, typeOf(data), shape),
+  );
+  const outputs = builder.apply(op, ids, attrs, { name: '', phase: 'forward', shapes });
+  const program = new ReferenceProgram(
+    finish(builder, new Map(outputs.map((id, index) => [`o${index}`, id]))),
+  );
+  for (const [index, { data }] of inputs.entries()) program.write(`i${index}`, data);
+  const results = program.run({});
+  if (outputs.length === 0) return inputs.map((_, index) => program.read(`i${index}`));
+  return outputs.map((_, index) => results[`o${index}`]!);
+}
+
+function expectClose(ours: ops.HostTensor, wanted: Float64Array, shape: Shape): void {
+  expect(ours.shape).toEqual(shape);
+  expect(ours.data.length).toBe(wanted.length);
+  const largest = Math.max(...wanted.map(Math.abs));
+  for (const [at, value] of wanted.entries()) {
+    expect(Math.abs(ours.data[at]! - value), `element ${at}`).toBeLessThan(2e-6 * largest + 1e-30);
+  }
+}
+
+const int = (...values: number[]) => ({ data: Int32Array.from(values), shape: [values.length] });
+const scalar = (value: number) => ({ data: Int32Array.of(value), shape: [] });
+const rate = (value: number) => ({ data: Float64Array.of(value), shape: [] });
+
+const x = tensor('x', 2, 4, 7, 6);
+const w = tensor('w', 6, 2, 3, 2);
+const b = tensor('b', 6);
+const convOptions = { stride: [2, 1], padding: 1, groups: 2 } as const;
+const convAttrs = { stride: [2, 1], padding: [1, 1], dilation: [1, 1], groups: 2 };
+const gy = tensor('gy', 2, 6, 4, 7);
+const rows = tensor('rows', 3, 5);
+const weight = tensor('weight', 4, 5);
+const gRows = tensor('gRows', 3, 4);
+
+describe('single operations', () => {
+  const tested = new Set<string>();
+  const test = (op: OpName, title: string, body: () => Promise<void>) => {
+    tested.add(op);
+    it(`${op} ${title}`.trim(), body);
+  };
+
+  test('conv2d', '', async () => {
+    const [y] = reference('conv2d', [x, w, b], convAttrs);
+    expectClose(await ops.conv2d(x, w, b, convOptions), y!, [2, 6, 4, 7]);
+    const direct = await ops.conv2d(x, w, b, {
+      ...convOptions,
+      algorithm: 'direct',
+      device: 'cpu',
+    });
+    expectClose(direct, y!, [2, 6, 4, 7]);
+  });
+
+  test('conv2dInputGrad', '', async () => {
+    const [gx] = reference('conv2dInputGrad', [gy, w], convAttrs, [x.shape]);
+    expectClose(await ops.conv2dInputGrad(gy, w, x.shape, convOptions), gx!, x.shape);
+  });
+
+  test('conv2dWeightGrad', '', async () => {
+    const [gw, gb] = reference('conv2dWeightGrad', [x, gy], convAttrs, [w.shape]);
+    const ours = await ops.conv2dWeightGrad(x, gy, w.shape, convOptions);
+    expectClose(ours.gw, gw!, w.shape);
+    expectClose(ours.gb, gb!, [6]);
+  });
+
+  test('linear', '', async () => {
+    const bias = tensor('bias', 4);
+    expectClose(await ops.linear(rows, weight), reference('linear', [rows, weight])[0]!, [3, 4]);
+    const [y] = reference('linear', [rows, weight, bias]);
+    expectClose(await ops.linear(rows, weight, bias), y!, [3, 4]);
+  });
+
+  test('linearInputGrad', '', async () => {
+    const [gx] = reference('linearInputGrad', [gRows, weight]);
+    expectClose(await ops.linearInputGrad(gRows, weight), gx!, [3, 5]);
+  });
+
+  test('linearWeightGrad', '', async () => {
+    const [gw, gb] = reference('linearWeightGrad', [rows, gRows]);
+    const ours = await ops.linearWeightGrad(rows, gRows);
+    expectClose(ours.gw, gw!, [4, 5]);
+    expectClose(ours.gb, gb!, [4]);
+  });
+
+  test('gemm', '', async () => {
+    const attrs = { transposeA: false, transposeB: true, alpha: 0.5 };
+    const options = { transposeB: true, alpha: 0.5 };
+    expectClose(
+      await ops.gemm(rows, weight, options),
+      reference('gemm', [rows, weight], attrs)[0]!,
+      [3, 4],
+    );
+  });
+
+  const poolAttrs = { kernelSize: [3, 2], stride: [2, 2], padding: [1, 0], dilation: [1, 1] };
+  const poolOptions = { stride: 2, padding: [1, 0], ceilMode: true } as const;
+  const pooled = [2, 4, 4, 3];
+  const { ceilMode: _, ...gradOptions } = poolOptions;
+
+  test('maxPool2d', 'and its indices', async () => {
+    const [y, indices] = reference('maxPool2d', [x], poolAttrs, [pooled, pooled]);
+    const ours = await ops.maxPool2d(x, [3, 2], poolOptions);
+    expectClose(ours.y, y!, pooled);
+    expect(ours.indices.data).toBeInstanceOf(Uint8Array);
+    expect([...ours.indices.data]).toEqual([...indices!]);
+  });
+
+  test('maxPool2dGrad', '', async () => {
+    const { indices } = await ops.maxPool2d(x, [3, 2], poolOptions);
+    const g = tensor('g', ...pooled);
+    const [gx] = reference('maxPool2dGrad', [g, indices], poolAttrs, [x.shape]);
+    const ours = await ops.maxPool2dGrad(g, indices, x.shape, [3, 2], gradOptions);
+    expectClose(ours, gx!, x.shape);
+  });
+
+  const { dilation: _dilation, ...window } = poolAttrs;
+  const averageAttrs = { ...window, countIncludePad: false };
+
+  test('avgPool2d', '', async () => {
+    const [y] = reference('avgPool2d', [x], averageAttrs, [pooled]);
+    const options = { ...poolOptions, countIncludePad: false };
+    expectClose(await ops.avgPool2d(x, [3, 2], options), y!, pooled);
+  });
+
+  test('avgPool2dGrad', '', async () => {
+    const g = tensor('g', ...pooled);
+    const [gx] = reference('avgPool2dGrad', [g], averageAttrs, [x.shape]);
+    const options = { ...gradOptions, countIncludePad: false };
+    expectClose(await ops.avgPool2dGrad(g, x.shape, [3, 2], options), gx!, x.shape);
+  });
+
+  test('adaptiveAvgPool2d', '', async () => {
+    const [y] = reference('adaptiveAvgPool2d', [x], {}, [[2, 4, 3, 6]]);
+    expectClose(await ops.adaptiveAvgPool2d(x, [3, null]), y!, [2, 4, 3, 6]);
+  });
+
+  test('adaptiveAvgPool2dGrad', '', async () => {
+    const g = tensor('g', 2, 4, 3, 4);
+    const [gx] = reference('adaptiveAvgPool2dGrad', [g], {}, [x.shape]);
+    expectClose(await ops.adaptiveAvgPool2dGrad(g, x.shape), gx!, x.shape);
+  });
+
+  for (const name of ['relu', 'sigmoid'] as const) {
+    test(name, '', async () => {
+      expectClose(await ops[name](rows), reference(name, [rows])[0]!, [3, 5]);
+    });
+    test(`${name}Grad`, '', async () => {
+      const y = await ops[name](rows);
+      const g = tensor('g', 3, 5);
+      const [gx] = reference(`${name}Grad`, [g, y]);
+      expectClose(await ops[`${name}Grad`](g, y), gx!, [3, 5]);
+    });
+  }
+
+  const dropoutAttrs = { p: 0.3, seed: [8, 9], stream: 4 };
+
+  test('dropout', '', async () => {
+    const [y] = reference('dropout', [x, scalar(11)], dropoutAttrs);
+    expectClose(await ops.dropout(x, 0.3, 11, { seed: [8, 9], stream: 4 }), y!, x.shape);
+  });
+
+  test('dropoutGrad', '', async () => {
+    const [gx] = reference('dropoutGrad', [x, scalar(11)], dropoutAttrs);
+    expectClose(await ops.dropoutGrad(x, 0.3, 11, { seed: [8, 9], stream: 4 }), gx!, x.shape);
+  });
+
+  test('reshape', '', async () => {
+    const ours = await ops.reshape(rows, [5, 3]);
+    expect(ours.shape).toEqual([5, 3]);
+    expect(ours.data).toEqual(rows.data);
+  });
+
+  test('add', '', async () => {
+    const other = tensor('other', 3, 5);
+    expectClose(await ops.add(rows, other), reference('add', [rows, other])[0]!, [3, 5]);
+  });
+
+  test('softmax', '', async () => {
+    expectClose(await ops.softmax(rows), reference('softmax', [rows])[0]!, [3, 5]);
+  });
+
+  test('softmaxCrossEntropy', '', async () => {
+    const labels = int(4, 0, 2);
+    for (const [reduction, count] of [
+      ['mean', 3],
+      ['sum', 2],
+    ] as const) {
+      const [loss, correct, gradLogits] = reference(
+        'softmaxCrossEntropy',
+        [rows, labels, scalar(count)],
+        { reduction: reduction === 'mean' ? 0 : 1 },
+      );
+      const ours = await ops.softmaxCrossEntropy(rows, labels, { reduction, count });
+      expect(ours.loss).toBeCloseTo(loss![0]!, 5);
+      expect(ours.correct).toBe(correct![0]);
+      expectClose(ours.gradLogits, gradLogits!, [3, 5]);
+    }
+  });
+
+  test('toFloat', '', async () => {
+    const image = { data: Uint8Array.from({ length: 24 }, (_, i) => i * 10), shape: [1, 2, 3, 4] };
+    const [y] = reference('toFloat', [image], { mean: [0.1, 0.2], std: [0.3, 0.4] });
+    expectClose(await ops.toFloat(image, [0.1, 0.2], [0.3, 0.4]), y!, [1, 2, 3, 4]);
+  });
+
+  test('adamStep', 'and its state, with calls at the same time', async () => {
+    const attrs = { beta1: 0.8, beta2: 0.9, eps: 1e-6, weightDecay: 0.1, decoupled: true };
+    const { beta1, beta2, ...rest } = attrs;
+    const calls = ['a', 'b', 'c'].map(async (key) => {
+      const state = tensor(`${key}/v`, 3, 5);
+      const [p, g, m] = ['p', 'g', 'm'].map((name) => tensor(`${key}/${name}`, 3, 5));
+      const v = { ...state, data: state.data.map(Math.abs) };
+      const inputs = { p: p!, g: g!, m: m!, v };
+      const options = { step: 3, lr: 0.01, betas: [beta1, beta2] as const, ...rest };
+      const ours = await ops.adamStep(inputs, options);
+      const wanted = reference('adamStep', [p!, g!, m!, v, scalar(3), rate(0.01)], attrs);
+      expectClose(ours.p, wanted[0]!, [3, 5]);
+      expectClose(ours.m, wanted[2]!, [3, 5]);
+      expectClose(ours.v, wanted[3]!, [3, 5]);
+    });
+    await Promise.all(calls);
+  });
+
+  test('sgdStep', 'with and without momentum', async () => {
+    const [p, g, buffer] = ['p', 'g', 'buffer'].map((name) => tensor(name, 7));
+    const plain = { momentum: 0, dampening: 0, nesterov: false, weightDecay: 0.1 };
+    const first = await ops.sgdStep({ p: p!, g: g! }, { step: 1, lr: 0.5, weightDecay: 0.1 });
+    expectClose(first.p, reference('sgdStep', [p!, g!, scalar(1), rate(0.5)], plain)[0]!, [7]);
+    expect(first.momentumBuffer).toBeUndefined();
+    const attrs = { ...plain, momentum: 0.9, nesterov: true };
+    const inputs = { p: p!, g: g!, momentumBuffer: buffer! };
+    const moved = await ops.sgdStep(inputs, { step: 2, lr: 0.5, ...attrs });
+    const wanted = reference('sgdStep', [p!, g!, scalar(2), rate(0.5), buffer!], attrs);
+    expectClose(moved.p, wanted[0]!, [7]);
+    expectClose(moved.momentumBuffer!, wanted[4]!, [7]);
+  });
+
+  it('are all named, and all tested here', () => {
+    const names = Object.keys(operations).sort();
+    expect(
+      Object.keys(ops)
+        .filter((name) => name in operations)
+        .sort(),
+    ).toEqual(names);
+    expect([...tested].sort()).toEqual(names);
+  });
+});
+
+describe('checks of single operations', () => {
+  const any = <T>(value: unknown) => value as T;
+
+  it.each<[string, unknown, string, () => Promise<unknown>]>([
+    [
+      'channels',
+      ShapeError,
+      'conv2d expects 4 input channels, got 2',
+      () => ops.conv2d(tensor('y', 1, 2, 4, 4), tensor('w', 1, 4, 1, 1)),
+    ],
+    [
+      'values for the shape',
+      ShapeError,
+      'x of shape [3] to have 3 values, got 2',
+      () => ops.relu({ data: new Float32Array(2), shape: [3] }),
+    ],
+    [
+      'element types',
+      DTypeError,
+      'relu expects x of type f32, got i32',
+      () => ops.relu(any(int(1, 2))),
+    ],
+    [
+      'no tensor',
+      ArgumentError,
+      'relu expects x to be { data, shape }',
+      () => ops.relu(any([1, 2])),
+    ],
+    [
+      'no input',
+      ArgumentError,
+      'relu expects the input x, got undefined',
+      () => ops.relu(any(undefined)),
+    ],
+    [
+      'a shape that is no list',
+      ArgumentError,
+      'x.shape to be an array',
+      () => ops.relu(any({ data: new Float32Array(1), shape: 1 })),
+    ],
+    ['inner sizes', ShapeError, 'inner sizes that agree, got 5', () => ops.gemm(rows, weight)],
+    [
+      'the gradient of another output',
+      ShapeError,
+      'gy of shape [2, 6, 4, 7], got [3, 5]',
+      () => ops.conv2dInputGrad(rows, w, x.shape, convOptions),
+    ],
+    [
+      'indices of another shape',
+      ShapeError,
+      'indices of shape',
+      () =>
+        ops.maxPool2dGrad(
+          tensor('g', 1, 1, 2, 2),
+          { data: new Uint8Array(2), shape: [1, 1, 1, 2] },
+          [1, 1, 4, 4],
+          2,
+        ),
+    ],
+    [
+      'labels of another count',
+      ShapeError,
+      'labels of shape [3], got [2]',
+      () => ops.softmaxCrossEntropy(rows, int(1, 2)),
+    ],
+    [
+      'labels out of range',
+      ArgumentError,
+      'label',
+      () => ops.softmaxCrossEntropy(rows, int(1, 2, 5)),
+    ],
+    [
+      'a step of 0',
+      ArgumentError,
+      'step to be an integer of at least 1',
+      () => ops.sgdStep({ p: rows, g: rows }, { step: 0 }),
+    ],
+    [
+      'momentum without its buffer',
+      ArgumentError,
+      'momentumBuffer exactly where',
+      () => ops.sgdStep({ p: rows, g: rows }, { step: 1, momentum: 0.9 }),
+    ],
+    [
+      'unknown options',
+      ArgumentError,
+      "no option 'strides'",
+      () => ops.conv2d(x, w, b, any({ strides: 2 })),
+    ],
+    [
+      'a reduction',
+      ArgumentError,
+      'reduction to be 0 or 1',
+      () => ops.softmaxCrossEntropy(rows, int(1, 2, 3), any({ reduction: 'none' })),
+    ],
+    [
+      'an unknown operation',
+      ArgumentError,
+      "no operation 'conv3d'",
+      () => ops.run(any('conv3d'), {}),
+    ],
+    [
+      'an unknown input',
+      ArgumentError,
+      "no option 'y'",
+      () => ops.run('relu', any({ x: rows, y: rows })),
+    ],
+    [
+      'an unknown attribute',
+      ArgumentError,
+      'no attribute slope',
+      () => ops.run('relu', { x: rows }, { slope: 1 }),
+    ],
+    [
+      'an output shape that is open',
+      ArgumentError,
+      'shape of output 0 to be declared',
+      () => ops.run('reshape', { x: rows }),
+    ],
+    ['a device that is no device', ArgumentError, 'tpu', () => ops.relu(rows, { device: 'tpu' })],
+  ])('%s', async (_title, type, message, call) => {
+    const error = await call().then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    expect(error).toBeInstanceOf(type);
+    expect((error as Error).message).toContain(message);
+  });
+
+  it('a failed call leaves the next one alone, and the cache can be cleared', async () => {
+    await expect(ops.softmaxCrossEntropy(rows, int(1, 2, 9))).rejects.toThrow();
+    const { loss } = await ops.softmaxCrossEntropy(rows, int(1, 2, 3));
+    expect(loss).toBeGreaterThan(0);
+    await ops.clearCache();
+    expect((await ops.softmaxCrossEntropy(rows, int(1, 2, 3))).loss).toBe(loss);
+  });
+
+  it('more shapes than the cache holds, at the same time', async () => {
+    const results = await Promise.all(
+      Array.from({ length: 20 }, (_, index) => ops.relu(tensor('many', 1 + (index % 12), 3))),
+    );
+    expect(results.map(({ shape }) => shape[0])).toEqual(
+      Array.from({ length: 20 }, (_, index) => 1 + (index % 12)),
+    );
+  });
+});
