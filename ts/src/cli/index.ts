@@ -7,3 +7,4 @@ export {
   UsageError,
 } from './options.js';
 export { describeError, Interrupted, type ProgramContext, runProgram } from './run.js';
+export { describeDevice, type FitSettings, runTraining } from './train.js';

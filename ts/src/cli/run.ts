@@ -23,6 +23,8 @@ export interface ProgramContext {
 }
 
 const exitInterrupted = 130;
+/** As a program that SIGPIPE ends. */
+const exitBrokenPipe = 141;
 
 /** The line that tells the user of an error: `error [ERR_NN_SHAPE]: ...`. */
 export function describeError(error: unknown): string {
@@ -48,7 +50,13 @@ export async function runProgram(body: (context: ProgramContext) => Promise<void
     process.stderr.write('\nstopping after the step in flight; Ctrl-C again exits at once\n');
     controller.abort(new Interrupted());
   };
+  // A reader that went away, as in `... | head`, is no error of ours.
+  const onOutputError = (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(exitBrokenPipe);
+  };
   process.on('SIGINT', onInterrupt);
+  process.stdout.on('error', onOutputError);
   try {
     await body({ signal: controller.signal });
   } catch (error) {
@@ -63,5 +71,6 @@ export async function runProgram(body: (context: ProgramContext) => Promise<void
     }
   } finally {
     process.off('SIGINT', onInterrupt);
+    process.stdout.off('error', onOutputError);
   }
 }

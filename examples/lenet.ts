@@ -1,0 +1,40 @@
+/**
+ * Trains LeNet on Fashion-MNIST at 28x28, in under a minute on a laptop:
+ * `node build/examples/lenet.js`. `--help` lists the options.
+ */
+import { cli, data, manualSeed, models, nn, optim, setNumThreads, Trainer } from 'neuronode';
+
+const defaults = {
+  epochs: 3,
+  batchSize: 64,
+  lr: 0.003,
+  resize: 28,
+  checkpointDir: 'checkpoints/lenet-fashion-mnist',
+};
+
+await cli.runTraining('lenet', defaults, async (options, fit) => {
+  const { batchSize, resize, lr, device } = options;
+  manualSeed(options.seed);
+  if (options.threads !== undefined) setNumThreads(options.threads);
+
+  const net = models.lenet();
+  console.log(String(net));
+
+  const { train, test } = await data.loadFashionMnist({
+    batchSize,
+    resize,
+    numWorkers: options.workers,
+    download: true,
+    ...(options.dataRoot === undefined ? {} : { root: options.dataRoot }),
+  });
+
+  await using trainer = new Trainer(net, {
+    loss: new nn.CrossEntropyLoss(),
+    optimizer: new optim.Adam(net.parameters(), { lr }),
+    device,
+    metricsFile: options.metrics,
+  });
+  console.log(`training on ${cli.describeDevice(trainer.device)}`);
+
+  return await trainer.fit(train, { test, ...fit });
+});

@@ -1,0 +1,83 @@
+/**
+ * Owns what the training programs do around their training: options, help, checkpoints, and what is
+ * said at the end.
+ */
+import { relative } from 'node:path';
+import type { DeviceInfo } from '../native.js';
+import type { FitOptions, FitResult } from '../train/index.js';
+import { parseTrainOptions, type TrainDefaults, type TrainOptions, trainUsage } from './options.js';
+import { Interrupted, runProgram } from './run.js';
+
+/** Checkpoints that a program keeps: one of AlexNet takes 560 MB. */
+const checkpointsKept = 2;
+
+/** The part of `fit`'s options that the command line decides. */
+export type FitSettings = Pick<
+  FitOptions,
+  'epochs' | 'maxSteps' | 'signal' | 'checkpoint' | 'resume'
+>;
+
+/**
+ * Runs a training program: parses the command line, prints help, stops at Ctrl-C with a checkpoint,
+ * and says at the end where that is and what can be done with it.
+ *
+ * @param name Name of the program, for the help text.
+ * @param body Trains, with `fit` as part of its options for `Trainer.fit`.
+ */
+export async function runTraining(
+  name: string,
+  defaults: TrainDefaults,
+  body: (options: TrainOptions, fit: FitSettings) => Promise<FitResult>,
+): Promise<void> {
+  await runProgram(async ({ signal }) => {
+    const args = process.argv.slice(2);
+    const options = parseTrainOptions(args, defaults);
+    if (options === 'help') {
+      process.stdout.write(trainUsage(name, defaults));
+      return;
+    }
+    const { epochs, maxSteps, resume, checkpointDir } = options;
+    let saved: string | undefined;
+    const checkpoint = {
+      dir: checkpointDir,
+      keepLast: checkpointsKept,
+      onSave: (path: string) => {
+        saved = path;
+      },
+    };
+    try {
+      const result = await body(options, { epochs, maxSteps, signal, resume, checkpoint });
+      process.stdout.write(`stopped after step ${result.step}\n${whatNext(args, saved)}`);
+    } catch (error) {
+      if (error instanceof Interrupted) process.stdout.write(whatNext(args, saved));
+      throw error;
+    }
+  });
+}
+
+/** Where the checkpoint is, and the commands that take it up. */
+function whatNext(args: readonly string[], saved: string | undefined): string {
+  if (saved === undefined) return 'no checkpoint was written: no step was taken\n';
+  const script = relative(process.cwd(), process.argv[1] ?? '');
+  const command = ['node', script, ...withoutResume(args), '--resume', saved];
+  return (
+    `checkpoint: ${saved}\n` +
+    `resume with: ${command.map(quoted).join(' ')}\n` +
+    '  (--epochs counts from the first epoch; give more to train longer)\n' +
+    `weights, as PyTorch's safetensors reads them: ${saved}/model.safetensors\n`
+  );
+}
+
+function withoutResume(args: readonly string[]): string[] {
+  return args.filter((arg, index) => !/^--resume(=|$)/.test(arg) && args[index - 1] !== '--resume');
+}
+
+/** A word as a POSIX shell takes it. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+/** `cpu (AMD EPYC 7763, 2 threads)` */
+export function describeDevice({ name, model, threads }: DeviceInfo): string {
+  return `${name} (${model}, ${threads} thread${threads === 1 ? '' : 's'})`;
+}
