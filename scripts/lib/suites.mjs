@@ -6,9 +6,10 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { shown } from './exec.mjs';
 import { inRoot } from './paths.mjs';
 
-/** The result of one suite. `ok` is false as well where a suite broke off or ran no test. */
+/** The result of one suite. One that broke off, or ran no test, counts as a failure of its own. */
 function result(status, passed, failed, skipped) {
-  return { ok: status === 0 && failed === 0 && passed > 0, passed, failed, skipped };
+  const ok = status === 0 && failed === 0 && passed > 0;
+  return { ok, passed, failed: ok ? 0 : Math.max(failed, 1), skipped };
 }
 
 function freshFile(name) {
