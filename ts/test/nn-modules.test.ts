@@ -32,6 +32,15 @@ describe('registration', () => {
     ]);
   });
 
+  it('names a parameter in two places once', () => {
+    const weight = new nn.Parameter(new Float32Array(2), [2]);
+    const net = Object.assign(new Net(), { first: weight, second: weight });
+    const names = [...net.namedParameters()].map(([name]) => name);
+    expect(names).toContain('first');
+    expect(names).not.toContain('second');
+    expect(Object.keys(net.stateDict())).toEqual(expect.arrayContaining(['first', 'second']));
+  });
+
   it('names modules, parents first, each once', () => {
     expect([...new Net().namedModules()].map(([name]) => name)).toEqual([
       '',
