@@ -10,7 +10,8 @@
           'action_name': 'cmake',
           'message': 'Building with CMake',
           'inputs': ['CMakeLists.txt'],
-          'outputs': ['<(module_root_dir)/build/Release/neuronode.node'],
+          # Never made, so that every build asks CMake, which knows what changed.
+          'outputs': ['<(module_root_dir)/build/always'],
           'action': ['node', '<(module_root_dir)/scripts/bootstrap.mjs', 'native'],
         },
       ],

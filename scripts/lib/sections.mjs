@@ -4,7 +4,7 @@
  */
 
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { bootstrap } from './bootstrap.mjs';
 import { clangFormat } from './clang-format.mjs';
 import { shown } from './exec.mjs';
@@ -35,8 +35,15 @@ export async function test({ native = true, typescript = true, args = [] } = {})
   return total(results);
 }
 
-/** The TypeScript tests that drive the addon hardest; the rest would only test V8 with ASan. */
-const addonTests = ['ts/test/native', 'ts/test/ops'];
+/** The TypeScript tests that drive the addon hardest; the rest would only test V8 under ASan. */
+const addonTests = [
+  'graph-native',
+  'ops',
+  'ops-dropout',
+  'ops-errors',
+  'ops-gradients',
+  'ops-pytorch',
+].map((name) => `ts/test/${name}.test.ts`);
 
 /** The sanitizer's runtime library, which must be loaded before an uninstrumented Node starts. */
 function asanRuntime() {
@@ -58,6 +65,12 @@ function asanRuntime() {
 
 /** Native tests and the addon's tests with address and undefined-behaviour sanitizers. */
 export async function sanitize() {
+  const gone = addonTests.filter((path) => !existsSync(inRoot(path)));
+  if (gone.length > 0) {
+    throw new StepError(`Found no ${gone.join(', ')}.`, {
+      advice: 'scripts/lib/sections.mjs names the tests to run with sanitizers.',
+    });
+  }
   await bootstrap('sanitize');
   const ubsan = { UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1' };
   const native = await runNativeTests(sanitizeDir, {
