@@ -53,7 +53,8 @@ auto sameForThreads(Run run) {
     omp_set_num_threads(threads);
     const auto again = run();
     EXPECT_EQ(again.size(), first.size());
-    EXPECT_EQ(std::memcmp(again.data(), first.data(), first.size() * sizeof(first[0])), 0)
+    const size_t bytes = first.size() * sizeof(first[0]);
+    EXPECT_TRUE(bytes == 0 || std::memcmp(again.data(), first.data(), bytes) == 0)
         << threads << " threads gave other bits than one";
   }
   omp_set_num_threads(before);

@@ -6,17 +6,23 @@
 #include <limits>
 
 #include "cpu/conv_direct.h"
+#include "cpu/conv_few_channels.h"
 #include "cpu/conv_winograd.h"
 
 namespace neuronode {
 
 namespace {
 
-enum class Choice { Direct, Winograd };
-
-std::unique_ptr<Kernel> make(const KernelRequest& request, Choice choice) {
-  return choice == Choice::Winograd ? makeWinogradConvolution(request)
-                                    : makeDirectConvolution(request);
+std::unique_ptr<Kernel> make(const KernelRequest& request, ConvKernel choice) {
+  switch (choice) {
+    case ConvKernel::Winograd:
+      return makeWinogradConvolution(request);
+    case ConvKernel::FewChannels:
+      return makeFewChannelsConvolution(request);
+    case ConvKernel::Library:
+      break;
+  }
+  return makeDirectConvolution(request);
 }
 
 // The request with fewer images. Times scale with them, so that timing needs no full batch.
@@ -36,7 +42,7 @@ class Probe {
   Probe& operator=(const Probe&) = delete;
 
   // The best of a few runs, in milliseconds.
-  double time(Choice choice) const {
+  double time(ConvKernel choice) const {
     const std::unique_ptr<Kernel> kernel = make(request_, choice);
     std::vector<std::unique_ptr<Buffer>> buffers;
     const std::vector<void*> in = allocate(inputs_, kernel->inputLayouts, buffers);
@@ -91,29 +97,37 @@ std::string geometryKey(const KernelRequest& request) {
   return key + " " + std::to_string(omp_get_max_threads());
 }
 
-Choice fastest(const KernelRequest& request) {
-  std::map<std::string, bool>& isWinogradFaster = request.backend.isWinogradFaster();
+ConvKernel fastest(const KernelRequest& request, const std::vector<ConvKernel>& candidates) {
+  std::map<std::string, ConvKernel>& timed = request.backend.timedConvolutions();
   const std::string key = geometryKey(request);
-  auto found = isWinogradFaster.find(key);
-  if (found == isWinogradFaster.end()) {
+  auto found = timed.find(key);
+  if (found == timed.end()) {
     const Probe probe(request);
-    const bool faster = probe.time(Choice::Winograd) < probe.time(Choice::Direct);
-    found = isWinogradFaster.emplace(key, faster).first;
+    ConvKernel best = candidates[0];
+    double bestTime = std::numeric_limits<double>::infinity();
+    for (ConvKernel candidate : candidates) {
+      const double time = probe.time(candidate);
+      if (time < bestTime) best = candidate, bestTime = time;
+    }
+    found = timed.emplace(key, best).first;
   }
-  return found->second ? Choice::Winograd : Choice::Direct;
+  return found->second;
 }
 
-Choice choose(const KernelRequest& request) {
+ConvKernel choose(const KernelRequest& request) {
   const WinogradFit fit = winogradFit(request);
+  std::vector<ConvKernel> candidates{ConvKernel::Library};
+  if (fewChannelsFit(request)) candidates.push_back(ConvKernel::FewChannels);
   switch (request.options.algorithm) {
-    case ConvAlgorithm::Direct:
-      return Choice::Direct;
     case ConvAlgorithm::Winograd:
-      return fit == WinogradFit::No ? Choice::Direct : Choice::Winograd;
+      return fit == WinogradFit::No ? candidates.back() : ConvKernel::Winograd;
+    case ConvAlgorithm::Direct:
+      return candidates.back();
     case ConvAlgorithm::Auto:
-      return fit == WinogradFit::Promising ? fastest(request) : Choice::Direct;
+      if (fit == WinogradFit::Promising) candidates.push_back(ConvKernel::Winograd);
+      break;
   }
-  return Choice::Direct;
+  return candidates.size() == 1 ? candidates[0] : fastest(request, candidates);
 }
 
 }  // namespace

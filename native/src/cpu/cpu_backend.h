@@ -10,6 +10,9 @@
 
 namespace neuronode {
 
+// Whose code computes a convolution.
+enum class ConvKernel { Library, FewChannels, Winograd };
+
 class CpuBackend : public Backend {
  public:
   CpuBackend();
@@ -35,7 +38,7 @@ class CpuBackend : public Backend {
   Layout layoutOf(const onednn::Desc& desc, const Shape& shape);
 
   // Convolutions timed so far, by geometry and thread count.
-  std::map<std::string, bool>& isWinogradFaster() { return isWinogradFaster_; }
+  std::map<std::string, ConvKernel>& timedConvolutions() { return timedConvolutions_; }
 
  private:
   const onednn::Desc& registered(Layout layout) const;
@@ -44,7 +47,7 @@ class CpuBackend : public Backend {
   dnnl::stream stream_;
   int channelBlock_;
   std::vector<onednn::Desc> registered_;
-  std::map<std::string, bool> isWinogradFaster_;
+  std::map<std::string, ConvKernel> timedConvolutions_;
 };
 
 }  // namespace neuronode

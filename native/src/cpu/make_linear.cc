@@ -1,21 +1,18 @@
 // Linear layers by oneDNN's inner product, and bare matrix products by its GEMM.
+//
+// Weights stay plain: the GEMM packs them as it goes, for less than a reorder between the layouts
+// that forward and gradients would each like best.
 #include "cpu/onednn_kernel.h"
 #include "oneapi/dnnl/dnnl.h"
 
 namespace neuronode {
 
 using onednn::Desc;
-using onednn::Dims;
 
 namespace {
 
 Desc plain(const CpuBackend& backend, const TensorDesc& desc) {
   return backend.describe({desc.dtype, desc.shape, Layout::Plain});
-}
-
-Desc anyWeights(const TensorDesc& w) {
-  return {Dims(w.shape.begin(), w.shape.end()), dnnl::memory::data_type::f32,
-          dnnl::memory::format_tag::any};
 }
 
 template <typename PrimitiveDesc>
@@ -34,7 +31,7 @@ std::unique_ptr<Kernel> makeForward(const KernelRequest& request) {
   dnnl::primitive_attr attr = onednn::userScratchpad();
   if (request.node.relu) onednn::appendRelu(attr);
   const auto pd = onednn::innerForward(
-      backend.engine(), dnnl::prop_kind::forward_training, plain(backend, x), anyWeights(w),
+      backend.engine(), dnnl::prop_kind::forward_training, plain(backend, x), plain(backend, w),
       bias ? plain(backend, request.inputs[2]) : Desc(), plain(backend, y), attr);
   auto kernel = kernelOf(backend, pd, dnnl::inner_product_forward(pd));
   kernel->addInput(DNNL_ARG_SRC, pd.src_desc(), x.shape);
@@ -48,14 +45,14 @@ dnnl::inner_product_forward::primitive_desc forwardHint(const CpuBackend& backen
                                                         const TensorDesc& x, const TensorDesc& w,
                                                         const TensorDesc& y) {
   return onednn::innerForward(backend.engine(), dnnl::prop_kind::forward_training,
-                              plain(backend, x), anyWeights(w), {}, plain(backend, y),
+                              plain(backend, x), plain(backend, w), {}, plain(backend, y),
                               onednn::userScratchpad());
 }
 
 std::unique_ptr<Kernel> makeInputGrad(const KernelRequest& request) {
   CpuBackend& backend = request.backend;
   const TensorDesc &gy = request.inputs[0], &w = request.inputs[1], &gx = request.outputs[0];
-  const auto pd = onednn::innerBackwardData(backend.engine(), plain(backend, gx), anyWeights(w),
+  const auto pd = onednn::innerBackwardData(backend.engine(), plain(backend, gx), plain(backend, w),
                                             plain(backend, gy), forwardHint(backend, gx, w, gy),
                                             onednn::userScratchpad());
   auto kernel = kernelOf(backend, pd, dnnl::inner_product_backward_data(pd));
@@ -71,7 +68,7 @@ std::unique_ptr<Kernel> makeWeightGrad(const KernelRequest& request) {
   const TensorDesc &x = request.inputs[0], &gy = request.inputs[1], &gw = request.outputs[0];
   const bool bias = request.outputs.size() == 2;
   const auto pd = onednn::innerBackwardWeights(
-      backend.engine(), plain(backend, x), anyWeights(gw),
+      backend.engine(), plain(backend, x), plain(backend, gw),
       bias ? plain(backend, request.outputs[1]) : Desc(), plain(backend, gy),
       forwardHint(backend, x, gw, gy), onednn::userScratchpad());
   auto kernel = kernelOf(backend, pd, dnnl::inner_product_backward_weights(pd));

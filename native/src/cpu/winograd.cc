@@ -1,8 +1,8 @@
-// Plans and runs Winograd convolutions: tiles are worked on in blocks, each in three parallel
-// phases (transform, 36 products, transform back), within the caller's workspace.
+// Plans and runs Winograd convolutions: blocks of tiles go through three stages (transform, 36
+// products, transform back), within the caller's workspace.
 //
-// Every value is computed by one thread in an order that the shape alone decides: phases are cut
-// into units by shape, never by the number of threads, and no sum is split between units.
+// Every value is computed in an order that the shape alone decides: stages are cut into units by
+// shape, never by the number of threads, and no sum is split between units.
 #include "cpu/winograd.h"
 
 #include <algorithm>
@@ -10,13 +10,16 @@
 #include <stdexcept>
 #include <string>
 
+#include "cpu/winograd_pipeline.h"
+
 namespace neuronode {
 namespace {
 
 constexpr int kPositions = 36;
 constexpr int kOnesPosition = 7;      // point (1, 1), where a transformed gradient tile is its sum
 constexpr std::ptrdiff_t kLine = 16;  // floats in a cache line
-constexpr std::ptrdiff_t kBlockFloats = 4 << 20;  // transformed tiles of one block: 16 MiB
+constexpr std::ptrdiff_t kBlockFloats = 2 << 20;  // transformed tiles of one block: 8 MiB
+constexpr int kMinTiles = 96;   // of a block, so that a filter is read for enough of them
 constexpr int kMaxInner = 256;    // of one product, so that its panel stays in the L1 cache
 constexpr int kTileChunk = 48;    // tiles of one transform unit
 constexpr int kPanelChunk = 8;    // panels of one product unit
@@ -25,6 +28,14 @@ constexpr int kFilterChunk = 32;  // reduced channels of one filter unit
 constexpr int ceilDivide(std::int64_t a, std::int64_t b) {
   return static_cast<int>((a + b - 1) / b);
 }
+
+// Tiles [firstTile, firstTile + tiles) and their arrays.
+struct Block {
+  std::int64_t firstTile;
+  int tiles;
+  float* values;
+  float* panels;  // products, or gathered output gradients
+};
 
 // A stride of an odd number of cache lines: streams that far apart use all sets of a cache.
 std::ptrdiff_t oddLines(std::ptrdiff_t floats) {
@@ -45,11 +56,29 @@ struct WinogradConv::Plan {
   std::ptrdiff_t valueStride;   // between positions
   std::ptrdiff_t filterStride;  // between positions of the filters or their gradients
   std::ptrdiff_t panelStride;   // between positions of the products or gathered output gradients
-  std::ptrdiff_t values;
+  std::ptrdiff_t bufferStride;  // between the values and panels of consecutive blocks
   std::ptrdiff_t filters;
-  std::ptrdiff_t blockPanels;
   std::ptrdiff_t bias;
+  std::ptrdiff_t buffers;
   std::ptrdiff_t floats;
+
+  // The progress of the pipeline's steps comes first in the workspace.
+  WinogradPipeline::Progress* progress(void* workspace) const {
+    return static_cast<WinogradPipeline::Progress*>(workspace);
+  }
+
+  // Floats of one panel of a block at one position.
+  std::ptrdiff_t panelRows(const WinogradKernels& kernels) const {
+    return static_cast<std::ptrdiff_t>(tiles) * kernels.panel;
+  }
+
+  Block block(int index, void* workspace) const {
+    float* values = static_cast<float*>(workspace) + buffers +
+                    index % WinogradPipeline::kBuffers * bufferStride;
+    const std::int64_t first = static_cast<std::int64_t>(index) * tiles;
+    return {first, static_cast<int>(std::min<std::int64_t>(tiles, totalTiles - first)), values,
+            values + kPositions * valueStride};
+  }
 };
 
 bool WinogradConv::supported(const WinogradShape& s) {
@@ -122,7 +151,7 @@ WinogradConv::Plan WinogradConv::plan(WinogradPass pass) const {
   const std::ptrdiff_t perTile =
       kPositions * (static_cast<std::ptrdiff_t>(p.valueGroups) * lanes +
                     static_cast<std::ptrdiff_t>(p.panels) * kernels_->panel);
-  std::int64_t most = std::max<std::int64_t>(kBlockFloats / perTile, 8 * kernels_->rows);
+  std::int64_t most = std::max<std::int64_t>(kBlockFloats / perTile, kMinTiles);
   if (pass == WinogradPass::WeightGradient) most = std::min<std::int64_t>(most, kMaxInner);
   p.blocks = ceilDivide(p.totalTiles, most);
   p.tiles = ceilDivide(ceilDivide(p.totalTiles, p.blocks), kernels_->rows) * kernels_->rows;
@@ -133,11 +162,12 @@ WinogradConv::Plan WinogradConv::plan(WinogradPass pass) const {
   p.filterStride =
       oddLines(static_cast<std::ptrdiff_t>(p.panels) * p.valueGroups * lanes * kernels_->panel);
   p.panelStride = oddLines(static_cast<std::ptrdiff_t>(p.panels) * p.tiles * kernels_->panel);
-  p.values = 0;
-  p.filters = p.values + kPositions * p.valueStride;
-  p.blockPanels = p.filters + kPositions * p.filterStride;
-  p.bias = p.blockPanels + kPositions * p.panelStride;
-  p.floats = p.bias + static_cast<std::ptrdiff_t>(p.panels) * kernels_->panel;
+  p.bufferStride = kPositions * (p.valueStride + p.panelStride);
+  p.filters = WinogradPipeline::steps(p.blocks) *
+              static_cast<std::ptrdiff_t>(sizeof(WinogradPipeline::Progress) / sizeof(float));
+  p.bias = p.filters + kPositions * p.filterStride;
+  p.buffers = p.bias + oddLines(static_cast<std::ptrdiff_t>(p.panels) * kernels_->panel);
+  p.floats = p.buffers + std::min(p.blocks, WinogradPipeline::kBuffers) * p.bufferStride;
   return p;
 }
 
@@ -175,9 +205,7 @@ void WinogradConv::product(WinogradPass pass, const WinogradGrid& from, const Wi
   const Plan p = plan(pass);
   const WinogradKernels& kernel = *kernels_;
   const int lanes = kernel.lanes, panel = kernel.panel;
-  float* const values = static_cast<float*>(workspace) + p.values;
   float* const filters = static_cast<float*>(workspace) + p.filters;
-  float* const products = static_cast<float*>(workspace) + p.blockPanels;
   float* const biases = static_cast<float*>(workspace) + p.bias;
 
   const int taps = shape_.kernel * shape_.kernel;
@@ -199,51 +227,49 @@ void WinogradConv::product(WinogradPass pass, const WinogradGrid& from, const Wi
   const int innerBlocks = ceilDivide(inner, kMaxInner);
   const int innerGroups = ceilDivide(p.valueGroups, innerBlocks);
 
-#pragma omp parallel
-  {
-#pragma omp for schedule(dynamic) nowait
-    for (int unit = 0; unit < p.panels * filterChunks; ++unit) {
-      const int n = unit / filterChunks, first = unit % filterChunks * kFilterChunk;
-      kernel.transformFilter(w, filter, n, first, std::min(kFilterChunk, inner - first),
-                             filters + (static_cast<std::ptrdiff_t>(n) * inner + first) * panel,
-                             p.filterStride);
-    }
-    for (int block = 0; block < p.blocks; ++block) {
-      const std::int64_t firstTile = static_cast<std::int64_t>(block) * p.tiles;
-      const int tiles = static_cast<int>(std::min<std::int64_t>(p.tiles, p.totalTiles - firstTile));
-#pragma omp for schedule(dynamic)
-      for (int unit = 0; unit < p.valueGroups * tileChunks; ++unit) {
-        const int group = unit / tileChunks, first = unit % tileChunks * kTileChunk;
-        const int count = std::min(kTileChunk, tiles - first);
-        kernel.gatherInput(x, from, group, firstTile + first, count,
-                           values + group * p.valueGroupStride + first * lanes, p.valueStride);
-      }
-#pragma omp for schedule(dynamic)
-      for (int unit = 0; unit < kPositions * panelChunks; ++unit) {
-        const int position = unit / panelChunks, first = unit % panelChunks * kPanelChunk;
-        const int last = std::min(first + kPanelChunk, p.panels);
-        for (int group = 0; group < p.valueGroups; group += innerGroups) {
-          for (int n = first; n < last; ++n) {
-            kernel.multiply(values + position * p.valueStride + group * p.valueGroupStride,
-                            p.valueGroupStride, std::min(innerGroups, p.valueGroups - group),
-                            filters + position * p.filterStride +
-                                (static_cast<std::ptrdiff_t>(n) * inner + group * lanes) * panel,
-                            products + position * p.panelStride +
-                                static_cast<std::ptrdiff_t>(n) * p.tiles * panel,
-                            tiles, group > 0);
-          }
-        }
-      }
-#pragma omp for schedule(dynamic)
-      for (int unit = 0; unit < p.panels * tileChunks; ++unit) {
-        const int n = unit / tileChunks, first = unit % tileChunks * kTileChunk;
-        const int count = std::min(kTileChunk, tiles - first);
-        kernel.scatterOutput(products + (static_cast<std::ptrdiff_t>(n) * p.tiles + first) * panel,
-                             p.panelStride, to, n, firstTile + first, count, biases, epilogue, mask,
-                             y);
+  const auto transformFilters = [&](int unit) {
+    const int n = unit / filterChunks, first = unit % filterChunks * kFilterChunk;
+    kernel.transformFilter(w, filter, n, first, std::min(kFilterChunk, inner - first),
+                           filters + (static_cast<std::ptrdiff_t>(n) * inner + first) * panel,
+                           p.filterStride);
+  };
+  const auto gather = [&](const Block& block, int unit) {
+    const int group = unit / tileChunks, first = unit % tileChunks * kTileChunk;
+    kernel.gatherInput(x, from, group, block.firstTile + first,
+                       std::min(kTileChunk, block.tiles - first),
+                       block.values + group * p.valueGroupStride + first * lanes, p.valueStride);
+  };
+  const auto multiply = [&](const Block& block, int unit) {
+    const int position = unit / panelChunks, first = unit % panelChunks * kPanelChunk;
+    const int last = std::min(first + kPanelChunk, p.panels);
+    for (int group = 0; group < p.valueGroups; group += innerGroups) {
+      for (int n = first; n < last; ++n) {
+        kernel.multiply(block.values + position * p.valueStride + group * p.valueGroupStride,
+                        p.valueGroupStride, std::min(innerGroups, p.valueGroups - group),
+                        filters + position * p.filterStride +
+                            (static_cast<std::ptrdiff_t>(n) * inner + group * lanes) * panel,
+                        block.panels + position * p.panelStride + n * p.panelRows(kernel),
+                        block.tiles, group > 0);
       }
     }
-  }
+  };
+  const auto scatter = [&](const Block& block, int unit) {
+    const int n = unit / tileChunks, first = unit % tileChunks * kTileChunk;
+    kernel.scatterOutput(block.panels + n * p.panelRows(kernel) + first * panel, p.panelStride, to,
+                         n, block.firstTile + first, std::min(kTileChunk, block.tiles - first),
+                         biases, epilogue, mask, y);
+  };
+
+  const int units[] = {p.panels * filterChunks, p.valueGroups * tileChunks,
+                       kPositions * panelChunks, p.panels * tileChunks, 0};
+  WinogradPipeline(p.blocks, units, false, p.progress(workspace))
+      .run([&](WinogradPipeline::Stage stage, int index, int unit) {
+        const Block block = p.block(index, workspace);
+        if (stage == WinogradPipeline::Filters) transformFilters(unit);
+        if (stage == WinogradPipeline::Gather) gather(block, unit);
+        if (stage == WinogradPipeline::Multiply) multiply(block, unit);
+        if (stage == WinogradPipeline::Scatter) scatter(block, unit);
+      });
 }
 
 void WinogradConv::weightGradient(const float* x, const float* gy, float* gw, float* gb,
@@ -252,9 +278,7 @@ void WinogradConv::weightGradient(const float* x, const float* gy, float* gw, fl
   const WinogradKernels& kernel = *kernels_;
   const WinogradGrid from = inputGrid(), to = outputGrid();
   const int lanes = kernel.lanes, panel = kernel.panel;
-  float* const values = static_cast<float*>(workspace) + p.values;
   float* const gradients = static_cast<float*>(workspace) + p.filters;
-  float* const outputs = static_cast<float*>(workspace) + p.blockPanels;
   float* const sums = static_cast<float*>(workspace) + p.bias;
 
   const int taps = shape_.kernel * shape_.kernel;
@@ -270,52 +294,50 @@ void WinogradConv::weightGradient(const float* x, const float* gy, float* gw, fl
   const int panelChunks = ceilDivide(p.panels, kPanelChunk);
   const int valueUnits = p.valueGroups * tileChunks;
 
-#pragma omp parallel
-  {
-    for (int block = 0; block < p.blocks; ++block) {
-      const std::int64_t firstTile = static_cast<std::int64_t>(block) * p.tiles;
-      const int tiles = static_cast<int>(std::min<std::int64_t>(p.tiles, p.totalTiles - firstTile));
-#pragma omp for schedule(dynamic)
-      for (int unit = 0; unit < valueUnits + p.panels * tileChunks; ++unit) {
-        const int index = unit < valueUnits ? unit : unit - valueUnits;
-        const int part = index / tileChunks, first = index % tileChunks * kTileChunk;
-        const int count = std::min(kTileChunk, tiles - first);
-        if (unit < valueUnits) {
-          kernel.gatherInput(x, from, part, firstTile + first, count,
-                             values + part * p.valueGroupStride + first * lanes, p.valueStride);
-        } else {
-          kernel.gatherOutputGradient(
-              gy, to, part, firstTile + first, count,
-              outputs + (static_cast<std::ptrdiff_t>(part) * p.tiles + first) * panel,
-              p.panelStride);
-        }
-      }
-#pragma omp for schedule(dynamic)
-      for (int unit = 0; unit < kPositions * panelChunks; ++unit) {
-        const int position = unit / panelChunks, first = unit % panelChunks * kPanelChunk;
-        const int last = std::min(first + kPanelChunk, p.panels);
-        for (int n = first; n < last; ++n) {
-          const float* panelOutputs =
-              outputs + position * p.panelStride + static_cast<std::ptrdiff_t>(n) * p.tiles * panel;
-          kernel.multiplyTransposed(values + position * p.valueStride, p.valueGroupStride, shape_.c,
-                                    panelOutputs, tiles,
-                                    gradients + position * p.filterStride +
-                                        static_cast<std::ptrdiff_t>(n) * inner * panel,
-                                    block > 0);
-          if (position == kOnesPosition && gb != nullptr) {
-            kernel.sumRows(panelOutputs, tiles, sums + n * panel, block > 0);
-          }
-        }
+  const auto gather = [&](const Block& block, int unit) {
+    const int index = unit < valueUnits ? unit : unit - valueUnits;
+    const int part = index / tileChunks, first = index % tileChunks * kTileChunk;
+    const int count = std::min(kTileChunk, block.tiles - first);
+    if (unit < valueUnits) {
+      kernel.gatherInput(x, from, part, block.firstTile + first, count,
+                         block.values + part * p.valueGroupStride + first * lanes, p.valueStride);
+    } else {
+      kernel.gatherOutputGradient(gy, to, part, block.firstTile + first, count,
+                                  block.panels + part * p.panelRows(kernel) + first * panel,
+                                  p.panelStride);
+    }
+  };
+  const auto multiply = [&](const Block& block, int unit) {
+    const int position = unit / panelChunks, first = unit % panelChunks * kPanelChunk;
+    const int last = std::min(first + kPanelChunk, p.panels);
+    for (int n = first; n < last; ++n) {
+      const float* outputs = block.panels + position * p.panelStride + n * p.panelRows(kernel);
+      kernel.multiplyTransposed(
+          block.values + position * p.valueStride, p.valueGroupStride, shape_.c, outputs,
+          block.tiles,
+          gradients + position * p.filterStride + static_cast<std::ptrdiff_t>(n) * inner * panel,
+          block.firstTile > 0);
+      if (position == kOnesPosition && gb != nullptr) {
+        kernel.sumRows(outputs, block.tiles, sums + n * panel, block.firstTile > 0);
       }
     }
-#pragma omp for schedule(dynamic)
-    for (int unit = 0; unit < p.panels * filterChunks; ++unit) {
-      const int n = unit / filterChunks, first = unit % filterChunks * kFilterChunk;
-      kernel.collectFilterGradient(
-          gradients + (static_cast<std::ptrdiff_t>(n) * inner + first) * panel, p.filterStride,
-          filter, n, first, std::min(kFilterChunk, shape_.c - first), gw);
-    }
-  }
+  };
+  const auto collect = [&](int unit) {
+    const int n = unit / filterChunks, first = unit % filterChunks * kFilterChunk;
+    kernel.collectFilterGradient(
+        gradients + (static_cast<std::ptrdiff_t>(n) * inner + first) * panel, p.filterStride,
+        filter, n, first, std::min(kFilterChunk, shape_.c - first), gw);
+  };
+
+  const int units[] = {0, valueUnits + p.panels * tileChunks, kPositions * panelChunks, 0,
+                       p.panels * filterChunks};
+  WinogradPipeline(p.blocks, units, true, p.progress(workspace))
+      .run([&](WinogradPipeline::Stage stage, int index, int unit) {
+        const Block block = p.block(index, workspace);
+        if (stage == WinogradPipeline::Gather) gather(block, unit);
+        if (stage == WinogradPipeline::Multiply) multiply(block, unit);
+        if (stage == WinogradPipeline::Collect) collect(unit);
+      });
   if (gb != nullptr) std::copy(sums, sums + shape_.k, gb);
 }
 

@@ -12,6 +12,9 @@
 
 namespace neuronode::NN_ISA {
 
+// 36 streams are more than hardware prefetchers follow: tiles are prefetched this far ahead.
+constexpr int kPrefetchTiles = 4;
+
 // Walks the tiles of a grid in memory order.
 class TileWalk {
  public:
@@ -92,6 +95,11 @@ inline void gatherInput(const float* x, const WinogradGrid& grid, int group, std
                         int count, float* v, std::ptrdiff_t positionStride) {
   TileWalk walk(grid, first);
   for (int t = 0; t < count; ++t, walk.next(), v += kLanes) {
+    if (t % 2 == 0) {
+      for (int p = 0; p < kPositions; ++p) {
+        __builtin_prefetch(v + p * positionStride + kPrefetchTiles * kLanes, 1);
+      }
+    }
     const TileReader<kPoints> tile(x + walk.plane(group), grid, walk.top(), walk.left());
     Vec half[kPoints][kPoints];
 #pragma GCC unroll 6
@@ -118,6 +126,9 @@ void gatherOutputGradientTiles(const float* gy, const WinogradGrid& grid, int gr
                                std::ptrdiff_t positionStride) {
   TileWalk walk(grid, first);
   for (int t = 0; t < count; ++t, walk.next(), u += kPanel) {
+    for (int p = 0; p < kPositions; ++p) {
+      __builtin_prefetch(u + p * positionStride + kPrefetchTiles * kPanel, 1);
+    }
     const TileReader<Tile> tile(gy + walk.plane(group), grid, walk.top(), walk.left());
     Vec half[kPoints][Tile];
 #pragma GCC unroll 4
@@ -156,77 +167,83 @@ inline void gatherOutputGradient(const float* gy, const WinogradGrid& grid, int 
 }
 
 template <int Tile, WinogradEpilogue Epilogue>
-void scatterOutputTiles(const float* m, std::ptrdiff_t positionStride, const WinogradGrid& grid,
-                        int group, std::int64_t first, int count, const float* bias,
-                        const float* mask, float* y) {
-  TileWalk walk(grid, first);
-  const Vec offset = load(bias);
-  for (int t = 0; t < count; ++t, walk.next(), m += kPanel) {
-    Vec half[Tile][kPoints];
+NN_INLINE void scatterTile(const float* m, std::ptrdiff_t positionStride, const WinogradGrid& grid,
+                           const TileWalk& walk, int group, const Vec& offset, const float* mask,
+                           float* y) {
+  Vec half[Tile][kPoints];
 #pragma GCC unroll 6
-    for (int j = 0; j < kPoints; ++j) {
-      Vec points[kPoints], values[Tile];
+  for (int j = 0; j < kPoints; ++j) {
+    Vec points[kPoints], values[Tile];
 #pragma GCC unroll 6
-      for (int i = 0; i < kPoints; ++i) points[i] = load(m + (i * kPoints + j) * positionStride);
-      outputValues(points, values);
+    for (int i = 0; i < kPoints; ++i) points[i] = load(m + (i * kPoints + j) * positionStride);
+    outputValues(points, values);
 #pragma GCC unroll 4
-      for (int i = 0; i < Tile; ++i) half[i][j] = values[i];
-    }
-    const Inside rows(walk.top(), Tile, grid.height), columns(walk.left(), Tile, grid.width);
-    const std::ptrdiff_t plane = walk.plane(group);
+    for (int i = 0; i < Tile; ++i) half[i][j] = values[i];
+  }
+  const Inside rows(walk.top(), Tile, grid.height), columns(walk.left(), Tile, grid.width);
 #pragma GCC unroll 4
-    for (int i = 0; i < Tile; ++i) {
-      if (i < rows.begin || i >= rows.end) continue;
-      Vec values[Tile];
-      outputValues(half[i], values);
-      const std::ptrdiff_t row =
-          plane + (static_cast<std::ptrdiff_t>(walk.top() + i) * grid.width + walk.left()) * kLanes;
+  for (int i = 0; i < Tile; ++i) {
+    if (i < rows.begin || i >= rows.end) continue;
+    Vec values[Tile];
+    outputValues(half[i], values);
+    const std::ptrdiff_t row =
+        walk.plane(group) +
+        (static_cast<std::ptrdiff_t>(walk.top() + i) * grid.width + walk.left()) * kLanes;
 #pragma GCC unroll 4
-      for (int j = 0; j < Tile; ++j) {
-        if (j < columns.begin || j >= columns.end) continue;
-        Vec value = values[j] + offset;
-        // Comparisons that are false for NaN, so that it stays NaN, as in PyTorch.
-        if constexpr (Epilogue == WinogradEpilogue::Relu) value = value <= 0 ? Vec{} : value;
-        if constexpr (Epilogue == WinogradEpilogue::Mask) {
-          value = load(mask + row + j * kLanes) <= 0 ? Vec{} : value;
-        }
-        store(y + row + j * kLanes, value);
+    for (int j = 0; j < Tile; ++j) {
+      if (j < columns.begin || j >= columns.end) continue;
+      Vec value = values[j] + offset;
+      // Comparisons that are false for NaN, so that it stays NaN, as in PyTorch.
+      if constexpr (Epilogue == WinogradEpilogue::Relu) value = value <= 0 ? Vec{} : value;
+      if constexpr (Epilogue == WinogradEpilogue::Mask) {
+        value = load(mask + row + j * kLanes) <= 0 ? Vec{} : value;
       }
+      store(y + row + j * kLanes, value);
+    }
+  }
+}
+
+template <int Tile, WinogradEpilogue Epilogue>
+void scatterTiles(const float* m, std::ptrdiff_t positionStride, const WinogradGrid& grid,
+                  int panel, std::int64_t first, int count, const float* bias, const float* mask,
+                  float* y) {
+  const int firstGroup = panel * kPanelVecs;
+  const int vecs = grid.groups - firstGroup < kPanelVecs ? grid.groups - firstGroup : kPanelVecs;
+  TileWalk walk(grid, first);
+  for (int t = 0; t < count; ++t, walk.next(), m += kPanel) {
+    for (int p = 0; p < kPositions; ++p) {
+      __builtin_prefetch(m + p * positionStride + kPrefetchTiles * kPanel);
+    }
+    for (int v = 0; v < vecs; ++v) {
+      const int group = firstGroup + v;
+      scatterTile<Tile, Epilogue>(m + v * kLanes, positionStride, grid, walk, group,
+                                  load(bias + group * kLanes), mask, y);
     }
   }
 }
 
 template <int Tile>
-void scatterOutputGroup(const float* m, std::ptrdiff_t positionStride, const WinogradGrid& grid,
-                        int group, std::int64_t first, int count, const float* bias,
-                        WinogradEpilogue epilogue, const float* mask, float* y) {
+void scatterStep(const float* m, std::ptrdiff_t positionStride, const WinogradGrid& grid, int panel,
+                 std::int64_t first, int count, const float* bias, WinogradEpilogue epilogue,
+                 const float* mask, float* y) {
   switch (epilogue) {
     case WinogradEpilogue::None:
-      return scatterOutputTiles<Tile, WinogradEpilogue::None>(m, positionStride, grid, group, first,
-                                                              count, bias, mask, y);
+      return scatterTiles<Tile, WinogradEpilogue::None>(m, positionStride, grid, panel, first,
+                                                        count, bias, mask, y);
     case WinogradEpilogue::Relu:
-      return scatterOutputTiles<Tile, WinogradEpilogue::Relu>(m, positionStride, grid, group, first,
-                                                              count, bias, mask, y);
+      return scatterTiles<Tile, WinogradEpilogue::Relu>(m, positionStride, grid, panel, first,
+                                                        count, bias, mask, y);
     case WinogradEpilogue::Mask:
-      return scatterOutputTiles<Tile, WinogradEpilogue::Mask>(m, positionStride, grid, group, first,
-                                                              count, bias, mask, y);
+      return scatterTiles<Tile, WinogradEpilogue::Mask>(m, positionStride, grid, panel, first,
+                                                        count, bias, mask, y);
   }
 }
 
 inline void scatterOutput(const float* m, std::ptrdiff_t positionStride, const WinogradGrid& grid,
                           int panel, std::int64_t first, int count, const float* bias,
                           WinogradEpilogue epilogue, const float* mask, float* y) {
-  for (int v = 0; v < kPanelVecs; ++v, m += kLanes) {
-    const int group = panel * kPanelVecs + v;
-    if (group >= grid.groups) return;
-    if (grid.step == 4) {
-      scatterOutputGroup<4>(m, positionStride, grid, group, first, count, bias + group * kLanes,
-                            epilogue, mask, y);
-    } else {
-      scatterOutputGroup<2>(m, positionStride, grid, group, first, count, bias + group * kLanes,
-                            epilogue, mask, y);
-    }
-  }
+  const auto scatter = grid.step == 4 ? scatterStep<4> : scatterStep<2>;
+  scatter(m, positionStride, grid, panel, first, count, bias, epilogue, mask, y);
 }
 
 }  // namespace neuronode::NN_ISA
