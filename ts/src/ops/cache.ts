@@ -5,7 +5,7 @@
  * that update values in place run one at a time on their program; others share it.
  */
 import type { GraphSpec } from '../graph/spec.js';
-import { type CompileOptions, compile, type NativeProgram } from '../native.js';
+import { type CompileOptions, compile, getNumThreads, type NativeProgram } from '../native.js';
 
 const mostPrograms = 8;
 
@@ -26,7 +26,8 @@ export async function withProgram<T>(
   exclusive: boolean,
   body: (program: NativeProgram) => Promise<T>,
 ): Promise<T> {
-  const key = JSON.stringify([graph, options.device, options.algorithm]);
+  // A program keeps the number of threads that it was compiled with.
+  const key = JSON.stringify([graph, options.device, options.algorithm, getNumThreads()]);
   const entry = entries.get(key) ?? {
     program: compile(graph, options),
     users: 0,
@@ -36,7 +37,7 @@ export async function withProgram<T>(
   entries.set(key, entry);
   entry.users += 1;
   try {
-    const program = await entry.program;
+    const program = await compiled(key, entry);
     if (!exclusive) return await body(program);
     const turn = entry.queue.then(() => body(program));
     // The next in the queue runs whether this one fails or not; the failure goes to its caller.
@@ -45,6 +46,16 @@ export async function withProgram<T>(
   } finally {
     entry.users -= 1;
     await dropOldest(mostPrograms);
+  }
+}
+
+/** The program; one that does not compile is forgotten, so that a later call may try again. */
+async function compiled(key: string, entry: Entry): Promise<NativeProgram> {
+  try {
+    return await entry.program;
+  } catch (error) {
+    if (entries.get(key) === entry) entries.delete(key);
+    throw error;
   }
 }
 
@@ -68,7 +79,7 @@ async function dropOldest(keep: number): Promise<void> {
   }
   for (const { program } of dropped) {
     // A program that did not compile has told its callers so and holds nothing.
-    const compiled = await program.catch(() => undefined);
-    await compiled?.dispose();
+    const unused = await program.catch(() => undefined);
+    await unused?.dispose();
   }
 }
