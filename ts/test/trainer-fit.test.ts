@@ -1,0 +1,307 @@
+/** The training loop: what it prints and reports, in which order, and how it is stopped. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type EpochEvent, optim, type StepEvent, TextReporter } from 'neuronode';
+import { describe, expect, test, vi } from 'vitest';
+import { temporaryFolder } from './data-support.js';
+import { flat, learnableLoader, makeTrainer, seededTiny } from './trainer-support.js';
+
+/** A stream that remembers what was written. */
+function recorder(isTTY: boolean, columns = 100) {
+  const chunks: string[] = [];
+  return { chunks, isTTY, columns, write: (text: string) => chunks.push(text) };
+}
+
+describe('fit', () => {
+  test('reports every step and epoch, with sums that add up', async () => {
+    const steps: StepEvent[] = [];
+    const epochs: EpochEvent[] = [];
+    const order: string[] = [];
+    const net = seededTiny();
+    const trainer = makeTrainer(net);
+    const result = await trainer.fit(learnableLoader(40, {}, 10), {
+      test: learnableLoader(30, { shuffle: false }, 10),
+      epochs: 2,
+      log: false,
+      onStep: async (event) => {
+        await new Promise((resolve) => setTimeout(resolve, 2));
+        order.push(`step ${event.step}`);
+        steps.push(event);
+      },
+      onEpoch: (event) => {
+        order.push(`epoch ${event.epoch}`);
+        epochs.push(event);
+      },
+    });
+    expect(order.join(', ')).toBe(
+      'step 1, step 2, step 3, epoch 1, step 4, step 5, step 6, epoch 2',
+    );
+    expect(steps.map(({ epoch, stepInEpoch, size }) => [epoch, stepInEpoch, size])).toEqual([
+      ...[1, 2].flatMap((epoch) => [
+        [epoch, 1, 16],
+        [epoch, 2, 16],
+        [epoch, 3, 8],
+      ]),
+    ]);
+    const sum = (value: (event: StepEvent) => number) =>
+      steps.slice(0, 3).reduce((total, event) => total + value(event), 0);
+    const [first] = epochs;
+    expect(first?.trainAccuracy).toBe(sum(({ correct }) => correct) / 40);
+    expect(steps[2]?.trainAccuracy).toBe(first?.trainAccuracy);
+    expect(first?.loss).toBeCloseTo(sum(({ loss, size }) => loss * size) / 40, 12);
+    expect(first?.lossPerExample).toBeCloseTo(sum(({ loss }) => loss) / 40, 12);
+    expect(result).toEqual({ step: 6, epochs });
+    expect(trainer.epochCount).toBe(2);
+
+    const tested = await trainer.evaluate(learnableLoader(30, {}, 10));
+    expect(epochs[1]?.testAccuracy).toBe(tested.accuracy);
+    expect(epochs[1]?.testLoss).toBeCloseTo(tested.loss, 5);
+    // The network's host parameters are up to date without a further call.
+    const host = flat(net.stateDict());
+    expect(host).toEqual(flat(await trainer.stateDict()));
+    expect(host).not.toEqual(flat(seededTiny().stateDict()));
+  });
+
+  test('does the same as single steps', async () => {
+    const fitted: number[] = [];
+    const onStep = ({ loss }: StepEvent) => {
+      fitted.push(loss);
+    };
+    const trainer = makeTrainer(seededTiny(), { seed: 3 });
+    await trainer.fit(learnableLoader(48, {}, 10), { epochs: 2, log: false, onStep });
+    const single = makeTrainer(seededTiny(), { seed: 3 });
+    const loader = learnableLoader(48, {}, 10);
+    const losses: number[] = [];
+    for (let epoch = 0; epoch < 2; epoch++) {
+      for await (const batch of loader) losses.push((await single.step(batch)).loss);
+    }
+    expect(fitted).toEqual(losses);
+  });
+
+  test('goes on in a second call: new epochs, new order', async () => {
+    const trainer = makeTrainer(seededTiny());
+    const loader = learnableLoader(32, {}, 10);
+    const first = await trainer.fit(loader, { epochs: 1, log: false });
+    const second = await trainer.fit(loader, { epochs: 1, log: false });
+    expect([first.epochs[0]?.epoch, second.epochs[0]?.epoch]).toEqual([1, 2]);
+    expect(second.step).toBe(4);
+    expect(loader.epoch).toBe(2);
+  });
+
+  test('stops after maxSteps, and starts a new epoch after that', async () => {
+    const trainer = makeTrainer(seededTiny());
+    const loader = learnableLoader(64, {}, 10);
+    const stopped = await trainer.fit(loader, { epochs: 2, maxSteps: 3, log: false });
+    expect(stopped).toEqual({ step: 3, epochs: [] });
+    const seen: number[] = [];
+    const onStep = ({ epoch }: StepEvent) => {
+      seen.push(epoch);
+    };
+    await trainer.fit(loader, { epochs: 1, maxSteps: 4, log: false, onStep });
+    expect(seen).toEqual([2, 2, 2, 2]);
+    // The last of the steps ended the epoch, so that it counts.
+    expect(trainer.epochCount).toBe(2);
+  });
+
+  test('takes a larger loader than the program, and any async iterable', async () => {
+    const trainer = makeTrainer(seededTiny());
+    const inner = learnableLoader(64, { batchSize: 32 }, 10);
+    const loader = {
+      length: 2,
+      batchSize: 32,
+      [Symbol.asyncIterator]: () => inner[Symbol.asyncIterator](),
+    };
+    await trainer.compile({ batchSize: 8, imageShape: [1, 10, 10] });
+    const { step } = await trainer.fit(loader, { epochs: 1, log: false });
+    expect(step).toBe(2);
+  });
+
+  test('uses the learning rate that onEpoch sets from the next epoch on', async () => {
+    const net = seededTiny();
+    const optimizer = new optim.SGD(net.parameters(), { lr: 0.1 });
+    const rates: number[] = [];
+    await makeTrainer(net, { optimizer }).fit(learnableLoader(32, {}, 10), {
+      epochs: 2,
+      log: false,
+      onStep: ({ lr }) => {
+        rates.push(lr);
+      },
+      onEpoch: () => {
+        optimizer.lr = 0.05;
+      },
+    });
+    expect(rates).toEqual([0.1, 0.1, 0.05, 0.05]);
+  });
+
+  test('lets callbacks evaluate and read parameters', async () => {
+    const trainer = makeTrainer(seededTiny());
+    const loader = learnableLoader(16, {}, 10);
+    const seen: number[] = [];
+    await trainer.fit(learnableLoader(32, {}, 10), {
+      epochs: 1,
+      log: false,
+      onStep: async () => {
+        seen.push((await trainer.evaluate(loader)).size);
+        seen.push(Object.keys(await trainer.stateDict()).length);
+      },
+    });
+    expect(seen).toEqual([16, 4, 16, 4]);
+  });
+
+  test('writes one JSON object per step to the metrics file', async () => {
+    const metricsFile = join(await temporaryFolder(), 'metrics.jsonl');
+    const trainer = makeTrainer(seededTiny(), { metricsFile });
+    const steps: StepEvent[] = [];
+    const onStep = (event: StepEvent) => {
+      steps.push(event);
+    };
+    await trainer.fit(learnableLoader(40, {}, 10), { epochs: 2, log: false, onStep });
+    const lines = (await readFile(metricsFile, 'utf8')).trimEnd().split('\n');
+    const wanted = steps.map(({ step, epoch, loss, correct, size, lr, ms }) => {
+      return { step, epoch, loss, correct, size, lr, ms: Number(ms.toFixed(3)) };
+    });
+    expect(lines.map((line) => JSON.parse(line))).toEqual(wanted);
+    expect(wanted[0]).toMatchObject({ step: 1, epoch: 1, size: 16, lr: 0.01 });
+  });
+});
+
+describe('abort', () => {
+  test('finishes and reports the steps in flight, then rejects with the reason', async () => {
+    const trainer = makeTrainer(seededTiny());
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    const steps: number[] = [];
+    const fit = trainer.fit(learnableLoader(320, {}, 10), {
+      epochs: 5,
+      log: false,
+      signal: controller.signal,
+      onStep: ({ step }) => {
+        steps.push(step);
+        if (step === 3) controller.abort(reason);
+      },
+    });
+    await expect(fit).rejects.toBe(reason);
+    expect(steps).toEqual([1, 2, 3, 4]);
+    expect(trainer.stepCount).toBe(4);
+    expect(flat(trainer.net.stateDict())).toEqual(flat(await trainer.stateDict()));
+  });
+
+  test('does nothing where the signal is aborted before', async () => {
+    const trainer = makeTrainer(seededTiny());
+    const signal = AbortSignal.abort(new Error('before'));
+    const loader = learnableLoader(32, {}, 10);
+    await expect(trainer.fit(loader, { epochs: 1, signal })).rejects.toThrow('before');
+    await expect(trainer.evaluate(loader, { signal })).rejects.toThrow('before');
+    expect(trainer.stepCount).toBe(0);
+  });
+
+  test('does not wait for a loader that is stuck', async () => {
+    const inner = learnableLoader(64, {}, 10);
+    const stuck = {
+      length: 4,
+      batchSize: 16,
+      async *[Symbol.asyncIterator]() {
+        for await (const batch of inner) {
+          yield batch;
+          if (batch.index === 1) await new Promise(() => {});
+        }
+      },
+    };
+    const trainer = makeTrainer(seededTiny());
+    const controller = new AbortController();
+    const onStep = ({ step }: StepEvent) => {
+      if (step === 1) setTimeout(() => controller.abort(new Error('stuck')), 20);
+    };
+    const { signal } = controller;
+    const fit = trainer.fit(stuck, { epochs: 1, log: false, signal, onStep });
+    await expect(fit).rejects.toThrow('stuck');
+    expect(trainer.stepCount).toBe(2);
+    const evaluation = trainer.evaluate(stuck, { signal: AbortSignal.timeout(50) });
+    await expect(evaluation).rejects.toThrow(/timeout/);
+  });
+});
+
+describe('output', () => {
+  test('is the lines of the PyTorch text, and nothing else', async () => {
+    const stream = recorder(false);
+    await makeTrainer(seededTiny()).fit(learnableLoader(32, {}, 10), {
+      test: learnableLoader(32, {}, 10),
+      epochs: 2,
+      log: new TextReporter(stream),
+    });
+    const lines = stream.chunks.join('').split('\n');
+    expect(lines).toHaveLength(7);
+    expect(lines.pop()).toBe('');
+    const step = (n: number) => new RegExp(`^step ${n}, train_acc: [01]\\.\\d{4}$`);
+    const epoch = (n: number) =>
+      new RegExp(
+        `^epoch ${n}, loss 0\\.\\d{4}, train acc [01]\\.\\d{3}, test acc [01]\\.\\d{3}, ` +
+          'time \\d+\\.\\d sec$',
+      );
+    for (const [index, pattern] of [
+      step(1),
+      step(2),
+      epoch(1),
+      step(3),
+      step(4),
+      epoch(2),
+    ].entries()) {
+      expect(lines[index]).toMatch(pattern);
+    }
+  });
+
+  test('goes to standard output by default, and nowhere with log: false', async () => {
+    const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+    try {
+      const loader = learnableLoader(16, {}, 10);
+      await makeTrainer(seededTiny()).fit(loader, { epochs: 1, log: false });
+      expect(write).not.toHaveBeenCalled();
+      await makeTrainer(seededTiny()).fit(loader, { epochs: 1 });
+      const text = write.mock.calls.map(([chunk]) => String(chunk)).join('');
+      expect(text).toMatch(/step 1, train_acc: .*\n.*epoch 1, loss /s);
+    } finally {
+      write.mockRestore();
+    }
+  });
+
+  const event = {
+    step: 120,
+    epoch: 1,
+    stepInEpoch: 120,
+    loss: 1,
+    correct: 12,
+    size: 128,
+    trainAccuracy: 12 / 128,
+    lr: 0.001,
+    ms: 500,
+  };
+
+  test('has a bar with images per second and the time left on a terminal', () => {
+    const stream = recorder(true);
+    const reporter = new TextReporter(stream);
+    reporter.start({ epochs: 5, stepsPerEpoch: 240, examplesPerEpoch: 30720 });
+    reporter.step(event);
+    expect(stream.chunks.join('')).toBe(
+      'step 120, train_acc: 0.0938\n' +
+        'epoch 1/5 [############------------] 120/240, 256 images/s, 1:00 left',
+    );
+    reporter.step({ ...event, step: 121, stepInEpoch: 121 });
+    expect(stream.chunks[1]?.startsWith('\r\x1b[2Kstep 121, train_acc: 0.0938\nepoch 1/5 ')).toBe(
+      true,
+    );
+    reporter.end();
+    expect(stream.chunks[2]).toBe('\r\x1b[2K');
+  });
+
+  test('cuts the bar to the terminal, and has none in a file', () => {
+    const narrow = recorder(true, 20);
+    const file = recorder(false);
+    for (const stream of [narrow, file]) {
+      const reporter = new TextReporter(stream);
+      reporter.start({ epochs: 5, stepsPerEpoch: 240, examplesPerEpoch: 30720 });
+      reporter.step(event);
+    }
+    expect(narrow.chunks.join('').split('\n')[1]).toHaveLength(19);
+    expect(file.chunks.join('')).toBe('step 120, train_acc: 0.0938\n');
+  });
+});
