@@ -1,0 +1,13 @@
+/**
+ * Owns the way to what the package does not export: traced graphs and their native programs, of
+ * which the benchmark reads per-kernel times. Loaded from dist at run time, typed from ts/src.
+ */
+const dist = new URL('../../dist/', import.meta.url); // from build/bench
+
+const load = (path: string): Promise<unknown> => import(new URL(path, dist).href);
+
+export const steps = (await load('graph/steps.js')) as typeof import('../ts/src/graph/steps.js');
+export const compiled = (await load(
+  'train/compiled.js',
+)) as typeof import('../ts/src/train/compiled.js');
+export const native = (await load('native.js')) as typeof import('../ts/src/native.js');

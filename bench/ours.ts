@@ -1,0 +1,126 @@
+/**
+ * Owns our side of the comparison: AlexNet's training step and its inference, one program each, on
+ * the CPU with the default choice of algorithms. Images are bytes, which the program's first node
+ * turns into floats; that, and the copy of the inputs, is part of every time.
+ */
+import { manualSeed, models, nn, optim } from 'neuronode';
+import { compiled, type native, steps } from './inside.js';
+import { timed } from './measure.js';
+
+const imageShape = [1, 224, 224] as const;
+const classes = 10;
+const target = { device: 'cpu', algorithm: 'auto' } as const;
+const signature = { imageShape, dtype: 'u8', mean: [0], std: [1] } as const;
+
+type Graph = InstanceType<typeof compiled.CompiledGraph>;
+type Program = Awaited<ReturnType<typeof native.compile>>;
+
+/** Part of a training step. */
+export type Phase = 'forward' | 'backward' | 'optimizer';
+
+/** Milliseconds of one kernel in a run. */
+export interface KernelTime {
+  readonly name: string;
+  readonly op: string;
+  readonly phase: Phase;
+  readonly kernel: string;
+  readonly medianMs: number;
+}
+
+/** Pixels that are no constant: the same at every run. */
+export function syntheticImages(batch: number): Uint8Array {
+  const images = new Uint8Array(batch * 224 * 224);
+  for (let i = 0; i < images.length; i++) images[i] = Math.imul(i, 0x9e3779b1) >>> 24;
+  return images;
+}
+
+/** Labels 0, 1, ..., 9, 0, ... */
+export function syntheticLabels(batch: number): Int32Array {
+  return Int32Array.from({ length: batch }, (_, row) => row % classes);
+}
+
+/** Training steps of AlexNet with Adam. */
+export class Training implements AsyncDisposable {
+  readonly #graph: Graph;
+  readonly #program: Program;
+  readonly #image: Uint8Array;
+  readonly #label: Int32Array;
+  #step = 0;
+
+  private constructor(graph: Graph, program: Program, batch: number) {
+    this.#graph = graph;
+    this.#program = program;
+    this.#image = syntheticImages(batch);
+    this.#label = syntheticLabels(batch);
+  }
+
+  static async create(batch: number): Promise<Training> {
+    manualSeed(0);
+    const net = models.alexnet();
+    const optimizer = new optim.Adam(net.parameters(), { lr: 0.001 });
+    const image = { batchSize: batch, shape: imageShape };
+    const traced = steps.trainGraph(net, new nn.CrossEntropyLoss(), optimizer, image);
+    const graph = new compiled.CompiledGraph(traced, signature, target);
+    return new Training(graph, await graph.compile(undefined), batch);
+  }
+
+  /** Milliseconds of one step, from the call to the loss. */
+  step(): Promise<number> {
+    return timed(() => this.#graph.run(this.#program, this.#inputs()));
+  }
+
+  /** Milliseconds of each kernel of a step, medians of `iterations` steps. */
+  profile(iterations: number): Promise<readonly KernelTime[]> {
+    const { image, label, size, step } = this.#inputs();
+    const inputs = { image, label, count: size, step, lr: 0.001 };
+    return this.#program.profile(inputs, iterations);
+  }
+
+  #inputs() {
+    this.#step += 1;
+    const label = this.#label;
+    return { image: this.#image, label, size: label.length, step: this.#step, lr: [0.001] };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#graph.dispose();
+  }
+}
+
+/** Inference of AlexNet: bytes in, logits out. */
+export class Inference implements AsyncDisposable {
+  readonly #graph: Graph;
+  readonly #program: Program;
+  readonly #image: Uint8Array;
+
+  private constructor(graph: Graph, program: Program, batch: number) {
+    this.#graph = graph;
+    this.#program = program;
+    this.#image = syntheticImages(batch);
+  }
+
+  static async create(batch: number): Promise<Inference> {
+    manualSeed(0);
+    const traced = steps.predictGraph(models.alexnet(), { batchSize: batch, shape: imageShape });
+    const graph = new compiled.CompiledGraph(traced, signature, target);
+    return new Inference(graph, await graph.compile(undefined), batch);
+  }
+
+  /** Milliseconds of one run. */
+  run(): Promise<number> {
+    const image = this.#image;
+    const size = this.#graph.batchSize;
+    return timed(() => this.#graph.run(this.#program, { image, size }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#graph.dispose();
+  }
+}
+
+/** Sum of the kernels' milliseconds, of one phase or of all. */
+export function sumOf(kernels: readonly KernelTime[], phase?: Phase): number {
+  return kernels
+    .filter((kernel) => phase === undefined || kernel.phase === phase)
+    .reduce((sum, kernel) => sum + kernel.medianMs, 0);
+}
