@@ -135,6 +135,8 @@ export interface ChildResult {
 /** A running child process. */
 export interface Child {
   kill(signal: NodeJS.Signals): void;
+  /** Closes the reading end of its standard output. */
+  closeOutput(): void;
   /** Resolves when standard output contains the text; rejects if the process ends without it. */
   waitFor(text: string): Promise<void>;
   readonly ended: Promise<ChildResult>;
@@ -167,7 +169,12 @@ export function startNode(args: readonly string[], env: NodeJS.ProcessEnv = {}):
       child.on('close', () => reject(new Error(`no '${text}' in:\n${stdout}\n${stderr}`)));
       look();
     });
-  return { kill: (signal) => child.kill(signal), waitFor, ended };
+  return {
+    kill: (signal) => child.kill(signal),
+    closeOutput: () => child.stdout.destroy(),
+    waitFor,
+    ended,
+  };
 }
 
 /** Runs a module's text in a child process; `neuronode` stands for the built package. */

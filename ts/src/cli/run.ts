@@ -70,7 +70,8 @@ export async function runProgram(body: (context: ProgramContext) => Promise<void
       process.exitCode = 1;
     }
   } finally {
-    process.off('SIGINT', onInterrupt);
+    // After an abort the handler stays: what still runs ends at once at a second Ctrl-C.
+    if (!controller.signal.aborted) process.off('SIGINT', onInterrupt);
     process.stdout.off('error', onOutputError);
   }
 }

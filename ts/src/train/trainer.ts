@@ -317,7 +317,8 @@ export class Trainer implements AsyncDisposable {
    *
    * @param path A checkpoint, or a directory of checkpoints, of which the newest is taken.
    * @throws CheckpointError where there is none, or it is damaged, or of another network or
-   *   optimizer. Parameters are unchanged then.
+   *   optimizer; nothing is changed then. Before anything is compiled, optimizer state that does
+   *   not fit is found at the first step only.
    */
   async loadCheckpoint(path: string): Promise<void> {
     const caller = 'Trainer.loadCheckpoint';

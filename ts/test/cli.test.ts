@@ -1,0 +1,161 @@
+/** The training programs, as a user starts them: output, errors, exit statuses, Ctrl-C. */
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { cli } from 'neuronode';
+import { describe, expect, test } from 'vitest';
+import { temporaryFolder } from './data-support.js';
+import { type Child, type ChildResult, examplePath, startNode } from './trainer-support.js';
+
+function start(name: string, args: readonly string[]): Child {
+  return startNode([examplePath(name), '--threads', '1', '--workers', '0', ...args]);
+}
+
+function lenet(...args: string[]): Promise<ChildResult> {
+  return start('lenet', ['--batch-size', '16', ...args]).ended;
+}
+
+const defaults = { epochs: 5, batchSize: 128, lr: 0.001, resize: 224, checkpointDir: 'c' };
+const parse = (...args: string[]) => cli.parseTrainOptions(args, defaults);
+
+describe('options', () => {
+  test('have defaults', () => {
+    expect(parse()).toEqual({ ...defaults, device: 'auto', seed: 0, workers: 2 });
+  });
+
+  test('are read', () => {
+    const text =
+      '--epochs 2 --batch-size=32 --lr 1e-2 --resize 64 --device cuda:1 --seed 7 --max-steps 9 ' +
+      '--threads 4 --workers 0 --checkpoint-dir d --resume r --data-root q --metrics m.jsonl';
+    expect(parse(...text.split(' '))).toEqual({
+      epochs: 2,
+      batchSize: 32,
+      lr: 0.01,
+      resize: 64,
+      device: 'cuda:1',
+      seed: 7,
+      maxSteps: 9,
+      threads: 4,
+      workers: 0,
+      checkpointDir: 'd',
+      resume: 'r',
+      dataRoot: 'q',
+      metrics: 'm.jsonl',
+    });
+    expect(parse('--epochs', '2', '-h')).toBe('help');
+  });
+
+  test.each([
+    ['--epochs 0', "--epochs expects a whole number from 1 up, got '0'"],
+    ['--epochs 1.5', "--epochs expects a whole number from 1 up, got '1.5'"],
+    ['--batch-size many', "--batch-size expects a whole number from 1 up, got 'many'"],
+    ['--seed=-1', "--seed expects a whole number from 0 up, got '-1'"],
+    ['--threads 0', "--threads expects a whole number from 1 to 1024, got '0'"],
+    ['--lr 0', "--lr expects a number above 0, got '0'"],
+    ['--lr=', "--lr expects a number above 0, got ''"],
+    ['--device gpu', "--device expects auto, cpu, cuda or cuda:N, got 'gpu'"],
+    ['--resume=', '--resume expects a value, got an empty text'],
+    ['--epoch 1', "Unknown option '--epoch'"],
+    ['--epochs', "Option '--epochs <value>' argument missing"],
+    ['more', "Unexpected argument 'more'"],
+  ])('%s is refused', (text, message) => {
+    expect(() => parse(...text.split(' '))).toThrow(cli.UsageError);
+    expect(() => parse(...text.split(' '))).toThrow(message);
+  });
+});
+
+describe('a program', () => {
+  test.each(['lenet', 'train-alexnet'])('%s prints help', async (name) => {
+    const { status, stdout, stderr } = await start(name, ['--help']).ended;
+    expect([status, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/^Usage: .*--epochs N .*--metrics FILE .*Ctrl-C/s);
+  });
+
+  test('refuses a wrong option with status 2', async () => {
+    const { status, stdout, stderr } = await lenet('--epochs', 'x');
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr).toBe("--epochs expects a whole number from 1 up, got 'x'\nTry --help.\n");
+  });
+
+  test('reports an error in one line, with its code, and its stack on demand', async () => {
+    const dir = await temporaryFolder();
+    const { status, stderr } = await lenet('--data-root', dir, '--device', 'cuda:9');
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^error \[ERR_NN_\w+\]: [^\n]+\n/);
+    expect(stderr).not.toContain('    at ');
+    const args = [examplePath('lenet'), '--resume', dir, '--workers', '0'];
+    const debug = await startNode(args, { NEURONODE_DEBUG: '1' }).ended;
+    expect(debug.status).toBe(1);
+    expect(debug.stderr).toMatch(
+      /^error \[ERR_NN_CHECKPOINT\]: there is no checkpoint in .* {4}at /s,
+    );
+  });
+
+  test('prints network, device and steps; a resumed run goes on exactly', async () => {
+    const dir = await temporaryFolder();
+    const run = (name: string, ...args: string[]) =>
+      lenet('--checkpoint-dir', join(dir, name), '--metrics', join(dir, `${name}.jsonl`), ...args);
+    const whole = await run('whole', '--max-steps', '4');
+    expect([whole.status, whole.stderr]).toEqual([0, '']);
+    expect(whole.stdout).toMatch(/^LeNet\(\n {2}\(conv\): Sequential\(/);
+    expect(whole.stdout).toMatch(
+      /\)\ntraining on cpu \(.*, 1 thread\)\nstep 1, train_acc: 0\.\d{4}\n/,
+    );
+    expect(whole.stdout).toContain('\nstopped after step 4\ncheckpoint: ');
+    expect(whole.stdout).not.toContain('\x1b');
+
+    const first = await run('parts', '--max-steps', '2');
+    const command = /^resume with: node (.*)$/m.exec(first.stdout)?.[1]?.split(' ') ?? [];
+    expect(command.at(-1)).toBe(join(dir, 'parts', 'step-00000002'));
+    const second = await startNode(command).ended;
+    expect([second.status, second.stderr]).toEqual([0, '']);
+    const losses = async (name: string) =>
+      (await readFile(join(dir, `${name}.jsonl`), 'utf8'))
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+        .map(({ step, loss }) => ({ step, loss }));
+    expect(await losses('parts')).toEqual(await losses('whole'));
+    expect(await readdir(join(dir, 'parts'))).toEqual(['step-00000002', 'step-00000004']);
+  });
+
+  test('stops at Ctrl-C with a checkpoint, and can go on from it', async () => {
+    const dir = await temporaryFolder();
+    const program = start('lenet', ['--batch-size', '16', '--checkpoint-dir', dir]);
+    await program.waitFor('step 3, ');
+    program.kill('SIGINT');
+    const { status, stdout, stderr } = await program.ended;
+    expect(status).toBe(130);
+    expect(stderr).toBe('\nstopping after the step in flight; Ctrl-C again exits at once\n');
+    const [name = ''] = await readdir(dir);
+    const last = Number(/step-(\d+)/.exec(name)?.[1]);
+    expect(stdout.match(/^step \d+, /gm)).toHaveLength(last);
+    expect(stdout).toContain(`checkpoint: ${join(dir, name)}\nresume with: node `);
+    const more = await lenet('--checkpoint-dir', dir, '--resume', dir, '--max-steps', '1');
+    expect(more.stdout).toContain(`\nstep ${last + 1}, train_acc: `);
+    expect(more.status).toBe(0);
+  });
+
+  test('exits at once at the second Ctrl-C', async () => {
+    const dir = await temporaryFolder();
+    // A step of this size takes seconds, so that the second signal comes within the first step.
+    const args = ['--batch-size', '32', '--checkpoint-dir', dir];
+    const program = start('train-alexnet', args);
+    await program.waitFor('training on cpu');
+    program.kill('SIGINT');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    program.kill('SIGINT');
+    const { status, stdout } = await program.ended;
+    expect(status).toBe(130);
+    expect(stdout).not.toContain('checkpoint: ');
+    expect(await readdir(dir)).toEqual([]);
+  });
+
+  test('ends quietly where its reader goes away', async () => {
+    const dir = await temporaryFolder();
+    const program = start('lenet', ['--batch-size', '16', '--checkpoint-dir', dir]);
+    await program.waitFor('step 2, ');
+    program.closeOutput();
+    const { status, stderr } = await program.ended;
+    expect([status, stderr]).toEqual([141, '']);
+  });
+});

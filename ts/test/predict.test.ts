@@ -1,0 +1,158 @@
+/** Prediction: consistent with evaluation, any batch size, misuse. */
+import {
+  ArgumentError,
+  DeviceError,
+  DisposedError,
+  DTypeError,
+  nn,
+  Predictor,
+  type PredictorOptions,
+  ShapeError,
+  type Tensor,
+} from 'neuronode';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import {
+  firstRows,
+  learnableLoader,
+  makeTrainer,
+  seededTiny,
+  takeBatches,
+} from './trainer-support.js';
+
+function makePredictor(net: nn.Module, options: PredictorOptions = {}): Predictor {
+  const predictor = new Predictor(net, { device: 'cpu', ...options });
+  onTestFinished(() => predictor.dispose());
+  return predictor;
+}
+
+const all = { batchSize: 50, shuffle: false };
+
+describe('predict', () => {
+  test('agrees with evaluate, without dropout', async () => {
+    const net = seededTiny();
+    const trainer = makeTrainer(net);
+    await trainer.fit(learnableLoader(160, {}, 10), { epochs: 3, log: false });
+    const { accuracy, loss } = await trainer.evaluate(learnableLoader(50, all, 10));
+    const [batch] = await takeBatches(learnableLoader(50, all, 10), 1);
+    const { classes, probabilities, shape } = await makePredictor(net).predict(batch!);
+    expect(shape).toEqual([50, 10]);
+    const labels = [...batch!.label];
+    const right = labels.filter((label, row) => classes[row] === label).length;
+    expect(right / 50).toBe(accuracy);
+    const logs = labels.map((label, row) => -Math.log(probabilities[row * 10 + label]!));
+    expect(logs.reduce((sum, log) => sum + log, 0) / 50).toBeCloseTo(loss, 4);
+    expect(accuracy).toBeGreaterThan(0.3);
+  });
+
+  test('splits large batches and pads small ones', async () => {
+    const net = seededTiny();
+    const [batch] = await takeBatches(learnableLoader(50, all, 10), 1);
+    const whole = await makePredictor(net, { batchSize: 50 }).predict(batch!);
+    for (const batchSize of [1, 16, 64]) {
+      const { classes, probabilities, shape } = await makePredictor(net, { batchSize }).predict(
+        batch!,
+      );
+      expect(shape).toEqual([50, 10]);
+      expect(classes).toEqual(whole.classes);
+      const apart = probabilities.map((value, i) => Math.abs(value - whole.probabilities[i]!));
+      expect(Math.max(...apart)).toBeLessThan(1e-6);
+    }
+    for (let row = 0; row < 50; row++) {
+      const one = whole.probabilities.subarray(row * 10, row * 10 + 10);
+      expect(one.reduce((sum, value) => sum + value, 0)).toBeCloseTo(1, 5);
+      expect(one.indexOf(Math.max(...one))).toBe(whole.classes[row]);
+    }
+  });
+
+  test('gives the logits without softmax', async () => {
+    const [batch] = await takeBatches(learnableLoader(50, all, 10), 1);
+    const net = seededTiny();
+    const { probabilities } = await makePredictor(net).predict(batch!);
+    const raw = await makePredictor(net, { softmax: false }).predict(batch!);
+    const exps = Array.from(raw.probabilities.subarray(0, 10), Math.exp);
+    const total = exps.reduce((sum, value) => sum + value, 0);
+    exps.forEach((value, c) => {
+      expect(value / total).toBeCloseTo(probabilities[c]!, 6);
+    });
+  });
+
+  test('takes its images at the call, and calls may overlap', async () => {
+    const [batch] = await takeBatches(learnableLoader(50, all, 10), 1);
+    const predictor = makePredictor(seededTiny(), { batchSize: 8 });
+    const wanted = await makePredictor(seededTiny(), { batchSize: 8 }).predict(batch!);
+    const changing = firstRows(batch!, 50);
+    const calls = [predictor.predict(changing), predictor.predict(changing)];
+    changing.image.fill(0);
+    expect(await Promise.all(calls)).toEqual([wanted, wanted]);
+    const later = firstRows(batch!, 50);
+    const call = predictor.predict(later);
+    later.image.fill(0);
+    expect(await call).toEqual(wanted);
+  });
+
+  test('leaves the mode of the network alone', async () => {
+    const net = seededTiny().train();
+    const [batch] = await takeBatches(learnableLoader(16, {}, 10), 1);
+    await makePredictor(net).predict(batch!);
+    expect(net.drop.training).toBe(true);
+  });
+});
+
+describe('misuse', () => {
+  test('of the constructor', () => {
+    const net = seededTiny();
+    expect(() => new Predictor({} as nn.Module)).toThrow(ArgumentError);
+    expect(() => new Predictor(net, { batchSize: 0 })).toThrow(/batchSize/);
+    expect(() => new Predictor(net, { softMax: true } as object)).toThrow(/no option 'softMax'/);
+    expect(() => new Predictor(net, { device: 'tpu' })).toThrow(ArgumentError);
+    expect(() => new Predictor(net, { device: 'cuda:99' })).toThrow(DeviceError);
+  });
+
+  test('of the images', async () => {
+    const predictor = makePredictor(seededTiny());
+    const image = new Uint8Array(100);
+    const imageShape = [1, 1, 10, 10];
+    await predictor.predict({ image, imageShape });
+    const bad: [object, abstract new (...args: never[]) => Error][] = [
+      [{ image: [1], imageShape }, DTypeError],
+      [{ image, imageShape: [1, 10, 10] }, ShapeError],
+      [{ image: new Uint8Array(0), imageShape: [0, 1, 10, 10] }, ArgumentError],
+      [{ image, imageShape: [1, 1, 20, 5] }, ShapeError],
+      [{ image: new Float32Array(100), imageShape }, ShapeError],
+    ];
+    for (const [images, type] of bad) {
+      const call = predictor.predict(images as Parameters<Predictor['predict']>[0]);
+      await expect(call).rejects.toBeInstanceOf(type);
+    }
+    expect((await predictor.predict({ image, imageShape })).shape).toEqual([1, 10]);
+  });
+
+  test('an image that the network does not take leaves the predictor usable', async () => {
+    const predictor = makePredictor(seededTiny());
+    const wrong = { image: new Uint8Array(400), imageShape: [1, 1, 20, 20] };
+    await expect(predictor.predict(wrong)).rejects.toThrow(/^fc: Linear expects/);
+    const right = { image: new Uint8Array(100), imageShape: [1, 1, 10, 10] };
+    expect((await predictor.predict(right)).shape).toEqual([1, 10]);
+  });
+
+  test('a network that does not return [N, classes]', async () => {
+    class Pixels extends nn.Module {
+      override forward(image: Tensor): Tensor {
+        return image.relu();
+      }
+    }
+    const predictor = makePredictor(new Pixels(), { softmax: false });
+    const images = { image: new Uint8Array(100), imageShape: [1, 1, 10, 10] };
+    await expect(predictor.predict(images)).rejects.toThrow(/return \[N, classes\], got \[64, 1/);
+  });
+
+  test('after dispose, which is idempotent', async () => {
+    const predictor = makePredictor(seededTiny());
+    const images = { image: new Uint8Array(100), imageShape: [1, 1, 10, 10] };
+    const refused = expect(predictor.predict(images)).rejects.toBeInstanceOf(DisposedError);
+    await predictor.dispose();
+    await refused;
+    await predictor.dispose();
+    await expect(predictor.predict(images)).rejects.toBeInstanceOf(DisposedError);
+  });
+});
