@@ -9,7 +9,7 @@ import { bootstrap } from './bootstrap.mjs';
 import { clangFormat } from './clang-format.mjs';
 import { shown } from './exec.mjs';
 import { addonIn, inRoot, releaseDir, sanitizeDir } from './paths.mjs';
-import { StepError } from './report.mjs';
+import { note, StepError } from './report.mjs';
 import { runNativeTests, runTypeScriptTests, total } from './suites.mjs';
 
 /** Runs biome with the given words. */
@@ -23,7 +23,9 @@ export async function lint() {
   await bootstrap('lint');
   const typescript = await biome('ci', '--error-on-warnings');
   const native = await clangFormat('--dry-run', '-Werror');
-  return { ok: typescript && native };
+  const ok = typescript && native;
+  if (!ok) note('npm run format puts formatting right');
+  return { ok };
 }
 
 /** Type check, native tests, TypeScript tests. */
