@@ -9,8 +9,7 @@ EnvState::EnvState(Napi::Env env)
       wake_(Napi::ThreadSafeFunction::New(
           env,
           Napi::Function::New(
-              env,
-              [](const Napi::CallbackInfo& info) { of(info.Env()).settleAll(info.Env()); }),
+              env, [](const Napi::CallbackInfo& info) { of(info.Env()).settleAll(info.Env()); }),
           "neuronode", 0, 1)) {
   wake_.Unref(env);
   // Hooks run in the reverse order of their making: this one before wake_'s own, so that wake_ is

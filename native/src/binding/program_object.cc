@@ -19,34 +19,34 @@ template <typename Work, typename Finish>
 Napi::Value inDeviceThread(Napi::Env env, int threads, Work work, Finish finish) {
   using Result = decltype(work());
   auto deferred = std::make_shared<Napi::Promise::Deferred>(env);
-  EnvState::of(env).post(
-      CpuDevice::instance().queue(),
-      [deferred, threads, work = std::move(work), finish = std::move(finish)]() mutable
-      -> EnvState::Settle {
-        const auto rejection = [&](const char* code, std::string message) -> EnvState::Settle {
-          return [deferred, code, message = std::move(message)](Napi::Env env) {
-            deferred->Reject(toJsError(env, code, message).Value());
-          };
-        };
-        try {
-          omp_set_num_threads(threads);
-          auto result = std::make_shared<Result>(work());
-          return [deferred, result, finish = std::move(finish)](Napi::Env env) {
-            Napi::HandleScope scope(env);
-            try {
-              deferred->Resolve(finish(env, std::move(*result)));
-            } catch (const Napi::Error& error) {
-              deferred->Reject(error.Value());
-            }
-          };
-        } catch (const Error& error) {
-          return rejection(error.code(), error.what());
-        } catch (const std::bad_alloc&) {
-          return rejection(errc::kOutOfMemory, "the host is out of memory");
-        } catch (const std::exception& error) {
-          return rejection(errc::kNative, error.what());
-        }
-      });
+  EnvState::of(env).post(CpuDevice::instance().queue(),
+                         [deferred, threads, work = std::move(work),
+                          finish = std::move(finish)]() mutable -> EnvState::Settle {
+                           const auto rejection = [&](const char* code,
+                                                      std::string message) -> EnvState::Settle {
+                             return [deferred, code, message = std::move(message)](Napi::Env env) {
+                               deferred->Reject(toJsError(env, code, message).Value());
+                             };
+                           };
+                           try {
+                             omp_set_num_threads(threads);
+                             auto result = std::make_shared<Result>(work());
+                             return [deferred, result, finish = std::move(finish)](Napi::Env env) {
+                               Napi::HandleScope scope(env);
+                               try {
+                                 deferred->Resolve(finish(env, std::move(*result)));
+                               } catch (const Napi::Error& error) {
+                                 deferred->Reject(error.Value());
+                               }
+                             };
+                           } catch (const Error& error) {
+                             return rejection(error.code(), error.what());
+                           } catch (const std::bad_alloc&) {
+                             return rejection(errc::kOutOfMemory, "the host is out of memory");
+                           } catch (const std::exception& error) {
+                             return rejection(errc::kNative, error.what());
+                           }
+                         });
   return deferred->Promise();
 }
 
@@ -72,13 +72,13 @@ ConvAlgorithm parseAlgorithm(const Napi::Value& value) {
 }  // namespace
 
 Napi::Function ProgramObject::define(Napi::Env env) {
-  return DefineClass(env, "NativeProgram",
-                     {InstanceMethod<&ProgramObject::run>("run"),
-                      InstanceMethod<&ProgramObject::profile>("profile"),
-                      InstanceMethod<&ProgramObject::read>("read"),
-                      InstanceMethod<&ProgramObject::write>("write"),
-                      InstanceMethod<&ProgramObject::plan>("plan"),
-                      InstanceMethod<&ProgramObject::dispose>("dispose")});
+  return DefineClass(
+      env, "NativeProgram",
+      {InstanceMethod<&ProgramObject::run>("run"),
+       InstanceMethod<&ProgramObject::profile>("profile"),
+       InstanceMethod<&ProgramObject::read>("read"), InstanceMethod<&ProgramObject::write>("write"),
+       InstanceMethod<&ProgramObject::plan>("plan"),
+       InstanceMethod<&ProgramObject::dispose>("dispose")});
 }
 
 Napi::Value ProgramObject::compile(const Napi::CallbackInfo& info) {
@@ -126,7 +126,8 @@ Napi::Value ProgramObject::compile(const Napi::CallbackInfo& info) {
   });
 }
 
-ProgramObject::ProgramObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ProgramObject>(info) {
+ProgramObject::ProgramObject(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<ProgramObject>(info) {
   if (!info[0].IsExternal()) {
     throw toJsError(info.Env(), errc::kArgument, "programs are made by compile() only");
   }

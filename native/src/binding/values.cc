@@ -126,8 +126,7 @@ DType dtypeOf(napi_typedarray_type type) {
     case napi_uint8_clamped_array:
       return DType::U8;
     default:
-      throw Error(errc::kDType,
-                  "expected a Float32Array, Float64Array, Int32Array or Uint8Array");
+      throw Error(errc::kDType, "expected a Float32Array, Float64Array, Int32Array or Uint8Array");
   }
 }
 

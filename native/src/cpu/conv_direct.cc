@@ -31,7 +31,7 @@ class DirectConvolution {
     if (!isReference(*blocked)) return blocked;
     std::unique_ptr<Kernel> plain = makeIn(Layout::Plain);
     return isReference(*plain) && tensors_.x.layout == Layout::Blocked ? std::move(blocked)
-                                                                        : std::move(plain);
+                                                                       : std::move(plain);
   }
 
  private:
@@ -69,9 +69,7 @@ class DirectConvolution {
 
   Desc biasDesc(bool present) const {
     if (!present) return {};
-    return {{tensors_.w.shape[0]},
-            dnnl::memory::data_type::f32,
-            dnnl::memory::format_tag::x};
+    return {{tensors_.w.shape[0]}, dnnl::memory::data_type::f32, dnnl::memory::format_tag::x};
   }
 
   dnnl::convolution_forward::primitive_desc forwardHint() const {
@@ -81,17 +79,16 @@ class DirectConvolution {
 
   template <typename PrimitiveDesc>
   std::unique_ptr<OnednnKernel> kernelOf(const PrimitiveDesc& pd, dnnl::primitive primitive) {
-    auto kernel = std::make_unique<OnednnKernel>(backend_, std::move(primitive),
-                                                 pd.scratchpad_desc());
+    auto kernel =
+        std::make_unique<OnednnKernel>(backend_, std::move(primitive), pd.scratchpad_desc());
     kernel->name = std::string("direct ") + pd.impl_info_str();
     return kernel;
   }
 
   std::unique_ptr<Kernel> makeForward() {
     const bool bias = request_.inputs.size() == 3;
-    const auto pd =
-        onednn::convForward(backend_.engine(), dnnl::prop_kind::forward_training, x_,
-                            anyWeights(), biasDesc(bias), y_, geometry_, attr_);
+    const auto pd = onednn::convForward(backend_.engine(), dnnl::prop_kind::forward_training, x_,
+                                        anyWeights(), biasDesc(bias), y_, geometry_, attr_);
     auto kernel = kernelOf(pd, dnnl::convolution_forward(pd));
     kernel->addInput(DNNL_ARG_SRC, pd.src_desc(), tensors_.x.shape);
     kernel->addInput(DNNL_ARG_WEIGHTS, pd.weights_desc(), tensors_.w.shape);
@@ -113,9 +110,8 @@ class DirectConvolution {
 
   std::unique_ptr<Kernel> makeWeightGrad() {
     const bool bias = request_.outputs.size() == 2;
-    const auto pd =
-        onednn::convBackwardWeights(backend_.engine(), x_, anyWeights(), biasDesc(bias), y_,
-                                    geometry_, forwardHint(), attr_);
+    const auto pd = onednn::convBackwardWeights(backend_.engine(), x_, anyWeights(), biasDesc(bias),
+                                                y_, geometry_, forwardHint(), attr_);
     auto kernel = kernelOf(pd, dnnl::convolution_backward_weights(pd));
     kernel->addInput(DNNL_ARG_SRC, pd.src_desc(), tensors_.x.shape);
     kernel->addInput(DNNL_ARG_DIFF_DST, pd.diff_dst_desc(), tensors_.y.shape);

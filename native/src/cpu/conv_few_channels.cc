@@ -12,7 +12,7 @@ FewChannelsShape shapeOf(const KernelRequest& request) {
   const Shape &x = tensors.x.shape, &w = tensors.w.shape, &y = tensors.y.shape;
   const Attrs::Pair stride = request.pair("stride"), padding = request.pair("padding");
   const Attrs::Pair dilation = request.pair("dilation");
-  return {x[0], x[1], x[2],     x[3],     w[0],      w[2],      w[3],       y[2],
+  return {x[0], x[1],     x[2],     x[3],      w[0],      w[2],       w[3],      y[2],
           y[3], stride.h, stride.w, padding.h, padding.w, dilation.h, dilation.w};
 }
 

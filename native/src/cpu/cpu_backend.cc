@@ -41,7 +41,9 @@ Desc plainDesc(DType dtype, const Dims& dims) {
 class ReorderKernel : public Kernel {
  public:
   ReorderKernel(CpuBackend& backend, const Desc& from, const Desc& to)
-      : backend_(backend), from_(from, backend.engine(), nullptr), to_(to, backend.engine(), nullptr) {
+      : backend_(backend),
+        from_(from, backend.engine(), nullptr),
+        to_(to, backend.engine(), nullptr) {
     const dnnl::reorder::primitive_desc pd(backend.engine(), from, backend.engine(), to,
                                            onednn::userScratchpad());
     scratch_ = dnnl::memory(pd.scratchpad_desc(), backend.engine(), nullptr);
@@ -56,9 +58,9 @@ class ReorderKernel : public Kernel {
       from_.set_data_handle(inputs[0]);
       to_.set_data_handle(outputs[0]);
       scratch_.set_data_handle(workspace);
-      primitive_.execute(backend_.stream(), {{DNNL_ARG_FROM, from_},
-                                             {DNNL_ARG_TO, to_},
-                                             {DNNL_ARG_SCRATCHPAD, scratch_}});
+      primitive_.execute(
+          backend_.stream(),
+          {{DNNL_ARG_FROM, from_}, {DNNL_ARG_TO, to_}, {DNNL_ARG_SCRATCHPAD, scratch_}});
       backend_.stream().wait();
     });
   }
@@ -138,8 +140,7 @@ std::unique_ptr<Kernel> CpuBackend::makeReorder(const TensorDesc& from, const Te
     Dims dims(from.shape.begin(), from.shape.end());
     if (isRegistered(from)) dims = onednn::dimsOf(registered(from.layout));
     if (isRegistered(to)) dims = onednn::dimsOf(registered(to.layout));
-    auto kernel =
-        std::make_unique<ReorderKernel>(*this, describe(from, dims), describe(to, dims));
+    auto kernel = std::make_unique<ReorderKernel>(*this, describe(from, dims), describe(to, dims));
     kernel->inputLayouts = {from.layout};
     kernel->outputLayouts = {to.layout};
     return kernel;

@@ -55,8 +55,7 @@ void FewChannelsWeightGrad::copyPadded(const float* x, int64_t images, float* pa
   }
 }
 
-void FewChannelsWeightGrad::run(const float* x, const float* gy, float* gw,
-                                void* workspace) const {
+void FewChannelsWeightGrad::run(const float* x, const float* gy, float* gw, void* workspace) const {
   const FewChannelsShape& s = shape_;
   const int64_t lanes = kernels_.lanes;
   const int64_t groups = (s.k + lanes - 1) / lanes;

@@ -15,7 +15,8 @@
 
 namespace neuronode {
 
-/// x: [n, c, h, w] plain, gy: [n, k, outH, outW] channel-blocked, weights: [k, c, kernelH, kernelW].
+/// x: [n, c, h, w] plain, gy: [n, k, outH, outW] channel-blocked, weights: [k, c, kernelH,
+/// kernelW].
 struct FewChannelsShape {
   int64_t n, c, h, w, k;
   int64_t kernelH, kernelW, outH, outW;
@@ -31,7 +32,7 @@ struct FewChannelsRow {
   int64_t rowStep;      // floats from one output row's pixels to the next one's
   int64_t blockStride;  // floats from the first block of gy to the second
   int64_t kernelW;
-  int blocks;  // 1 or 2
+  int blocks;   // 1 or 2
   float* sums;  // [kernelW, 2, lanes], added to
 };
 

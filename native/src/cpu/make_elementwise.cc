@@ -1,4 +1,6 @@
 // Adapts the element-wise, dropout, loss and optimizer kernels to the backend's Kernel.
+#include <algorithm>
+
 #include "cpu/dropout.h"
 #include "cpu/kernels.h"
 #include "cpu/loss.h"
@@ -30,7 +32,9 @@ std::unique_ptr<Kernel> makeToFloat(const KernelRequest& request) {
 
 DropoutMask dropoutMask(const Attrs& attrs) {
   const std::vector<double>& seed = attrs.list("seed", 2);
-  const auto word = [](double value) { return static_cast<uint64_t>(static_cast<uint32_t>(value)); };
+  const auto word = [](double value) {
+    return static_cast<uint64_t>(static_cast<uint32_t>(value));
+  };
   return {.p = attrs.number("p"),
           .seed = word(seed[0]) | word(seed[1]) << 32,
           .step = 0,
@@ -139,9 +143,11 @@ std::unique_ptr<Kernel> makeOptimizerStep(const KernelRequest& request) {
   placed.layout = layout;
   const auto count = static_cast<int64_t>(request.backend.bytes(placed) / sizeof(float));
   if (request.node.spec.op == Op::AdamStep) {
+    // Layouts may hold padding, whose zero moments must not become 0/0. No other quotient notices.
+    constexpr double kLeastEps = 1e-37;
     const AdamOptions options{.beta1 = attrs.number("beta1"),
                               .beta2 = attrs.number("beta2"),
-                              .eps = attrs.number("eps"),
+                              .eps = std::max(attrs.number("eps"), kLeastEps),
                               .weightDecay = attrs.number("weightDecay"),
                               .decoupled = attrs.flag("decoupled")};
     return std::make_unique<FunctionKernel>(

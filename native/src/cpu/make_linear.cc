@@ -18,8 +18,7 @@ Desc plain(const CpuBackend& backend, const TensorDesc& desc) {
 template <typename PrimitiveDesc>
 std::unique_ptr<OnednnKernel> kernelOf(CpuBackend& backend, const PrimitiveDesc& pd,
                                        dnnl::primitive primitive) {
-  auto kernel =
-      std::make_unique<OnednnKernel>(backend, std::move(primitive), pd.scratchpad_desc());
+  auto kernel = std::make_unique<OnednnKernel>(backend, std::move(primitive), pd.scratchpad_desc());
   kernel->name = std::string("linear ") + pd.impl_info_str();
   return kernel;
 }

@@ -14,9 +14,8 @@ MaxPoolShape maxPoolShape(const KernelRequest& request, const Shape& in, const S
                           const PlaneShape& plane) {
   const Attrs::Pair kernel = request.pair("kernelSize"), stride = request.pair("stride");
   const Attrs::Pair padding = request.pair("padding"), dilation = request.pair("dilation");
-  return {planeCount(plane), plane.block, in[2],     in[3],     out[2],     out[3],
-          kernel.h,          kernel.w,    stride.h,  stride.w,  padding.h,  padding.w,
-          dilation.h,        dilation.w};
+  return {planeCount(plane), plane.block, in[2],    in[3],     out[2],    out[3],     kernel.h,
+          kernel.w,          stride.h,    stride.w, padding.h, padding.w, dilation.h, dilation.w};
 }
 
 AveragePoolShape averagePoolShape(const KernelRequest& request, const Shape& in, const Shape& out,
@@ -70,15 +69,14 @@ std::unique_ptr<Kernel> makePooling(const KernelRequest& request) {
   const bool gradient = op == Op::AvgPool2dGrad || op == Op::AdaptiveAvgPool2dGrad;
   const Layout layout = planeLayout(first);
   const PlaneShape plane = planeShape(request.backend, first, layout);
-  const AveragePoolShape shape = gradient
-                                     ? averagePoolShape(request, target, first.shape, plane)
-                                     : averagePoolShape(request, first.shape, target, plane);
-  return std::make_unique<FunctionKernel>(
-      opName(op), std::vector{layout}, std::vector{layout},
-      [&kernels, shape, gradient](Inputs in, Inputs out) {
-        const auto run = gradient ? kernels.averagePoolGrad : kernels.averagePool;
-        run(shape, as<const float>(in[0]), as<float>(out[0]));
-      });
+  const AveragePoolShape shape = gradient ? averagePoolShape(request, target, first.shape, plane)
+                                          : averagePoolShape(request, first.shape, target, plane);
+  return std::make_unique<FunctionKernel>(opName(op), std::vector{layout}, std::vector{layout},
+                                          [&kernels, shape, gradient](Inputs in, Inputs out) {
+                                            const auto run = gradient ? kernels.averagePoolGrad
+                                                                      : kernels.averagePool;
+                                            run(shape, as<const float>(in[0]), as<float>(out[0]));
+                                          });
 }
 
 }  // namespace neuronode

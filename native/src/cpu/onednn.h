@@ -24,8 +24,7 @@ auto guarded(const std::string& call, Body&& body) {
   try {
     return body();
   } catch (const dnnl::error& error) {
-    const char* code =
-        error.status == dnnl_out_of_memory ? errc::kOutOfMemory : errc::kNative;
+    const char* code = error.status == dnnl_out_of_memory ? errc::kOutOfMemory : errc::kNative;
     throw Error(code, "oneDNN: " + call + ": " + error.what() + " (status " +
                           std::to_string(error.status) + ")");
   }
@@ -48,13 +47,15 @@ inline void appendRelu(dnnl::primitive_attr& attr) {
 }
 
 // A bias of zero dimensions stands for none.
-inline dnnl::convolution_forward::primitive_desc convForward(
-    const dnnl::engine& engine, dnnl::prop_kind kind, const Desc& src, const Desc& weights,
-    const Desc& bias, const Desc& dst, const ConvGeometry& g, const dnnl::primitive_attr& attr) {
+inline dnnl::convolution_forward::primitive_desc convForward(const dnnl::engine& engine,
+                                                             dnnl::prop_kind kind, const Desc& src,
+                                                             const Desc& weights, const Desc& bias,
+                                                             const Desc& dst, const ConvGeometry& g,
+                                                             const dnnl::primitive_attr& attr) {
   const auto algorithm = dnnl::algorithm::convolution_direct;
 #if DNNL_VERSION_MAJOR >= 3
-  return {engine, kind, algorithm, src, weights, bias, dst, g.strides, g.dilates, g.padding,
-          g.padding, attr};
+  return {engine, kind,      algorithm, src,       weights,   bias,
+          dst,    g.strides, g.dilates, g.padding, g.padding, attr};
 #else
   return {{kind, algorithm, src, weights, bias, dst, g.strides, g.dilates, g.padding, g.padding},
           attr,
@@ -84,23 +85,20 @@ inline dnnl::convolution_backward_weights::primitive_desc convBackwardWeights(
     const dnnl::convolution_forward::primitive_desc& hint, const dnnl::primitive_attr& attr) {
   const auto algorithm = dnnl::algorithm::convolution_direct;
 #if DNNL_VERSION_MAJOR >= 3
-  return {engine,    algorithm, src,       diffWeights, diffBias, diffDst, g.strides,
-          g.dilates, g.padding, g.padding, hint,        attr};
+  return {engine,    algorithm, src,       diffWeights, diffBias, diffDst,
+          g.strides, g.dilates, g.padding, g.padding,   hint,     attr};
 #else
-  return {{algorithm, src, diffWeights, diffBias, diffDst, g.strides, g.dilates, g.padding,
-           g.padding},
-          attr,
-          engine,
-          hint};
+  return {
+      {algorithm, src, diffWeights, diffBias, diffDst, g.strides, g.dilates, g.padding, g.padding},
+      attr,
+      engine,
+      hint};
 #endif
 }
 
-inline dnnl::inner_product_forward::primitive_desc innerForward(const dnnl::engine& engine,
-                                                                dnnl::prop_kind kind,
-                                                                const Desc& src,
-                                                                const Desc& weights,
-                                                                const Desc& bias, const Desc& dst,
-                                                                const dnnl::primitive_attr& attr) {
+inline dnnl::inner_product_forward::primitive_desc innerForward(
+    const dnnl::engine& engine, dnnl::prop_kind kind, const Desc& src, const Desc& weights,
+    const Desc& bias, const Desc& dst, const dnnl::primitive_attr& attr) {
 #if DNNL_VERSION_MAJOR >= 3
   return {engine, kind, src, weights, bias, dst, attr};
 #else

@@ -12,9 +12,6 @@
 
 namespace neuronode::NN_ISA {
 
-// 36 streams are more than hardware prefetchers follow: tiles are prefetched this far ahead.
-constexpr int kPrefetchTiles = 4;
-
 // Walks the tiles of a grid in memory order.
 class TileWalk {
  public:
@@ -95,11 +92,6 @@ inline void gatherInput(const float* x, const WinogradGrid& grid, int group, std
                         int count, float* v, std::ptrdiff_t positionStride) {
   TileWalk walk(grid, first);
   for (int t = 0; t < count; ++t, walk.next(), v += kLanes) {
-    if (t % 2 == 0) {
-      for (int p = 0; p < kPositions; ++p) {
-        __builtin_prefetch(v + p * positionStride + kPrefetchTiles * kLanes, 1);
-      }
-    }
     const TileReader<kPoints> tile(x + walk.plane(group), grid, walk.top(), walk.left());
     Vec half[kPoints][kPoints];
 #pragma GCC unroll 6
@@ -126,9 +118,6 @@ void gatherOutputGradientTiles(const float* gy, const WinogradGrid& grid, int gr
                                std::ptrdiff_t positionStride) {
   TileWalk walk(grid, first);
   for (int t = 0; t < count; ++t, walk.next(), u += kPanel) {
-    for (int p = 0; p < kPositions; ++p) {
-      __builtin_prefetch(u + p * positionStride + kPrefetchTiles * kPanel, 1);
-    }
     const TileReader<Tile> tile(gy + walk.plane(group), grid, walk.top(), walk.left());
     Vec half[kPoints][Tile];
 #pragma GCC unroll 4
@@ -211,9 +200,6 @@ void scatterTiles(const float* m, std::ptrdiff_t positionStride, const WinogradG
   const int vecs = grid.groups - firstGroup < kPanelVecs ? grid.groups - firstGroup : kPanelVecs;
   TileWalk walk(grid, first);
   for (int t = 0; t < count; ++t, walk.next(), m += kPanel) {
-    for (int p = 0; p < kPositions; ++p) {
-      __builtin_prefetch(m + p * positionStride + kPrefetchTiles * kPanel);
-    }
     for (int v = 0; v < vecs; ++v) {
       const int group = firstGroup + v;
       scatterTile<Tile, Epilogue>(m + v * kLanes, positionStride, grid, walk, group,

@@ -132,8 +132,8 @@ class NodeChecker {
       case Op::Reshape:
         if (in(0).dtype != out(0).dtype) fail(errc::kDType, "reshape keeps the element type");
         if (elementCount(in(0).shape) != elementCount(out(0).shape)) {
-          fail(errc::kShape, "cannot reshape " + shapeString(in(0).shape) + " to " +
-                                 shapeString(out(0).shape));
+          fail(errc::kShape,
+               "cannot reshape " + shapeString(in(0).shape) + " to " + shapeString(out(0).shape));
         }
         break;
       case Op::SoftmaxCrossEntropy:
@@ -194,8 +194,8 @@ class NodeChecker {
 
   void expect(const ValueSpec& value, DType dtype, const Shape& shape, const char* what) const {
     if (value.dtype != dtype) {
-      fail(errc::kDType, std::string(what) + " must be " + dtypeName(dtype) + ", got " +
-                             dtypeName(value.dtype));
+      fail(errc::kDType,
+           std::string(what) + " must be " + dtypeName(dtype) + ", got " + dtypeName(value.dtype));
     }
     if (value.shape != shape) {
       fail(errc::kShape, std::string(what) + " must be " + shapeString(shape) + ", got " +
@@ -249,8 +249,8 @@ class NodeChecker {
     }
     expect(x, DType::F32, x.shape, "input");
     expect(w, DType::F32, w.shape, "weight");
-    expect(y, DType::F32,
-           {x.shape[0], w.shape[0], spanH / stride.h + 1, spanW / stride.w + 1}, "output");
+    expect(y, DType::F32, {x.shape[0], w.shape[0], spanH / stride.h + 1, spanW / stride.w + 1},
+           "output");
   }
 
   void checkLinear(const ValueSpec& x, const ValueSpec& w, const ValueSpec& y) const {
@@ -274,7 +274,7 @@ class NodeChecker {
     expect(out(0), DType::F32, {m, n}, "output");
   }
 
-  // Pooling: every window must start inside the padded input, and hold at least one real element.
+  // Pooling: every window must start inside the input or the padding before it.
   void checkWindow(const ValueSpec& x, const ValueSpec& y, bool dilated) const {
     rank(x, 4, "input");
     rank(y, 4, "output");
@@ -284,8 +284,9 @@ class NodeChecker {
     const Attrs::Pair padding = positive("padding", 0);
     const Attrs::Pair dilation = dilated ? positive("dilation", 1) : Attrs::Pair{1, 1};
     if (!dilated) node_.attrs.flag("countIncludePad");
-    if (padding.h > kernel.h / 2 || padding.w > kernel.w / 2) {
-      fail(errc::kShape, "padding must be at most half of the kernel size");
+    if (padding.h > (dilation.h * (kernel.h - 1) + 1) / 2 ||
+        padding.w > (dilation.w * (kernel.w - 1) + 1) / 2) {
+      fail(errc::kShape, "padding must be at most half of the dilated kernel size");
     }
     expect(y, DType::F32, {x.shape[0], x.shape[1], y.shape[2], y.shape[3]}, "output");
     checkAxis(x.shape[2], y.shape[2], kernel.h, stride.h, padding.h, dilation.h);

@@ -85,7 +85,8 @@ class Compiler {
     std::vector<TensorDesc> inputs, outputs;
     for (int value : node.spec.inputs) inputs.push_back(pieces_[pieceOf_[value]].desc);
     for (int value : node.spec.outputs) {
-      outputs.push_back({graph_.values[value].dtype, graph_.values[value].shape, wish(node, value)});
+      outputs.push_back(
+          {graph_.values[value].dtype, graph_.values[value].shape, wish(node, value)});
     }
     std::unique_ptr<Kernel> kernel = backend_.makeKernel(node, inputs, outputs, options_);
     PendingStep step;
@@ -220,8 +221,7 @@ class Compiler {
     }
     for (int i = 0; i < valueCount(); ++i) {
       if (graph_.values[i].kind != ValueKind::Input) continue;
-      program_->inputs_[graph_.values[i].name] = {pieces_[pieceOf_[i]].desc,
-                                                  address(pieceOf_[i])};
+      program_->inputs_[graph_.values[i].name] = {pieces_[pieceOf_[i]].desc, address(pieceOf_[i])};
     }
     for (size_t i = 0; i < outputPieces_.size(); ++i) {
       program_->outputs_[graph_.outputs[i].name] = {pieces_[outputPieces_[i]].desc,
@@ -259,7 +259,7 @@ class Compiler {
   const Program* share_;
   std::unique_ptr<Program> program_;
   std::vector<Piece> pieces_;
-  std::vector<int> pieceOf_;  // by value id
+  std::vector<int> pieceOf_;                                   // by value id
   std::map<int, std::vector<std::pair<Layout, int>>> copies_;  // by value id: (layout, piece)
   std::map<int, int> viewOf_;                                  // a reshape's piece -> its source
   std::vector<PendingStep> steps_;

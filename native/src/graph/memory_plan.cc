@@ -18,9 +18,8 @@ bool overlap(const Lifetime& a, const Lifetime& b) {
 size_t planMemory(std::vector<Lifetime>& lifetimes) {
   std::vector<size_t> order(lifetimes.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return lifetimes[a].bytes > lifetimes[b].bytes;
-  });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return lifetimes[a].bytes > lifetimes[b].bytes; });
   size_t arena = 0;
   std::vector<const Lifetime*> placed;  // sorted by offset
   for (size_t index : order) {
@@ -35,10 +34,9 @@ size_t planMemory(std::vector<Lifetime>& lifetimes) {
     }
     buffer.offset = offset;
     arena = std::max(arena, offset + need);
-    placed.insert(std::upper_bound(placed.begin(), placed.end(), &buffer,
-                                   [](const Lifetime* a, const Lifetime* b) {
-                                     return a->offset < b->offset;
-                                   }),
+    placed.insert(std::upper_bound(
+                      placed.begin(), placed.end(), &buffer,
+                      [](const Lifetime* a, const Lifetime* b) { return a->offset < b->offset; }),
                   &buffer);
   }
   return arena;

@@ -129,8 +129,8 @@ void Program::write(const std::string& name, const HostTensor& value) {
   TensorDesc plain = target.desc;
   plain.layout = Layout::Plain;
   if (value.dtype != plain.dtype || value.bytes.size() != backend_.bytes(plain)) {
-    throw Error(errc::kShape, name + " must be " + dtypeName(plain.dtype) + " " +
-                                  shapeString(plain.shape));
+    throw Error(errc::kShape,
+                name + " must be " + dtypeName(plain.dtype) + " " + shapeString(plain.shape));
   }
   if (target.desc.layout == Layout::Plain) {
     backend_.upload(target.memory->data(), value.bytes.data(), value.bytes.size());

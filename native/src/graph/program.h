@@ -28,8 +28,8 @@ struct PlanStep {
 };
 
 struct PlanInfo {
-  size_t arenaBytes = 0;      // activations, gradients, reordered copies and the workspace
-  size_t workspaceBytes = 0;  // the part of the arena that kernels use one after the other
+  size_t arenaBytes = 0;       // activations, gradients, reordered copies and the workspace
+  size_t workspaceBytes = 0;   // the part of the arena that kernels use one after the other
   size_t persistentBytes = 0;  // parameters and optimizer state, shared ones included
   size_t ownedBytes = 0;       // arena plus the persistent memory that this program took itself
   std::vector<PlanStep> steps;

@@ -1,0 +1,327 @@
+// The graph layer: what is refused, what is fused, how memory is shared, and programs on the CPU.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstring>
+
+#include "cpu/cpu_backend.h"
+#include "error.h"
+#include "graph/fuse.h"
+#include "graph/memory_plan.h"
+#include "graph/program.h"
+
+namespace neuronode {
+namespace {
+
+int add(GraphSpec& graph, ValueKind kind, Shape shape, std::string name = "",
+        DType dtype = DType::F32) {
+  graph.values.push_back({kind, dtype, std::move(shape), std::move(name)});
+  return static_cast<int>(graph.values.size()) - 1;
+}
+
+int intermediate(GraphSpec& graph, Shape shape, DType dtype = DType::F32) {
+  return add(graph, ValueKind::Intermediate, std::move(shape), "", dtype);
+}
+
+Attrs convAttrs(double stride = 1, double padding = 1, double groups = 1) {
+  Attrs attrs;
+  attrs.set("stride", {stride, stride});
+  attrs.set("padding", {padding, padding});
+  attrs.set("dilation", {1, 1});
+  attrs.set("groups", {groups});
+  return attrs;
+}
+
+Attrs poolAttrs() {
+  Attrs attrs;
+  attrs.set("kernelSize", {2, 2});
+  attrs.set("stride", {2, 2});
+  attrs.set("padding", {0, 0});
+  attrs.set("dilation", {1, 1});
+  return attrs;
+}
+
+void addNode(GraphSpec& graph, Op op, std::vector<int> inputs, std::vector<int> outputs,
+             Attrs attrs = {}) {
+  graph.nodes.push_back(
+      {op, std::move(inputs), std::move(outputs), std::move(attrs), "layer", Phase::Forward});
+}
+
+// conv + ReLU + max-pool, the gradient of the pool's output given, and back to the convolution's
+// weight gradient.
+struct ConvNet {
+  GraphSpec graph;
+  int x, w, b, conv, relu, pool, indices, gy, gPool, gRelu, gw;
+
+  ConvNet() {
+    x = add(graph, ValueKind::Input, {2, 3, 6, 6}, "x");
+    w = add(graph, ValueKind::Parameter, {5, 3, 3, 3}, "w");
+    b = add(graph, ValueKind::Parameter, {5}, "b");
+    gy = add(graph, ValueKind::Input, {2, 5, 3, 3}, "gy");
+    conv = intermediate(graph, {2, 5, 6, 6});
+    relu = intermediate(graph, {2, 5, 6, 6});
+    pool = intermediate(graph, {2, 5, 3, 3});
+    indices = intermediate(graph, {2, 5, 3, 3}, DType::U8);
+    gPool = intermediate(graph, {2, 5, 6, 6});
+    gRelu = intermediate(graph, {2, 5, 6, 6});
+    gw = intermediate(graph, {5, 3, 3, 3});
+    addNode(graph, Op::Conv2d, {x, w, b}, {conv}, convAttrs());
+    addNode(graph, Op::Relu, {conv}, {relu});
+    addNode(graph, Op::MaxPool2d, {relu}, {pool, indices}, poolAttrs());
+    addNode(graph, Op::MaxPool2dGrad, {gy, indices}, {gPool}, poolAttrs());
+    addNode(graph, Op::ReluGrad, {gPool, relu}, {gRelu});
+    addNode(graph, Op::Conv2dWeightGrad, {x, gRelu}, {gw}, convAttrs());
+    graph.outputs = {{"pool", pool}, {"gw", gw}};
+  }
+};
+
+void expectRefused(const GraphSpec& graph, const char* code, const char* text) {
+  try {
+    checkGraph(graph);
+    ADD_FAILURE() << "accepted: " << text;
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.code(), code);
+    EXPECT_NE(std::string(error.what()).find(text), std::string::npos) << error.what();
+  }
+}
+
+TEST(CheckGraph, AcceptsAWellFormedGraph) { checkGraph(ConvNet().graph); }
+
+TEST(CheckGraph, RefusesWhatKernelsCannotRunSafely) {
+  ConvNet net;
+  net.graph.values[net.conv].shape = {2, 5, 6, 7};
+  expectRefused(net.graph, errc::kShape, "output must be [2, 5, 6, 6], got [2, 5, 6, 7]");
+
+  net = ConvNet();
+  net.graph.values[net.w].shape = {5, 2, 3, 3};
+  expectRefused(net.graph, errc::kShape, "groups");
+
+  net = ConvNet();
+  net.graph.nodes[0].attrs = convAttrs(0);
+  expectRefused(net.graph, errc::kArgument, "stride must be at least 1");
+
+  net = ConvNet();
+  net.graph.nodes[0].attrs = {};
+  expectRefused(net.graph, errc::kArgument, "'stride' is missing");
+
+  net = ConvNet();
+  net.graph.values[net.x].dtype = DType::U8;
+  expectRefused(net.graph, errc::kDType, "input must be f32");
+
+  net = ConvNet();
+  net.graph.values[net.x].shape[0] = 0;
+  expectRefused(net.graph, errc::kShape, "at least 1");
+
+  net = ConvNet();
+  net.graph.values[net.indices].dtype = DType::I32;
+  expectRefused(net.graph, errc::kDType, "indices must be u8");
+
+  net = ConvNet();
+  net.graph.nodes[0].inputs[1] = 99;
+  expectRefused(net.graph, errc::kArgument, "no such value");
+
+  net = ConvNet();
+  std::swap(net.graph.nodes[0], net.graph.nodes[1]);
+  expectRefused(net.graph, errc::kArgument, "reads a value that nothing wrote");
+
+  net = ConvNet();
+  net.graph.nodes[1].outputs = {net.conv};
+  expectRefused(net.graph, errc::kArgument, "a second time");
+
+  net = ConvNet();
+  net.graph.nodes[1].inputs.clear();
+  expectRefused(net.graph, errc::kArgument, "wrong number of inputs");
+
+  net = ConvNet();
+  net.graph.outputs.push_back({"never", intermediate(net.graph, {1})});
+  expectRefused(net.graph, errc::kArgument, "never written");
+
+  net = ConvNet();
+  net.graph.values[net.x].shape = {2147483647, 2147483647, 6, 6};
+  expectRefused(net.graph, errc::kOutOfMemory, "larger than any memory");
+}
+
+TEST(Fuse, FoldsReluIntoItsNeighbours) {
+  const ConvNet net;
+  const std::vector<FusedNode> nodes = fuse(net.graph);
+  ASSERT_EQ(nodes.size(), 4u);
+  EXPECT_EQ(nodes[0].spec.op, Op::Conv2d);
+  EXPECT_TRUE(nodes[0].relu);
+  EXPECT_EQ(nodes[0].spec.outputs, std::vector{net.relu});
+  EXPECT_EQ(nodes[2].spec.op, Op::MaxPool2dGrad);
+  EXPECT_TRUE(nodes[2].reluMask);
+  EXPECT_EQ(nodes[2].spec.inputs, (std::vector{net.gy, net.indices, net.pool}));
+  EXPECT_EQ(nodes[2].spec.outputs, std::vector{net.gRelu});
+}
+
+TEST(Fuse, LeavesValuesAloneThatAnythingElseReads) {
+  ConvNet net;
+  net.graph.outputs.push_back({"conv", net.conv});
+  net.graph.outputs.push_back({"gPool", net.gPool});
+  const std::vector<FusedNode> nodes = fuse(net.graph);
+  EXPECT_EQ(nodes.size(), net.graph.nodes.size());
+  for (const FusedNode& node : nodes) EXPECT_FALSE(node.relu || node.reluMask);
+}
+
+TEST(MemoryPlan, SharesMemoryOnlyBetweenLifetimesThatDoNotMeet) {
+  std::vector<Lifetime> lifetimes = {{100, 0, 1}, {300, 1, 2}, {100, 2, 3}, {0, 0, 9}, {50, 0, 3}};
+  const size_t arena = planMemory(lifetimes);
+  for (size_t i = 0; i < lifetimes.size(); ++i) {
+    const Lifetime& a = lifetimes[i];
+    EXPECT_EQ(a.offset % kBufferAlignment, 0u);
+    EXPECT_LE(a.offset + a.bytes, arena);
+    for (size_t j = 0; j < i; ++j) {
+      const Lifetime& b = lifetimes[j];
+      const bool meet = a.first <= b.last && b.first <= a.last;
+      const bool share = a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
+      EXPECT_FALSE(meet && share) << i << " and " << j;
+    }
+  }
+  // The first and the third share, so three buffers' room is enough.
+  EXPECT_EQ(arena, 320u + 128u + 64u);
+}
+
+HostTensor hostTensor(const Shape& shape, float (*value)(int64_t)) {
+  HostTensor tensor{DType::F32, shape, {}};
+  std::vector<float> floats(static_cast<size_t>(elementCount(shape)));
+  for (size_t i = 0; i < floats.size(); ++i) floats[i] = value(static_cast<int64_t>(i));
+  tensor.bytes.resize(floats.size() * sizeof(float));
+  std::memcpy(tensor.bytes.data(), floats.data(), tensor.bytes.size());
+  return tensor;
+}
+
+std::vector<float> floatsOf(const HostTensor& tensor) {
+  std::vector<float> floats(tensor.bytes.size() / sizeof(float));
+  std::memcpy(floats.data(), tensor.bytes.data(), tensor.bytes.size());
+  return floats;
+}
+
+class ProgramTest : public testing::Test {
+ protected:
+  using Results = std::map<std::string, HostTensor>;
+
+  std::unique_ptr<Program> compile(const GraphSpec& graph, const Program* share = nullptr) {
+    return Program::compile(graph, backend_, {.algorithm = algorithm_}, share);
+  }
+
+  void fill(Program& program, const ConvNet& net) {
+    program.write("w", hostTensor(net.graph.values[net.w].shape,
+                                  [](int64_t i) { return static_cast<float>(i % 7) / 8 - 0.4f; }));
+    program.write("b", hostTensor({5}, [](int64_t i) { return static_cast<float>(i) / 4 - 0.5f; }));
+  }
+
+  Results run(Program& program) { return program.run(inputs_, running_); }
+
+  CpuBackend backend_;
+  ConvAlgorithm algorithm_ = ConvAlgorithm::Direct;
+  std::atomic<bool> running_ = false;
+  std::map<std::string, HostTensor> inputs_ = {
+      {"x", hostTensor({2, 3, 6, 6}, [](int64_t i) { return static_cast<float>(i % 11) / 8; })},
+      {"gy", hostTensor({2, 5, 3, 3}, [](int64_t i) { return static_cast<float>(i % 5) - 2; })}};
+};
+
+TEST_F(ProgramTest, FusedAndUnfusedGraphsAgree) {
+  ConvNet fused, unfused;
+  unfused.graph.outputs.push_back({"conv", unfused.conv});
+  unfused.graph.outputs.push_back({"gPool", unfused.gPool});
+  auto one = compile(fused.graph), two = compile(unfused.graph);
+  EXPECT_LT(one->plan().steps.size(), two->plan().steps.size());
+  fill(*one, fused);
+  fill(*two, unfused);
+  Results a = run(*one), b = run(*two);
+  EXPECT_EQ(floatsOf(a["pool"]), floatsOf(b["pool"]));
+  EXPECT_EQ(floatsOf(a["gw"]), floatsOf(b["gw"]));
+  for (float value : floatsOf(a["pool"])) EXPECT_GE(value, 0);
+}
+
+TEST_F(ProgramTest, AlgorithmsAgree) {
+  const ConvNet net;
+  auto direct = compile(net.graph);
+  fill(*direct, net);
+  const std::vector<float> expected = floatsOf(run(*direct)["gw"]);
+  algorithm_ = ConvAlgorithm::Winograd;
+  auto winograd = compile(net.graph);
+  EXPECT_EQ(winograd->plan().steps[1].kernel, "winograd F(4x4,3x3)");
+  fill(*winograd, net);
+  const std::vector<float> actual = floatsOf(run(*winograd)["gw"]);
+  for (size_t i = 0; i < actual.size(); ++i) EXPECT_NEAR(actual[i], expected[i], 1e-4);
+}
+
+TEST_F(ProgramTest, ParametersComeBackAsTheyWereWritten) {
+  const ConvNet net;
+  auto program = compile(net.graph);
+  fill(*program, net);
+  const HostTensor w = hostTensor({5, 3, 3, 3}, [](int64_t i) { return static_cast<float>(i); });
+  program->write("w", w);
+  EXPECT_EQ(program->read("w").bytes, w.bytes);
+  EXPECT_THROW(program->read("nothing"), Error);
+  EXPECT_THROW(program->write("w", hostTensor({5}, [](int64_t) { return 0.f; })), Error);
+}
+
+TEST_F(ProgramTest, SharedProgramsUseOneMemory) {
+  const ConvNet net;
+  auto first = compile(net.graph);
+  fill(*first, net);
+  auto second = compile(net.graph, first.get());
+  EXPECT_LT(second->plan().ownedBytes, first->plan().ownedBytes);
+  EXPECT_EQ(floatsOf(run(*first)["gw"]), floatsOf(run(*second)["gw"]));
+  first.reset();
+  EXPECT_EQ(run(*second).size(), 2u);
+}
+
+TEST_F(ProgramTest, SaysWhatIsWrongWithInputsAndStopsWhenCancelled) {
+  const ConvNet net;
+  auto program = compile(net.graph);
+  running_ = true;
+  EXPECT_THROW(run(*program), Error);
+  running_ = false;
+  inputs_["x"].bytes.pop_back();
+  EXPECT_THROW(run(*program), Error);
+  inputs_.erase("x");
+  EXPECT_THROW(run(*program), Error);
+}
+
+TEST_F(ProgramTest, ProfilePutsParametersBack) {
+  GraphSpec graph;
+  const int p = add(graph, ValueKind::Parameter, {9}, "p");
+  const int g = add(graph, ValueKind::Input, {9}, "g");
+  const int step = add(graph, ValueKind::Input, {}, "step", DType::I32);
+  const int lr = add(graph, ValueKind::Input, {}, "lr", DType::F64);
+  Attrs attrs;
+  for (const char* name : {"momentum", "dampening", "nesterov", "weightDecay"})
+    attrs.set(name, {0});
+  addNode(graph, Op::SgdStep, {p, g, step, lr}, {}, attrs);
+  auto program = compile(graph);
+  const HostTensor ones = hostTensor({9}, [](int64_t) { return 1.f; });
+  program->write("p", ones);
+  const int32_t one = 1;
+  const double rate = 0.5;
+  const auto bytesOf = [](const auto& value) {
+    const auto* first = reinterpret_cast<const std::byte*>(&value);
+    return std::vector<std::byte>(first, first + sizeof value);
+  };
+  inputs_ = {{"g", ones},
+             {"step", {DType::I32, {}, bytesOf(one)}},
+             {"lr", {DType::F64, {}, bytesOf(rate)}}};
+  EXPECT_EQ(program->profile(inputs_, 3, running_).size(), 1u);
+  EXPECT_EQ(program->read("p").bytes, ones.bytes);
+  run(*program);
+  EXPECT_EQ(floatsOf(program->read("p")), std::vector<float>(9, 0.5f));
+}
+
+TEST_F(ProgramTest, AnArenaLargerThanMemoryIsRefused) {
+  GraphSpec graph;
+  const int x = add(graph, ValueKind::Input, {1 << 20, 1 << 18}, "x");
+  const int y = intermediate(graph, {1 << 20, 1 << 18});
+  addNode(graph, Op::Relu, {x}, {y});
+  graph.outputs = {{"y", y}};
+  try {
+    compile(graph);
+    ADD_FAILURE() << "2 TiB were taken";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.code(), errc::kOutOfMemory);
+  }
+}
+
+}  // namespace
+}  // namespace neuronode
