@@ -293,7 +293,8 @@ const WinogradShape kShapes[] = {
     {1, 1, 1, 5, 5, 5, 0, 0},      //
     {2, 6, 10, 4, 9, 5, 1, 3},     //
     {1, 10, 7, 3, 5, 5, 4, 4},     // full convolution
-    {3, 8, 8, 52, 50, 5, 2, 2},    // several blocks of tiles in the gradient by weights
+    {3, 8, 8, 34, 33, 5, 2, 2},    // several blocks of tiles in the gradient by weights
+    {2, 1, 800, 24, 22, 5, 2, 2},  // and in the other passes
 };
 
 std::string describe(const std::string& table, const WinogradShape& s) {
