@@ -64,7 +64,9 @@ export type NativeInputs = Readonly<Record<string, NativeArray | number>>;
  * fastest, `'direct'` and `'winograd'` take that one (Winograd where it exists: 3x3 and 5x5 kernels
  * of stride 1) without timing, so that every run computes alike.
  */
-export type Algorithm = 'auto' | 'direct' | 'winograd';
+export type Algorithm = (typeof algorithms)[number];
+
+export const algorithms = ['auto', 'direct', 'winograd'] as const;
 
 export interface CompileOptions {
   /** Where the program runs; see {@link resolveDevice}. Default `'cpu'`. */

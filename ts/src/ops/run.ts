@@ -10,7 +10,7 @@ import type { Operation, Slot } from '../graph/operation.js';
 import { checkShape, type Shape } from '../graph/shapes.js';
 import type { Attrs, OpName } from '../graph/spec.js';
 import { operations } from '../graph/table.js';
-import type { CompileOptions, NativeArray } from '../native.js';
+import type { Algorithm, CompileOptions, NativeArray } from '../native.js';
 import { withProgram } from './cache.js';
 import { arrayType, checkTensor, type HostTensor } from './tensors.js';
 
@@ -18,8 +18,8 @@ import { arrayType, checkTensor, type HostTensor } from './tensors.js';
 export interface OpOptions {
   /** Device; the CPU by default. */
   device?: string;
-  /** 'direct' leaves out kernels that trade accuracy for speed. */
-  algorithm?: 'auto' | 'direct';
+  /** How convolutions are computed; `'auto'` by default. */
+  algorithm?: Algorithm;
 }
 
 /** Options of {@link run}. */

@@ -7,7 +7,14 @@
 import { ArgumentError, DeviceError, DisposedError, ShapeError } from '../errors.js';
 import { checkBoolean, checkInteger, checkOneOf, checkOptions, show } from '../graph/arguments.js';
 import { predictGraph } from '../graph/steps.js';
-import { type DeviceInfo, devices, type NativeProgram, resolveDevice } from '../native.js';
+import {
+  type Algorithm,
+  algorithms,
+  type DeviceInfo,
+  devices,
+  type NativeProgram,
+  resolveDevice,
+} from '../native.js';
 import { Module } from '../nn/index.js';
 import {
   checkImages,
@@ -24,7 +31,7 @@ export interface PredictorOptions {
   /** Where to compute; as the trainer's option. Default: `'auto'`. */
   device?: string | undefined;
   /** How convolutions compute; as the trainer's option. Default: `'auto'`. */
-  algorithm?: 'auto' | 'direct' | undefined;
+  algorithm?: Algorithm | undefined;
   /** Images that the device takes at a time. Default: 64. */
   batchSize?: number | undefined;
   /** Whether to turn the network's outputs into probabilities. Default: true. */
@@ -74,7 +81,7 @@ export class Predictor implements AsyncDisposable {
     }
     checkOptions('Predictor', options, ['device', 'algorithm', 'batchSize', 'softmax']);
     const { device = 'auto', algorithm = 'auto', batchSize = 64, softmax = true } = options;
-    checkOneOf('Predictor', 'algorithm', algorithm, ['auto', 'direct']);
+    checkOneOf('Predictor', 'algorithm', algorithm, algorithms);
     checkBoolean('Predictor', 'softmax', softmax);
     this.net = net;
     this.batchSize = checkInteger('Predictor', 'batchSize', batchSize, 1);

@@ -7,13 +7,19 @@
  * the program; `count` tells it how many examples are real.
  */
 import type { TracedGraph } from '../graph/steps.js';
-import { type CompileOptions, compile, type NativeInputs, type NativeProgram } from '../native.js';
+import {
+  type Algorithm,
+  type CompileOptions,
+  compile,
+  type NativeInputs,
+  type NativeProgram,
+} from '../native.js';
 import type { InputSignature } from './batch.js';
 
 /** Where and how programs are compiled. */
 export interface CompileTarget {
   readonly device: NonNullable<CompileOptions['device']>;
-  readonly algorithm: 'auto' | 'direct';
+  readonly algorithm: Algorithm;
 }
 
 /** Inputs of a run. Those that the graph does not use are left out of the call. */

@@ -8,7 +8,7 @@
  */
 import { ArgumentError, CheckpointError, DeviceError } from '../errors.js';
 import { checkInteger, checkOneOf, checkOptions, show } from '../graph/arguments.js';
-import { type DeviceInfo, devices, resolveDevice } from '../native.js';
+import { type Algorithm, algorithms, type DeviceInfo, devices, resolveDevice } from '../native.js';
 import { type CrossEntropyLoss, Module, type StateDict } from '../nn/index.js';
 import { initialSeed } from '../random/index.js';
 import { type LabelledBatch, makeSignature } from './batch.js';
@@ -42,7 +42,7 @@ export interface TrainerOptions {
    * How convolutions compute: `'auto'` takes what is fastest here (Winograd's algorithm among
    * others), `'direct'` the definition's sums. Default: `'auto'`.
    */
-  algorithm?: 'auto' | 'direct' | undefined;
+  algorithm?: Algorithm | undefined;
   /** Seed of dropout, 0 or more; that of `manualSeed` by default. */
   seed?: number | undefined;
   /** File that gets one JSON object per step of `fit`. */
@@ -118,7 +118,7 @@ export class Trainer implements AsyncDisposable {
           `got ${show(optimizer)}`,
       );
     }
-    checkOneOf('Trainer', 'algorithm', algorithm, ['auto', 'direct']);
+    checkOneOf('Trainer', 'algorithm', algorithm, algorithms);
     if (metricsFile !== undefined) checkPath('Trainer', 'metricsFile', metricsFile);
     const seed = checkInteger('Trainer', 'seed', options.seed ?? initialSeed(), 0);
     this.net = net;
