@@ -116,6 +116,14 @@ describe('a program', () => {
         .map(({ step, loss }) => ({ step, loss }));
     expect(await losses('parts')).toEqual(await losses('whole'));
     expect(await readdir(join(dir, 'parts'))).toEqual(['step-00000002', 'step-00000004']);
+
+    const predict = [examplePath('predict'), join(dir, 'parts'), '--count', '3'];
+    const shown = await startNode(predict).ended;
+    expect([shown.status, shown.stderr]).toEqual([0, '']);
+    expect(shown.stdout).toMatch(/^0: .* \(\d+\.\d%\), .*\n1: .*\n2: .*\n$/);
+    const without = await startNode([examplePath('predict')]).ended;
+    expect(without.status).toBe(2);
+    expect(without.stderr).toMatch(/^expected one checkpoint/);
   });
 
   test('stops at Ctrl-C with a checkpoint, and can go on from it', async () => {
