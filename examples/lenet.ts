@@ -13,7 +13,7 @@ const defaults = {
 };
 
 await cli.runTraining('lenet', defaults, async (options, fit) => {
-  const { batchSize, resize, lr, device } = options;
+  const { batchSize, resize, lr, device, algorithm } = options;
   manualSeed(options.seed);
   if (options.threads !== undefined) setNumThreads(options.threads);
 
@@ -32,6 +32,7 @@ await cli.runTraining('lenet', defaults, async (options, fit) => {
     loss: new nn.CrossEntropyLoss(),
     optimizer: new optim.Adam(net.parameters(), { lr }),
     device,
+    algorithm,
     metricsFile: options.metrics,
   });
   console.log(`training on ${cli.describeDevice(trainer.device)}`);

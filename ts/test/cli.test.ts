@@ -11,7 +11,7 @@ function start(name: string, args: readonly string[]): Child {
 }
 
 function lenet(...args: string[]): Promise<ChildResult> {
-  return start('lenet', ['--batch-size', '16', ...args]).ended;
+  return start('lenet', ['--batch-size', '16', '--algorithm', 'direct', ...args]).ended;
 }
 
 const defaults = { epochs: 5, batchSize: 128, lr: 0.001, resize: 224, checkpointDir: 'c' };
@@ -19,12 +19,18 @@ const parse = (...args: string[]) => cli.parseTrainOptions(args, defaults);
 
 describe('options', () => {
   test('have defaults', () => {
-    expect(parse()).toEqual({ ...defaults, device: 'auto', seed: 0, workers: 2 });
+    expect(parse()).toEqual({
+      ...defaults,
+      device: 'auto',
+      algorithm: 'auto',
+      seed: 0,
+      workers: 2,
+    });
   });
 
   test('are read', () => {
     const text =
-      '--epochs 2 --batch-size=32 --lr 1e-2 --resize 64 --device cuda:1 --seed 7 --max-steps 9 ' +
+      '--epochs 2 --batch-size=32 --algorithm direct --lr 1e-2 --resize 64 --device cuda:1 --seed 7 --max-steps 9 ' +
       '--threads 4 --workers 0 --checkpoint-dir d --resume r --data-root q --metrics m.jsonl';
     expect(parse(...text.split(' '))).toEqual({
       epochs: 2,
@@ -32,6 +38,7 @@ describe('options', () => {
       lr: 0.01,
       resize: 64,
       device: 'cuda:1',
+      algorithm: 'direct',
       seed: 7,
       maxSteps: 9,
       threads: 4,
@@ -53,6 +60,7 @@ describe('options', () => {
     ['--lr 0', "--lr expects a number above 0, got '0'"],
     ['--lr=', "--lr expects a number above 0, got ''"],
     ['--device gpu', "--device expects auto, cpu, cuda or cuda:N, got 'gpu'"],
+    ['--algorithm fft', "--algorithm expects auto, direct, winograd, got 'fft'"],
     ['--resume=', '--resume expects a value, got an empty text'],
     ['--epoch 1', "Unknown option '--epoch'"],
     ['--epochs', "Option '--epochs <value>' argument missing"],
@@ -145,17 +153,16 @@ describe('a program', () => {
 
   test('exits at once at the second Ctrl-C', async () => {
     const dir = await temporaryFolder();
-    // A step of this size takes seconds, so that the second signal comes within the first step.
-    const args = ['--batch-size', '32', '--checkpoint-dir', dir];
-    const program = start('train-alexnet', args);
-    await program.waitFor('training on cpu');
+    // Steps of this size take a second or more, and two are in flight after the first result.
+    const program = start('train-alexnet', ['--batch-size', '32', '--checkpoint-dir', dir]);
+    await program.waitFor('step 1, ');
     program.kill('SIGINT');
     await new Promise((resolve) => setTimeout(resolve, 100));
     program.kill('SIGINT');
-    const { status, stdout } = await program.ended;
-    expect(status).toBe(130);
+    const { status, signal, stdout } = await program.ended;
+    expect([status, signal]).toEqual([130, null]);
     expect(stdout).not.toContain('checkpoint: ');
-    expect(await readdir(dir)).toEqual([]);
+    expect((await readdir(dir)).filter((name) => name.startsWith('step-'))).toEqual([]);
   });
 
   test('ends quietly where its reader goes away', async () => {

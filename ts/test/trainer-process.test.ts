@@ -134,6 +134,7 @@ const workerSource = `
       loss: new nn.CrossEntropyLoss(),
       optimizer: new optim.Adam(net.parameters(), { lr: 0.01 }),
       device: 'cpu',
+      algorithm: 'direct',
     });
     const losses = [];
     for (const batch of workerData.batches) losses.push((await trainer.step(batch)).loss);

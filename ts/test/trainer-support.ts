@@ -2,7 +2,8 @@
  * Owns what the tests of training share: small learnable images, a small network with dropout, and
  * trainers that are disposed of after the test.
  *
- * Policy: one CPU thread unless a test says otherwise, so that tests stay quick on a busy machine.
+ * Policy: one CPU thread unless a test says otherwise, so that tests stay quick on a busy machine,
+ * and no choice of algorithms by timing, so that results repeat bit for bit.
  */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -101,6 +102,7 @@ export function makeTrainer(net: nn.Module, options: Partial<TrainerOptions> = {
     loss: new nn.CrossEntropyLoss(),
     optimizer: new optim.Adam(net.parameters(), { lr: 0.01 }),
     device: 'cpu',
+    algorithm: 'direct',
     ...options,
   });
   onTestFinished(() => trainer.dispose());

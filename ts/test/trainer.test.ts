@@ -67,9 +67,9 @@ describe('step', () => {
     const small = firstRows(batch!, 5);
     const sgd = (net: nn.Module) => new optim.SGD(net.parameters(), { lr: 0.5 });
     const exactNet = seededLenet();
-    const exact = makeTrainer(exactNet, { optimizer: sgd(exactNet), algorithm: 'direct' });
+    const exact = makeTrainer(exactNet, { optimizer: sgd(exactNet) });
     const paddedNet = seededLenet();
-    const padded = makeTrainer(paddedNet, { optimizer: sgd(paddedNet), algorithm: 'direct' });
+    const padded = makeTrainer(paddedNet, { optimizer: sgd(paddedNet) });
     await padded.compile({ batchSize: 16, imageShape: [1, 28, 28] });
     const a = await exact.step(small);
     const b = await padded.step(small);
@@ -152,8 +152,8 @@ describe('dropout', () => {
 describe('compile', () => {
   test('a larger program goes on with parameters and optimizer state', async () => {
     const batches = await takeBatches(learnableLoader(48), 3);
-    const plain = makeTrainer(seededLenet(), { algorithm: 'direct' });
-    const grown = makeTrainer(seededLenet(), { algorithm: 'direct' });
+    const plain = makeTrainer(seededLenet());
+    const grown = makeTrainer(seededLenet());
     for (const [index, batch] of batches.entries()) {
       if (index === 2) await grown.compile({ batchSize: 32, imageShape: [1, 28, 28] });
       const wanted = await plain.step(batch);

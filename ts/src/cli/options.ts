@@ -6,6 +6,7 @@
  * and which status to exit with is for the caller (`run.ts`).
  */
 import { parseArgs } from 'node:util';
+import { type Algorithm, algorithms } from '../native.js';
 
 /** A command line that cannot be understood. Programs print its message and exit with status 2. */
 export class UsageError extends Error {
@@ -21,6 +22,8 @@ export interface TrainOptions {
   /** Edge length of the images after resizing, in pixels. */
   resize: number;
   device: string;
+  /** How convolutions compute. */
+  algorithm: Algorithm;
   seed: number;
   /** Steps to stop after, if given. */
   maxSteps?: number;
@@ -53,6 +56,7 @@ const optionTypes = {
   lr: { type: 'string' },
   resize: { type: 'string' },
   device: { type: 'string' },
+  algorithm: { type: 'string' },
   seed: { type: 'string' },
   'max-steps': { type: 'string' },
   threads: { type: 'string' },
@@ -76,6 +80,8 @@ Options:
   --lr X                learning rate (default ${defaults.lr})
   --resize N            edge length of the images in pixels (default ${defaults.resize})
   --device NAME         auto, cpu, cuda or cuda:N (default auto)
+  --algorithm NAME      auto (times them), direct or winograd (default auto); name one for
+                        runs that must repeat bit for bit
   --seed N              seed of weights, shuffling and dropout (default 0)
   --max-steps N         stop after N steps
   --threads N           CPU threads for training (default: all cores)
@@ -137,6 +143,7 @@ export function parseTrainOptions(
     lr: values.lr === undefined ? defaults.lr : positive('lr', values.lr),
     resize: whole('resize', 1, defaults.resize),
     device: device(values.device ?? 'auto'),
+    algorithm: algorithm(values.algorithm ?? 'auto'),
     seed: whole('seed', 0, 0),
     workers: whole('workers', 0, defaultWorkers, 1024),
     checkpointDir: present('checkpoint-dir', values['checkpoint-dir'] ?? defaults.checkpointDir),
@@ -165,4 +172,10 @@ function device(name: string): string {
     throw new UsageError(`--device expects auto, cpu, cuda or cuda:N, got '${name}'`);
   }
   return name;
+}
+
+function algorithm(name: string): Algorithm {
+  const known = algorithms.find((each) => each === name);
+  if (known !== undefined) return known;
+  throw new UsageError(`--algorithm expects ${algorithms.join(', ')}, got '${name}'`);
 }

@@ -4,7 +4,7 @@ export { latestCheckpoint } from './checkpoint.js';
 export type { TrainerOptimizer } from './engine.js';
 export type { BatchLoader, CheckpointOptions, FitResult } from './fit.js';
 export type { MetricsLine } from './metrics.js';
-export type { FitOptions } from './options.js';
+export type { FitOptions, TrainerOptions } from './options.js';
 export {
   type EpochEvent,
   type Reporter,
@@ -13,4 +13,4 @@ export {
   TextReporter,
   type TextStream,
 } from './reporter.js';
-export { type EvaluationResult, type StepResult, Trainer, type TrainerOptions } from './trainer.js';
+export { type EvaluationResult, type StepResult, Trainer } from './trainer.js';

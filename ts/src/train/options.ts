@@ -1,8 +1,34 @@
-/** Owns the options of `Trainer.fit` and their checks. */
+/** Owns the options of `Trainer` and of `Trainer.fit`, and their checks. */
 import { ArgumentError } from '../errors.js';
-import { checkInteger, checkOptions, show } from '../graph/arguments.js';
+import { checkInteger, checkOneOf, checkOptions, show } from '../graph/arguments.js';
+import { type Algorithm, algorithms } from '../native.js';
+import { type CrossEntropyLoss, Module } from '../nn/index.js';
+import type { TrainerOptimizer } from './engine.js';
 import type { BatchLoader, CheckpointOptions } from './fit.js';
 import type { EpochEvent, Reporter, StepEvent } from './reporter.js';
+
+/** Options of `Trainer`. */
+export interface TrainerOptions {
+  /** The loss of a batch. */
+  loss: CrossEntropyLoss;
+  /** The optimizer, made from `net.parameters()`. */
+  optimizer: TrainerOptimizer;
+  /**
+   * Where to train: `'cpu'`, `'cuda'` (the first GPU), `'cuda:1'`, or `'auto'`: the first GPU where
+   * there is one, else the CPU. Default: `'auto'`. A device that was named is never replaced.
+   */
+  device?: string | undefined;
+  /**
+   * How convolutions compute: `'auto'` times the algorithms and takes what is fastest here,
+   * `'direct'` and `'winograd'` name one. Default: `'auto'`. Runs that must repeat bit for bit name
+   * one: two timings may choose differently, and algorithms round differently.
+   */
+  algorithm?: Algorithm | undefined;
+  /** Seed of dropout, 0 or more; that of `manualSeed` by default. */
+  seed?: number | undefined;
+  /** File that gets one JSON object per step of `fit`. */
+  metricsFile?: string | undefined;
+}
 
 /** Options of `Trainer.fit`. */
 export interface FitOptions {
@@ -29,10 +55,37 @@ export interface FitOptions {
   checkpoint?: CheckpointOptions | undefined;
   /**
    * Goes on from a checkpoint, or from the newest in a directory of checkpoints: the same losses,
-   * bit for bit, as without the interruption. The loader, the optimizer and the network must be
-   * made as they were.
+   * bit for bit, as without the interruption, where the convolutions' algorithms are the same (see
+   * `algorithm`). The loader, the optimizer and the network must be made as they were.
    */
   resume?: string | undefined;
+}
+
+/** @throws ArgumentError where the network or an option is not what it should be. */
+export function checkTrainerOptions(net: Module, options: TrainerOptions): void {
+  if (!(net instanceof Module)) {
+    throw new ArgumentError(`Trainer expects net to be a nn.Module, got ${show(net)}`);
+  }
+  checkOptions('Trainer', options, [
+    'loss',
+    'optimizer',
+    'device',
+    'algorithm',
+    'seed',
+    'metricsFile',
+  ]);
+  const { loss, optimizer, algorithm = 'auto', metricsFile } = options;
+  if (!(loss instanceof Module)) {
+    throw new ArgumentError(`Trainer expects loss to be a nn.CrossEntropyLoss, got ${show(loss)}`);
+  }
+  if (typeof optimizer?.emitStep !== 'function' || !Array.isArray(optimizer.paramGroups)) {
+    throw new ArgumentError(
+      `Trainer expects optimizer to be one of optim, such as optim.Adam, ` +
+        `got ${show(optimizer)}`,
+    );
+  }
+  checkOneOf('Trainer', 'algorithm', algorithm, algorithms);
+  if (metricsFile !== undefined) checkPath('Trainer', 'metricsFile', metricsFile);
 }
 
 /** @throws ArgumentError where an option is not what it should be. */

@@ -7,9 +7,9 @@
  * `fit`, `syncParameters`, `stateDict`, `saveCheckpoint` and `dispose`.
  */
 import { ArgumentError, CheckpointError, DeviceError } from '../errors.js';
-import { checkInteger, checkOneOf, checkOptions, show } from '../graph/arguments.js';
-import { type Algorithm, algorithms, type DeviceInfo, devices, resolveDevice } from '../native.js';
-import { type CrossEntropyLoss, Module, type StateDict } from '../nn/index.js';
+import { checkInteger, checkOneOf, checkOptions } from '../graph/arguments.js';
+import { type DeviceInfo, devices, resolveDevice } from '../native.js';
+import type { Module, StateDict } from '../nn/index.js';
 import { initialSeed } from '../random/index.js';
 import { type LabelledBatch, makeSignature } from './batch.js';
 import { type CheckpointContents, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
@@ -24,30 +24,16 @@ import {
   type Position,
 } from './fit.js';
 import { MetricsFile } from './metrics.js';
-import { checkFitOptions, checkLoaderArgument, checkPath, type FitOptions } from './options.js';
+import { checkOptimizer, groupSettings } from './optimizer-settings.js';
+import {
+  checkFitOptions,
+  checkLoaderArgument,
+  checkPath,
+  checkTrainerOptions,
+  type FitOptions,
+  type TrainerOptions,
+} from './options.js';
 import { TextReporter } from './reporter.js';
-
-/** Options of {@link Trainer}. */
-export interface TrainerOptions {
-  /** The loss of a batch. */
-  loss: CrossEntropyLoss;
-  /** The optimizer, made from `net.parameters()`. */
-  optimizer: TrainerOptimizer;
-  /**
-   * Where to train: `'cpu'`, `'cuda'` (the first GPU), `'cuda:1'`, or `'auto'`: the first GPU where
-   * there is one, else the CPU. Default: `'auto'`. A device that was named is never replaced.
-   */
-  device?: string | undefined;
-  /**
-   * How convolutions compute: `'auto'` takes what is fastest here (Winograd's algorithm among
-   * others), `'direct'` the definition's sums. Default: `'auto'`.
-   */
-  algorithm?: Algorithm | undefined;
-  /** Seed of dropout, 0 or more; that of `manualSeed` by default. */
-  seed?: number | undefined;
-  /** File that gets one JSON object per step of `fit`. */
-  metricsFile?: string | undefined;
-}
 
 /** Result of one training step. */
 export interface StepResult extends BatchResult {
@@ -95,31 +81,8 @@ export class Trainer implements AsyncDisposable {
    * @throws DeviceError ERR_NN_DEVICE_UNAVAILABLE where the device does not exist here.
    */
   constructor(net: Module, options: TrainerOptions) {
-    if (!(net instanceof Module)) {
-      throw new ArgumentError(`Trainer expects net to be a nn.Module, got ${show(net)}`);
-    }
-    checkOptions('Trainer', options, [
-      'loss',
-      'optimizer',
-      'device',
-      'algorithm',
-      'seed',
-      'metricsFile',
-    ]);
+    checkTrainerOptions(net, options);
     const { loss, optimizer, device = 'auto', algorithm = 'auto', metricsFile } = options;
-    if (!(loss instanceof Module)) {
-      throw new ArgumentError(
-        `Trainer expects loss to be a nn.CrossEntropyLoss, got ${show(loss)}`,
-      );
-    }
-    if (typeof optimizer?.emitStep !== 'function' || !Array.isArray(optimizer.paramGroups)) {
-      throw new ArgumentError(
-        `Trainer expects optimizer to be one of optim, such as optim.Adam, ` +
-          `got ${show(optimizer)}`,
-      );
-    }
-    checkOneOf('Trainer', 'algorithm', algorithm, algorithms);
-    if (metricsFile !== undefined) checkPath('Trainer', 'metricsFile', metricsFile);
     const seed = checkInteger('Trainer', 'seed', options.seed ?? initialSeed(), 0);
     this.net = net;
     this.optimizer = optimizer;
@@ -396,7 +359,7 @@ export class Trainer implements AsyncDisposable {
           batch,
           seed,
           optimizer: this.optimizer.constructor.name,
-          groups: this.#groups(),
+          groups: groupSettings(this.optimizer),
           sums,
           loader,
         },
@@ -404,14 +367,10 @@ export class Trainer implements AsyncDisposable {
     });
   }
 
-  #groups(): Record<string, number | boolean | number[]>[] {
-    return this.optimizer.paramGroups.map(({ lr, options }) => ({ lr, ...options }));
-  }
-
   async #restore(caller: string, contents: CheckpointContents, train?: BatchLoader): Promise<void> {
     const { state, model, optimizer, path } = contents;
     if (train !== undefined && state.loader !== null) checkLoader(train, state.loader);
-    this.#checkOptimizer(contents);
+    checkOptimizer(this.optimizer, contents);
     const change = () => {
       try {
         this.net.loadStateDict(model);
@@ -428,29 +387,5 @@ export class Trainer implements AsyncDisposable {
     }
     const { epoch, batch, sums, loader } = state;
     this.#moveTo({ epoch, batch, sums, loader });
-  }
-
-  /** Everything but the learning rate is compiled in, so it must be as it was. */
-  #checkOptimizer({ state, path }: CheckpointContents): void {
-    const name = this.optimizer.constructor.name;
-    if (state.optimizer !== name) {
-      throw new CheckpointError(`${path} is of optimizer ${state.optimizer}, not of ${name}`);
-    }
-    const groups = this.#groups();
-    if (groups.length !== state.groups.length) {
-      throw new CheckpointError(
-        `${path} has ${state.groups.length} parameter group(s), the optimizer ${groups.length}`,
-      );
-    }
-    for (const [index, group] of groups.entries()) {
-      const saved = state.groups[index] ?? {};
-      for (const key of new Set([...Object.keys(group), ...Object.keys(saved)])) {
-        if (key === 'lr' || JSON.stringify(group[key]) === JSON.stringify(saved[key])) continue;
-        throw new CheckpointError(
-          `${path} was trained with ${key} ${JSON.stringify(saved[key])}, the optimizer has ` +
-            `${JSON.stringify(group[key])}: make the optimizer with the checkpoint's options`,
-        );
-      }
-    }
   }
 }

@@ -1,0 +1,42 @@
+/**
+ * Owns what a checkpoint keeps of an optimizer beside its state: class and options of each group.
+ *
+ * Policy: everything but the learning rate is compiled into the training program, so a checkpoint is
+ * taken up by an optimizer with the same options only.
+ */
+import { CheckpointError } from '../errors.js';
+import type { CheckpointContents } from './checkpoint.js';
+import type { CheckpointState } from './checkpoint-state.js';
+import type { TrainerOptimizer } from './engine.js';
+
+/** Options of each parameter group, the learning rate among them. */
+export function groupSettings(optimizer: TrainerOptimizer): CheckpointState['groups'] {
+  return optimizer.paramGroups.map(({ lr, options }) => ({ lr, ...options }));
+}
+
+/** @throws CheckpointError where the optimizer is not the one that a checkpoint was made with. */
+export function checkOptimizer(
+  optimizer: TrainerOptimizer,
+  { state, path }: CheckpointContents,
+): void {
+  const { name } = optimizer.constructor;
+  if (state.optimizer !== name) {
+    throw new CheckpointError(`${path} is of optimizer ${state.optimizer}, not of ${name}`);
+  }
+  const groups = groupSettings(optimizer);
+  if (groups.length !== state.groups.length) {
+    throw new CheckpointError(
+      `${path} has ${state.groups.length} parameter group(s), the optimizer ${groups.length}`,
+    );
+  }
+  for (const [index, group] of groups.entries()) {
+    const saved = state.groups[index] ?? {};
+    for (const key of new Set([...Object.keys(group), ...Object.keys(saved)])) {
+      if (key === 'lr' || JSON.stringify(group[key]) === JSON.stringify(saved[key])) continue;
+      throw new CheckpointError(
+        `${path} was trained with ${key} ${JSON.stringify(saved[key])}, the optimizer has ` +
+          `${JSON.stringify(group[key])}: make the optimizer with the checkpoint's options`,
+      );
+    }
+  }
+}
