@@ -64,6 +64,12 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   auto state = std::make_unique<EnvState>(env);
   state->programConstructor = Napi::Persistent(ProgramObject::define(env));
   env.SetInstanceData(state.release());
+  // process.exit() runs the process's static destructors, oneDNN's among them, without running
+  // cleanup hooks first: whatever still computes then would crash. The event 'exit' comes before.
+  const auto process = env.Global().Get("process").As<Napi::Object>();
+  const auto onExit = Napi::Function::New(
+      env, [](const Napi::CallbackInfo& info) { EnvState::of(info.Env()).shutDown(); });
+  process.Get("on").As<Napi::Function>().Call(process, {Napi::String::New(env, "exit"), onExit});
   exports.Set("devices", Napi::Function::New<devices>(env, "devices"));
   exports.Set("setNumThreads", Napi::Function::New<setNumThreads>(env, "setNumThreads"));
   exports.Set("getNumThreads", Napi::Function::New<getNumThreads>(env, "getNumThreads"));

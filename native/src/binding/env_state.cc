@@ -26,6 +26,7 @@ void EnvState::shutDown() {
 }
 
 void EnvState::post(DeviceQueue& queue, std::function<Settle()> job) {
+  if (cancelled_) return;  // the process is ending: nobody will see the promise settle
   if (unsettled_++ == 0) wake_.Ref(env_);
   {
     std::lock_guard lock(mutex_);

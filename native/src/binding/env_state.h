@@ -28,6 +28,9 @@ class EnvState {
   // process alive until then. Where the environment is going, the second part is dropped.
   void post(DeviceQueue& queue, std::function<Settle()> job);
 
+  // Cancels the jobs under way and waits for them. Idempotent.
+  void shutDown();
+
   // Set when the environment is going: long jobs stop early.
   const std::atomic<bool>& cancelled() const { return cancelled_; }
 
@@ -35,7 +38,6 @@ class EnvState {
 
  private:
   void settleAll(Napi::Env env);
-  void shutDown();
 
   Napi::Env env_;
   Napi::ThreadSafeFunction wake_;

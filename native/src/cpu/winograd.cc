@@ -90,7 +90,7 @@ bool WinogradConv::profitable(const WinogradShape& s) {
   if (!supported(s)) return false;
   const std::int64_t step = 7 - s.kernel;
   const std::int64_t tiles = s.n * ceilDivide(s.outputH(), step) * ceilDivide(s.outputW(), step);
-  return s.c >= 32 && s.k >= 32 && tiles >= 64;
+  return s.c >= 32 && s.k >= 32 && tiles >= 32;
 }
 
 const WinogradKernels& winogradKernels(Isa isa) {
@@ -239,15 +239,25 @@ void WinogradConv::product(WinogradPass pass, const WinogradGrid& from, const Wi
                        std::min(kTileChunk, block.tiles - first),
                        block.values + group * p.valueGroupStride + first * lanes, p.valueStride);
   };
+  const auto filterPanel = [&](int position, int n, int group) {
+    return filters + position * p.filterStride +
+           (static_cast<std::ptrdiff_t>(n) * inner + group * lanes) * panel;
+  };
   const auto multiply = [&](const Block& block, int unit) {
     const int position = unit / panelChunks, first = unit % panelChunks * kPanelChunk;
     const int last = std::min(first + kPanelChunk, p.panels);
     for (int group = 0; group < p.valueGroups; group += innerGroups) {
+      const int nextGroup = group + innerGroups;
       for (int n = first; n < last; ++n) {
+        const float* next = nullptr;
+        if (n + 1 < last) {
+          next = filterPanel(position, n + 1, group);
+        } else if (nextGroup < p.valueGroups) {
+          next = filterPanel(position, first, nextGroup);
+        }
         kernel.multiply(block.values + position * p.valueStride + group * p.valueGroupStride,
                         p.valueGroupStride, std::min(innerGroups, p.valueGroups - group),
-                        filters + position * p.filterStride +
-                            (static_cast<std::ptrdiff_t>(n) * inner + group * lanes) * panel,
+                        filterPanel(position, n, group), next,
                         block.panels + position * p.panelStride + n * p.panelRows(kernel),
                         block.tiles, group > 0);
       }

@@ -75,9 +75,10 @@ struct WinogradKernels {
   void (*multiply)(const float* v, std::ptrdiff_t groupStride, int groups, const float* u, float* m,
                    int tiles, bool accumulate);
   /// du[c][0..N) (+)= sum over tiles of v[c][tile] * u[tile][0..N), for channels
-  /// [0, channels) of v.
+  /// [0, channels) of v. next as above.
   void (*multiplyTransposed)(const float* v, std::ptrdiff_t groupStride, int channels,
-                             const float* u, int tiles, float* du, bool accumulate);
+                             const float* u, const float* next, int tiles, float* du,
+                             bool accumulate);
   /// sum[0..N) (+)= sum over rows of u[row][0..N).
   void (*sumRows)(const float* u, int rows, float* sum, bool accumulate);
 };
