@@ -149,7 +149,7 @@ double productRate(const WinogradKernels& kernels, const WinogradShape& s) {
         for (int n = 0; n < panels; ++n) {
           kernels.multiply(
               v.get() + p * values, groupStride, groups,
-              u.get() + (static_cast<std::ptrdiff_t>(p) * panels + n) * panelFloats,
+              u.get() + (static_cast<std::ptrdiff_t>(p) * panels + n) * panelFloats, nullptr,
               m.get() + p * products + static_cast<std::ptrdiff_t>(n) * kTiles * kernels.panel,
               kTiles, false);
         }

@@ -17,7 +17,7 @@ class PanelPrefetch {
 
   NN_INLINE void step() {
     const float* const stop = end_ - at_ > share_ ? at_ + share_ : end_;
-    for (; at_ < stop; at_ += kLineFloats) __builtin_prefetch(at_, 0, PF_HINT);
+    for (; at_ < stop; at_ += kLineFloats) __builtin_prefetch(at_);
   }
 
  private:

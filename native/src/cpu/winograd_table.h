@@ -71,9 +71,9 @@ struct WinogradKernels {
                         WinogradEpilogue epilogue, const float* mask, float* y);
 
   /// m[t][0..N) (+)= sum over channels of v[t][channel] * u[channel][0..N), for `tiles` tiles and
-  /// `groups` channel groups.
-  void (*multiply)(const float* v, std::ptrdiff_t groupStride, int groups, const float* u, float* m,
-                   int tiles, bool accumulate);
+  /// `groups` channel groups. next: the panel that the next call will take as u, or null.
+  void (*multiply)(const float* v, std::ptrdiff_t groupStride, int groups, const float* u,
+                   const float* next, float* m, int tiles, bool accumulate);
   /// du[c][0..N) (+)= sum over tiles of v[c][tile] * u[tile][0..N), for channels
   /// [0, channels) of v. next as above.
   void (*multiplyTransposed)(const float* v, std::ptrdiff_t groupStride, int channels,
