@@ -18,7 +18,7 @@ namespace {
 constexpr int kPositions = 36;
 constexpr int kOnesPosition = 7;      // point (1, 1), where a transformed gradient tile is its sum
 constexpr std::ptrdiff_t kLine = 16;  // floats in a cache line
-constexpr std::ptrdiff_t kBlockFloats = 2 << 20;  // transformed tiles of one block: 8 MiB
+constexpr std::ptrdiff_t kBlockFloats = 1 << 19;  // transformed tiles of one block: 2 MiB
 constexpr int kMinTiles = 96;     // of a block, so that a filter is read for enough of them
 constexpr int kMaxInner = 256;    // of one product, so that its panel stays in the L1 cache
 constexpr int kTileChunk = 48;    // tiles of one transform unit
