@@ -201,6 +201,23 @@ describe('any dataset', () => {
     }
   });
 
+  it('may be a TensorDataset with a get of its own, which then gives the samples', async () => {
+    class Inverted extends TensorDataset {
+      override get(index: number): data.Sample {
+        const { image, label } = super.get(index);
+        return { image: image.map((pixel) => 255 - pixel), label: label + 1 };
+      }
+    }
+    const images = Uint8Array.of(0, 1, 2, 3);
+    const inverted = new Inverted({ images, imageShape: [1, 1, 2], labels: [4, 5] });
+    expect(await collect(new DataLoader(inverted, { batchSize: 2 }))).toEqual([
+      { index: 0, image: [255, 254, 253, 252], label: [5, 6] },
+    ]);
+    expect(() => new DataLoader(inverted, { numWorkers: 1 })).toThrowError(
+      expect.objectContaining({ code: 'ERR_NN_ARGUMENT' }),
+    );
+  });
+
   it('may have a mean and a std', async () => {
     const dataset = { ...fromFunction(() => ({ image: new Uint8Array(2), label: 0 })) };
     const loader = new DataLoader({ ...dataset, mean: [0.5], std: [0.2] });

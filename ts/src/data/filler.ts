@@ -5,7 +5,13 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import { DataError, ShapeError } from '../errors.js';
-import { fillImage, imageSize, rawImages, resamplerFor, TensorDataset } from './tensor-dataset.js';
+import {
+  fillImage,
+  imageSize,
+  rawImages,
+  readsFromMemory,
+  resamplerFor,
+} from './tensor-dataset.js';
 import type { Dataset, Sample } from './types.js';
 
 /** One batch to fill. */
@@ -87,7 +93,7 @@ export class MainFiller implements Filler {
   ): (index: number, i: number) => Promise<void> | undefined {
     const dataset = this.#dataset;
     const size = imageSize(dataset.imageShape);
-    if (dataset instanceof TensorDataset) {
+    if (readsFromMemory(dataset)) {
       const raw = rawImages(dataset);
       const resampler = resamplerFor(raw);
       return (index, i) => {

@@ -12,7 +12,7 @@ export interface DataLoaderOptions {
   seed?: number;
   /**
    * Worker threads that fill batches; 0 (the default) fills them on the calling thread, in slices of
-   * a few milliseconds. Workers need a {@link TensorDataset}.
+   * a few milliseconds. Workers need a {@link TensorDataset} whose `get` is not overridden.
    */
   numWorkers?: number;
   /** Batches that are filled ahead per worker; 2 unless given. Without workers, none is. */

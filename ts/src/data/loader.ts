@@ -10,7 +10,12 @@ import { BufferPool, LoadedBatch } from './batch.js';
 import { type Filled, type Filler, MainFiller } from './filler.js';
 import { checkCount, checkLoaderOptions, type DataLoaderOptions } from './loader-options.js';
 import { sequentialOrder, shuffledOrder } from './order.js';
-import { checkImageShape, imageSize, TensorDataset } from './tensor-dataset.js';
+import {
+  checkImageShape,
+  imageSize,
+  readsFromMemory,
+  type TensorDataset,
+} from './tensor-dataset.js';
 import type { Batch, Dataset } from './types.js';
 import { WorkerPool } from './worker-pool.js';
 
@@ -61,11 +66,11 @@ export class DataLoader implements AsyncIterable<Batch>, AsyncDisposable {
     this.dropLast = checked.dropLast;
     this.seed = checked.seed;
     this.#signal = checked.signal;
-    if (this.numWorkers > 0 && !(dataset instanceof TensorDataset)) {
+    if (this.numWorkers > 0 && !readsFromMemory(dataset)) {
       throw new ArgumentError(
         `DataLoader: expected a TensorDataset (or FashionMNIST, MNIST) for numWorkers ` +
-          `${this.numWorkers}, got another dataset: its get() cannot run on another thread. ` +
-          'Use numWorkers: 0, or put the images into a TensorDataset.',
+          `${this.numWorkers}, got a dataset with a get() of its own, which cannot run on another ` +
+          'thread. Use numWorkers: 0, or put the images into a TensorDataset.',
       );
     }
     this.#buffers = new BufferPool(Math.max(1, this.numWorkers) * this.prefetchFactor + 1);

@@ -125,6 +125,14 @@ export class TensorDataset implements Dataset {
   }
 }
 
+/**
+ * Whether the dataset's samples are those of its arrays, so that whoever fills batches may read them
+ * there: a subclass with a `get` of its own decides itself what a sample is.
+ */
+export function readsFromMemory(dataset: Dataset): dataset is TensorDataset {
+  return dataset instanceof TensorDataset && dataset.get === TensorDataset.prototype.get;
+}
+
 /** Number of pixels of one image. */
 export function imageSize([channels, height, width]: ImageShape): number {
   return channels * height * width;
