@@ -5,13 +5,12 @@
  * the mean and std of the program's first node, y = (x / 255 - mean) / std.
  */
 import { ArgumentError, ShapeError } from '../errors.js';
+import { show } from '../graph/arguments.js';
 import { Resampler } from './resample.js';
 import type { ImageShape } from './types.js';
 
 /** What a chain of transforms asks for, for images of one shape. */
 export interface ImagePlan {
-  /** Target size, or null where the image keeps its size. */
-  readonly resize: { readonly height: number; readonly width: number } | null;
   /** Shape after the resize. */
   readonly imageShape: ImageShape;
   /** Mean per channel, [C]. */
@@ -119,8 +118,8 @@ export class Normalize {
    * @throws {ArgumentError} where a value is not finite, a std is not positive, or lengths differ.
    */
   constructor(mean: number | readonly number[], std: number | readonly number[]) {
-    this.mean = typeof mean === 'number' ? [mean] : [...mean];
-    this.std = typeof std === 'number' ? [std] : [...std];
+    this.mean = valuesOf('mean', mean);
+    this.std = valuesOf('std', std);
     if (this.mean.length === 0 || this.mean.length !== this.std.length) {
       throw new ArgumentError(
         `Normalize: expected as many means as stds, at least one, got ${this.mean.length} and ${this.std.length}`,
@@ -141,6 +140,16 @@ export class Normalize {
   }
 }
 
+function valuesOf(name: string, values: number | readonly number[]): readonly number[] {
+  if (typeof values === 'number') return [values];
+  if (!Array.isArray(values)) {
+    throw new ArgumentError(
+      `Normalize: expected ${name} to be a number or a list of numbers, got ${show(values)}`,
+    );
+  }
+  return [...values];
+}
+
 /**
  * A chain of transforms: at most one Resize, then ToTensor, then at most one Normalize.
  *
@@ -151,9 +160,14 @@ export class Compose {
   /** The transforms, chains inside chains flattened. */
   readonly transforms: readonly (Resize | ToTensor | Normalize)[];
 
-  /** @throws {ArgumentError} where the order is another one. */
+  /** @throws {ArgumentError} where the order is another one, or something is no transform. */
   constructor(transforms: readonly Transform[]) {
-    this.transforms = transforms.flatMap((t) => (t instanceof Compose ? t.transforms : [t]));
+    if (!Array.isArray(transforms)) {
+      throw new ArgumentError(`Compose: expected a list of transforms, got ${show(transforms)}`);
+    }
+    this.transforms = (transforms as readonly Transform[]).flatMap((t) =>
+      t instanceof Compose ? t.transforms : [t],
+    );
     let last = -1;
     let hasTensor = false;
     for (const t of this.transforms) {
@@ -182,7 +196,7 @@ function rankOf(transform: unknown): number {
   if (transform instanceof ToTensor) return 1;
   if (transform instanceof Normalize) return 2;
   throw new ArgumentError(
-    `Compose: expected Resize, ToTensor, Normalize or Compose, got ${String(transform)}`,
+    `Compose: expected Resize, ToTensor, Normalize or Compose, got ${show(transform)}`,
   );
 }
 
@@ -209,7 +223,6 @@ export function planImages(transform: Transform | undefined, imageShape: ImageSh
   const perChannel = (values: readonly number[]) =>
     values.length === channels ? values : Array.from({ length: channels }, () => values[0]!);
   return {
-    resize: out.height === height && out.width === width ? null : out,
     imageShape: [channels, out.height, out.width],
     mean: perChannel(mean),
     std: perChannel(std),
