@@ -278,6 +278,8 @@ describe('refusals', () => {
     ['a seed that is no integer', { seed: 0.5 }],
     ['shuffle that is no boolean', { shuffle: 1 as unknown as boolean }],
     ['a signal that is none', { signal: {} as AbortSignal }],
+    ['an unknown name', { batch_size: 4 } as data.DataLoaderOptions],
+    ['null', null as unknown as data.DataLoaderOptions],
   ])('of %s', (_, options) => {
     expect(() => new DataLoader(dataset, options)).toThrowError(
       expect.objectContaining({ code: 'ERR_NN_ARGUMENT' }),
@@ -292,6 +294,7 @@ describe('refusals', () => {
       () => new DataLoader(custom, { numWorkers: 1 }),
       () => new DataLoader(dataset).setEpoch(-1),
       () => new DataLoader(dataset).setEpoch(0, 0.5),
+      () => new TensorDataset(null as unknown as data.TensorDatasetOptions),
     ]) {
       expect(make).toThrowError(expect.objectContaining({ code: 'ERR_NN_ARGUMENT' }));
     }
@@ -312,6 +315,12 @@ describe('refusals', () => {
       expect.objectContaining({ code: 'ERR_NN_DATA_CORRUPT', name: 'DataError' }),
     );
     expect(make([2, 0], 3)().length).toBe(2);
+    const rest = { images, imageShape: [1, 2, 2] } as const;
+    for (const wrong of [rest, { ...rest, labels: '12' }, { ...rest, labels: [0, 0], label: [] }]) {
+      expect(() => new TensorDataset(wrong as unknown as data.TensorDatasetOptions)).toThrowError(
+        expect.objectContaining({ code: 'ERR_NN_ARGUMENT' }),
+      );
+    }
     expect(() => make([0, 0])().get(2)).toThrowError('expected an index from 0 to 1, got 2');
   });
 });

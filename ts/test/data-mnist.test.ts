@@ -82,7 +82,28 @@ describe('loadFashionMnist', () => {
     await expect(FashionMNIST.load({} as data.MnistOptions)).rejects.toMatchObject({
       code: 'ERR_NN_ARGUMENT',
     });
-    await expect(FashionMNIST.load({ train: true, root: '' })).rejects.toMatchObject({
+    const wrong: [object | null, string][] = [
+      [{ root: '' }, "root to be a folder's path, got ''"],
+      [{ download: 'yes' }, 'download to be true or false'],
+      [{ mirrors: [] }, 'at least one address'],
+      [{ mirrors: 'http://127.0.0.1:9/' }, 'mirrors to be a list'],
+      [{ onProgress: 1 }, 'onProgress to be a function'],
+      [{ signal: {} }, 'signal to be an AbortSignal'],
+      [{ transform: 224 }, 'got 224'],
+      [{ transforms: new data.Resize(224) }, "no option 'transforms'"],
+    ];
+    for (const [options, message] of wrong) {
+      const loading = FashionMNIST.load({ train: true, ...options } as data.MnistOptions);
+      await expect(loading).rejects.toMatchObject({
+        code: 'ERR_NN_ARGUMENT',
+        message: expect.stringContaining(message),
+      });
+    }
+    await expect(loadFashionMnist({ batch_size: 4 } as data.LoadOptions)).rejects.toMatchObject({
+      code: 'ERR_NN_ARGUMENT',
+      message: expect.stringContaining("loadFashionMnist has no option 'batch_size'"),
+    });
+    await expect(loadFashionMnist(null as unknown as data.LoadOptions)).rejects.toMatchObject({
       code: 'ERR_NN_ARGUMENT',
     });
   });

@@ -1,5 +1,5 @@
 /** Owns a loader's options: their defaults and their checks. */
-import { ArgumentError } from '../errors.js';
+import { checkBoolean, checkInteger, checkOptions, checkSignal } from '../graph/arguments.js';
 import { initialSeed } from '../random/index.js';
 
 /** Options of {@link DataLoader}. */
@@ -27,42 +27,32 @@ export interface DataLoaderOptions {
 export type CheckedLoaderOptions = Required<Omit<DataLoaderOptions, 'signal'>> &
   Pick<DataLoaderOptions, 'signal'>;
 
+const names = [
+  'batchSize',
+  'shuffle',
+  'seed',
+  'numWorkers',
+  'prefetchFactor',
+  'dropLast',
+  'signal',
+] as const satisfies readonly (keyof DataLoaderOptions)[];
+
 /**
  * Checks a loader's options and fills in the defaults.
  *
- * @throws {ArgumentError} that names the first option that is not what it should be.
+ * @throws {ArgumentError} that names the first option that is unknown or not what it should be.
  */
 export function checkLoaderOptions(options: DataLoaderOptions): CheckedLoaderOptions {
-  const { signal } = options;
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new ArgumentError(
-      `DataLoader: expected signal to be an AbortSignal, got ${String(signal)}`,
-    );
-  }
+  const who = 'DataLoader';
+  checkOptions(who, options, names);
+  const signal = checkSignal(who, options.signal);
   return {
-    batchSize: checkCount('batchSize', options.batchSize ?? 1, 1, 2 ** 31 - 1),
-    shuffle: checkBoolean('shuffle', options.shuffle ?? false),
-    seed: checkCount('seed', options.seed ?? initialSeed(), 0, Number.MAX_SAFE_INTEGER),
-    numWorkers: checkCount('numWorkers', options.numWorkers ?? 0, 0, 256),
-    prefetchFactor: checkCount('prefetchFactor', options.prefetchFactor ?? 2, 1, 1024),
-    dropLast: checkBoolean('dropLast', options.dropLast ?? false),
+    batchSize: checkInteger(who, 'batchSize', options.batchSize ?? 1, 1, 2 ** 31 - 1),
+    shuffle: checkBoolean(who, 'shuffle', options.shuffle ?? false),
+    seed: checkInteger(who, 'seed', options.seed ?? initialSeed(), 0),
+    numWorkers: checkInteger(who, 'numWorkers', options.numWorkers ?? 0, 0, 256),
+    prefetchFactor: checkInteger(who, 'prefetchFactor', options.prefetchFactor ?? 2, 1, 1024),
+    dropLast: checkBoolean(who, 'dropLast', options.dropLast ?? false),
     ...(signal === undefined ? {} : { signal }),
   };
-}
-
-/** An integer within its limits, or an ArgumentError that names it. */
-export function checkCount(name: string, value: number, least: number, most: number): number {
-  if (!(Number.isSafeInteger(value) && value >= least && value <= most)) {
-    throw new ArgumentError(
-      `DataLoader: expected ${name} to be an integer from ${least} to ${most}, got ${String(value)}`,
-    );
-  }
-  return value;
-}
-
-function checkBoolean(name: string, value: boolean): boolean {
-  if (typeof value !== 'boolean') {
-    throw new ArgumentError(`DataLoader: expected ${name} to be a boolean, got ${String(value)}`);
-  }
-  return value;
 }

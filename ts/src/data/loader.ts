@@ -6,9 +6,10 @@
  * batches in slices of a few milliseconds.
  */
 import { ArgumentError, DisposedError } from '../errors.js';
+import { checkInteger } from '../graph/arguments.js';
 import { BufferPool, LoadedBatch } from './batch.js';
 import { type Filled, type Filler, MainFiller } from './filler.js';
-import { checkCount, checkLoaderOptions, type DataLoaderOptions } from './loader-options.js';
+import { checkLoaderOptions, type DataLoaderOptions } from './loader-options.js';
 import { sequentialOrder, shuffledOrder } from './order.js';
 import {
   checkImageShape,
@@ -38,12 +39,17 @@ import { WorkerPool } from './worker-pool.js';
 export class DataLoader implements AsyncIterable<Batch>, AsyncDisposable {
   /** The dataset that the batches come from. */
   readonly dataset: Dataset;
+  /** Samples per batch; the last batch of an epoch may have fewer. */
   readonly batchSize: number;
+  /** Whether each epoch has a random order of its own. */
   readonly shuffle: boolean;
   /** Seed of the order. */
   readonly seed: number;
+  /** Worker threads that fill batches; 0 where the calling thread does. */
   readonly numWorkers: number;
+  /** Batches that are filled ahead per worker. */
   readonly prefetchFactor: number;
+  /** Whether a last batch of fewer samples is left out. */
   readonly dropLast: boolean;
   readonly #signal: AbortSignal | undefined;
   readonly #buffers: BufferPool;
@@ -52,8 +58,8 @@ export class DataLoader implements AsyncIterable<Batch>, AsyncDisposable {
   #next = { epoch: 0, batch: 0 };
 
   /**
-   * @throws {ArgumentError} where an option is not what it should be, or workers are asked for with
-   *   a dataset that they cannot read.
+   * @throws {ArgumentError} where an option is unknown or not what it should be, or workers are asked
+   *   for with a dataset that they cannot read.
    */
   constructor(dataset: Dataset, options: DataLoaderOptions = {}) {
     checkDataset(dataset);
@@ -95,8 +101,8 @@ export class DataLoader implements AsyncIterable<Batch>, AsyncDisposable {
    * @throws {ArgumentError} where an argument is not an integer of 0 or more.
    */
   setEpoch(epoch: number, firstBatch = 0): void {
-    checkCount('epoch', epoch, 0, 2 ** 32 - 1);
-    checkCount('firstBatch', firstBatch, 0, Number.MAX_SAFE_INTEGER);
+    checkInteger('DataLoader.setEpoch', 'epoch', epoch, 0, 2 ** 32 - 1);
+    checkInteger('DataLoader.setEpoch', 'firstBatch', firstBatch, 0);
     this.#next = { epoch, batch: firstBatch };
   }
 

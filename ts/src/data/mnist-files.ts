@@ -8,12 +8,13 @@ import { access } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { ArgumentError, DataError } from '../errors.js';
+import { checkBoolean, checkOptions, checkSignal, show } from '../graph/arguments.js';
 import type { CatalogEntry, CatalogFile } from './catalog.js';
 import { type DownloadProgress, downloadFile } from './download.js';
 import { type IdxArray, readIdx } from './idx.js';
 import { progressBar } from './progress.js';
 import type { TensorDatasetOptions } from './tensor-dataset.js';
-import type { Transform } from './transforms.js';
+import { Compose, type Transform } from './transforms.js';
 
 /** Options of `FashionMNIST.load` and `MNIST.load`. */
 export interface MnistOptions {
@@ -48,7 +49,7 @@ export async function loadMnistFiles(
   entry: CatalogEntry,
   options: MnistOptions,
 ): Promise<TensorDatasetOptions> {
-  checkOptions(entry, options);
+  checkMnistOptions(entry, options);
   const { images, labels } = options.train ? entry.train : entry.test;
   const wanted = [images, labels];
   const paths =
@@ -70,16 +71,39 @@ export async function loadMnistFiles(
   };
 }
 
-function checkOptions(entry: CatalogEntry, { train, root, mirrors }: MnistOptions): void {
-  if (typeof train !== 'boolean') {
-    throw new ArgumentError(`${entry.title}: expected train to be a boolean, got ${String(train)}`);
-  }
+const names = [
+  'train',
+  'root',
+  'transform',
+  'download',
+  'mirrors',
+  'onProgress',
+  'signal',
+] as const satisfies readonly (keyof MnistOptions)[];
+
+function checkMnistOptions({ title }: CatalogEntry, options: MnistOptions): void {
+  checkOptions(title, options, names);
+  const { train, root, transform, download, mirrors, onProgress, signal } = options;
+  checkBoolean(title, 'train', train);
   if (root !== undefined && (typeof root !== 'string' || root === '')) {
-    throw new ArgumentError(`${entry.title}: expected root to be a folder's path, got '${root}'`);
+    throw new ArgumentError(`${title} expects root to be a folder's path, got ${show(root)}`);
   }
-  if (mirrors !== undefined && mirrors.length === 0) {
-    throw new ArgumentError(`${entry.title}: expected at least one mirror, got none`);
+  if (download !== undefined) checkBoolean(title, 'download', download);
+  const areAddresses =
+    mirrors === undefined ||
+    (Array.isArray(mirrors) && mirrors.length > 0 && mirrors.every((m) => typeof m === 'string'));
+  if (!areAddresses) {
+    throw new ArgumentError(
+      `${title} expects mirrors to be a list of at least one address, got ${show(mirrors)}`,
+    );
   }
+  if (onProgress !== undefined && typeof onProgress !== 'function') {
+    throw new ArgumentError(
+      `${title} expects onProgress to be a function, got ${show(onProgress)}`,
+    );
+  }
+  checkSignal(title, signal);
+  if (transform !== undefined) new Compose([transform]); // throws where it is none
 }
 
 /** Folders that may hold the files, in order. */

@@ -1,4 +1,5 @@
 /** Owns the named data sets: FashionMNIST, MNIST, and their loaders in one call. */
+import { checkOptions } from '../graph/arguments.js';
 import { type CatalogEntry, fashionMnist, mnist } from './catalog.js';
 import { DataLoader } from './loader.js';
 import { checkLoaderOptions } from './loader-options.js';
@@ -30,6 +31,7 @@ export class FashionMNIST extends TensorDataset {
    * @throws {DataError} ERR_NN_DATA_MISSING where the files are nowhere (the message says where to
    *   put them), ERR_NN_DATA_DOWNLOAD where no mirror served them, ERR_NN_DATA_CORRUPT where one is
    *   damaged.
+   * @throws {ArgumentError} where an option is unknown or not what it should be.
    */
   static async load(options: MnistOptions): Promise<FashionMNIST> {
     return new FashionMNIST(await loadMnistFiles(fashionMnist, options), options.train);
@@ -82,18 +84,32 @@ export interface Loaders {
  * @example
  * const { train, test } = await loadFashionMnist({ batchSize: 128, resize: 224, numWorkers: 4 });
  * @throws {DataError} as {@link FashionMNIST.load}.
- * @throws {ArgumentError} where an option is not what it should be.
+ * @throws {ArgumentError} where an option is unknown or not what it should be.
  */
 export async function loadFashionMnist(options: LoadOptions = {}): Promise<Loaders> {
-  return loadBoth(fashionMnist, options);
+  return loadBoth('loadFashionMnist', fashionMnist, options);
 }
 
 /** Loads MNIST and makes its loaders; as {@link loadFashionMnist}. */
 export async function loadMnist(options: LoadOptions = {}): Promise<Loaders> {
-  return loadBoth(mnist, options);
+  return loadBoth('loadMnist', mnist, options);
 }
 
-async function loadBoth(entry: CatalogEntry, options: LoadOptions): Promise<Loaders> {
+const names = [
+  'root',
+  'download',
+  'mirrors',
+  'onProgress',
+  'signal',
+  'batchSize',
+  'resize',
+  'numWorkers',
+  'prefetchFactor',
+  'seed',
+] as const satisfies readonly (keyof LoadOptions)[];
+
+async function loadBoth(who: string, entry: CatalogEntry, options: LoadOptions): Promise<Loaders> {
+  checkOptions(who, options, names);
   const { batchSize = 128, resize, numWorkers, prefetchFactor, seed, ...files } = options;
   const given = { numWorkers, prefetchFactor, seed, signal: files.signal };
   const loaderOptions = { ...definedOnly(given), batchSize };

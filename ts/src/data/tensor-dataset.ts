@@ -5,6 +5,7 @@
  * worker needs them (at once, without a copy, where they already live in a SharedArrayBuffer).
  */
 import { ArgumentError, DataError, ShapeError } from '../errors.js';
+import { checkOptions, show } from '../graph/arguments.js';
 import { Resampler } from './resample.js';
 import { type ImagePlan, planImages, type Transform } from './transforms.js';
 import type { Dataset, ImageShape, Sample } from './types.js';
@@ -22,6 +23,14 @@ export interface TensorDatasetOptions {
   /** Applied to every image that is read; ToTensor unless given. */
   transform?: Transform;
 }
+
+const names = [
+  'images',
+  'imageShape',
+  'labels',
+  'numClasses',
+  'transform',
+] as const satisfies readonly (keyof TensorDatasetOptions)[];
 
 /** The raw images of a dataset, as the batch filling code (on any thread) reads them. */
 export interface RawImages {
@@ -69,9 +78,11 @@ export class TensorDataset implements Dataset {
   /**
    * @throws {ShapeError} where the number of pixels is not N * C * H * W.
    * @throws {DataError} where a label is not an integer from 0 to `numClasses` - 1.
-   * @throws {ArgumentError} where an option is not what it should be.
+   * @throws {ArgumentError} where an option is unknown or not what it should be.
    */
-  constructor({ images, imageShape, labels, numClasses, transform }: TensorDatasetOptions) {
+  constructor(options: TensorDatasetOptions) {
+    checkOptions('TensorDataset', options, names);
+    const { images, imageShape, labels, numClasses, transform } = options;
     if (!(images instanceof Uint8Array)) {
       throw new ArgumentError('TensorDataset: expected images to be a Uint8Array');
     }
@@ -79,6 +90,11 @@ export class TensorDataset implements Dataset {
     if (numClasses !== undefined && !(Number.isSafeInteger(numClasses) && numClasses > 0)) {
       throw new ArgumentError(
         `TensorDataset: expected numClasses to be a positive integer, got ${numClasses}`,
+      );
+    }
+    if (!Number.isSafeInteger(labels?.length) || typeof labels === 'string') {
+      throw new ArgumentError(
+        `TensorDataset: expected labels to be an array of numbers, got ${show(labels)}`,
       );
     }
     const pixels = imageSize(imageShape);

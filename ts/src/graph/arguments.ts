@@ -1,5 +1,5 @@
 /**
- * Owns the checks of arguments that modules, optimizers and operations share.
+ * Owns the checks of arguments that modules, optimizers, operations and loaders share.
  *
  * Policy: a check throws an ArgumentError that names the caller (`who`), the argument, what was
  * expected and what came, before any work is done.
@@ -25,12 +25,20 @@ export function show(value: unknown): string {
   return typeof name === 'string' ? name : 'object';
 }
 
-/** Checks that `value` is an integer of at least `min`. */
-export function checkInteger(who: string, name: string, value: unknown, min: number): number {
-  if (!Number.isSafeInteger(value) || (value as number) < min) {
-    throw new ArgumentError(
-      `${who} expects ${name} to be an integer of at least ${min}, got ${show(value)}`,
-    );
+/** Checks that `value` is an integer of at least `min` and, where it is given, at most `max`. */
+export function checkInteger(
+  who: string,
+  name: string,
+  value: unknown,
+  min: number,
+  max = Number.MAX_SAFE_INTEGER,
+): number {
+  if (!Number.isSafeInteger(value) || (value as number) < min || (value as number) > max) {
+    const bounds =
+      max < Number.MAX_SAFE_INTEGER
+        ? `an integer from ${min} to ${max}`
+        : `an integer of at least ${min}`;
+    throw new ArgumentError(`${who} expects ${name} to be ${bounds}, got ${show(value)}`);
   }
   return value as number;
 }
@@ -97,6 +105,14 @@ export function checkOneOf<T extends string>(
     );
   }
   return value as T;
+}
+
+/** Checks that `value`, where it is given, is an AbortSignal. */
+export function checkSignal(who: string, value: unknown): AbortSignal | undefined {
+  if (value !== undefined && !(value instanceof AbortSignal)) {
+    throw new ArgumentError(`${who} expects signal to be an AbortSignal, got ${show(value)}`);
+  }
+  return value;
 }
 
 /** Checks that `options` is a plain options object with known names only. */
