@@ -1,11 +1,12 @@
 /** IDX files: what is read, and every way in which a file can be damaged. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { type FileHandle, open, writeFile } from 'node:fs/promises';
+import { createRequire, syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { data } from 'neuronode';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { idxBytes, temporaryFolder } from './data-support.js';
 
 const { decodeIdx, readIdx } = data;
@@ -14,6 +15,10 @@ const md5 = (bytes: Uint8Array) => createHash('md5').update(bytes).digest('hex')
 const elements = Uint8Array.from({ length: 24 }, (_, i) => i * 10);
 const plain = idxBytes([2, 3, 4], elements);
 const gzipped = gzipSync(plain);
+
+/** The module object whose functions the package's imports follow after syncBuiltinESMExports. */
+const builtinZlib = () =>
+  createRequire(import.meta.url)('node:zlib') as { gunzipSync: (bytes: Uint8Array) => Buffer };
 
 function changed(bytes: Uint8Array, at: number, to: number): Uint8Array {
   const copy = Uint8Array.from(bytes);
@@ -112,6 +117,81 @@ describe('a damaged file', () => {
   });
 });
 
+describe('a file that memory does not hold', () => {
+  /** Until the test's end, no buffer of `size` bytes can be had. */
+  const refuse = (name: 'ArrayBuffer' | 'SharedArrayBuffer', size: number) => {
+    const Original = globalThis[name];
+    const refusing = new Proxy(Original, {
+      construct(target, args) {
+        if (args[0] === size) throw new RangeError('Array buffer allocation failed');
+        return Reflect.construct(target, args);
+      },
+    });
+    vi.stubGlobal(name, refusing);
+    onTestFinished(() => {
+      vi.unstubAllGlobals();
+    });
+  };
+  const outOfMemory = {
+    name: 'OutOfMemoryError',
+    code: 'ERR_NN_OUT_OF_MEMORY',
+    message: expect.stringMatching(/no memory for its 24 bytes/),
+    cause: expect.any(RangeError),
+  };
+
+  it.each([
+    ['plain', plain],
+    ['gzipped', gzipped],
+  ])('is refused, %s', async (_, bytes) => {
+    const path = join(await temporaryFolder(), 'file');
+    await writeFile(path, bytes);
+    refuse('SharedArrayBuffer', 24);
+    await expect(readIdx(path)).rejects.toMatchObject(outOfMemory);
+    refuse('ArrayBuffer', 24);
+    expect(() => decodeIdx(bytes)).toThrowError(expect.objectContaining(outOfMemory));
+  });
+
+  it('is refused where zlib has no memory for its contents', () => {
+    const [zlib, { gunzipSync }] = [builtinZlib(), builtinZlib()];
+    onTestFinished(() => {
+      zlib.gunzipSync = gunzipSync;
+      syncBuiltinESMExports();
+    });
+    for (const fault of [
+      new RangeError('Array buffer allocation failed'),
+      Object.assign(new Error('insufficient memory'), { code: 'Z_MEM_ERROR' }),
+    ]) {
+      zlib.gunzipSync = () => {
+        throw fault;
+      };
+      syncBuiltinESMExports();
+      expect(() => decodeIdx(gzipped, 'some-file')).toThrowError(
+        expect.objectContaining({ code: 'ERR_NN_OUT_OF_MEMORY', cause: fault }),
+      );
+    }
+  });
+});
+
+/** Until the test's end, calls back for each piece that a stream of a file is given. */
+async function onEachPiece(call: () => void): Promise<void> {
+  const handle = await open(new URL(import.meta.url));
+  const prototype = Object.getPrototypeOf(handle) as FileHandle;
+  await handle.close();
+  const { createReadStream } = prototype;
+  onTestFinished(() => {
+    prototype.createReadStream = createReadStream;
+  });
+  prototype.createReadStream = function (this: FileHandle, options) {
+    const stream = createReadStream.call(this, options);
+    const { push } = stream;
+    stream.push = (...args: Parameters<typeof push>) => {
+      call();
+      return push.apply(stream, args);
+    };
+    return stream;
+  };
+}
+
 describe('readIdx', () => {
   it.each([
     ['plain', plain],
@@ -123,6 +203,17 @@ describe('readIdx', () => {
     expect(array).toMatchObject({ dtype: 'u8', shape: [2, 3, 4] });
     expect([...array.data]).toEqual([...elements]);
     expect(array.data.buffer).toBeInstanceOf(SharedArrayBuffer);
+  });
+
+  it('refuses unknown options, and decodeIdx what is no array of bytes', async () => {
+    for (const wrong of [null, { MD5: md5(plain) }, { signal: {} }]) {
+      await expect(readIdx('none', wrong as data.ReadIdxOptions)).rejects.toMatchObject({
+        code: 'ERR_NN_ARGUMENT',
+      });
+    }
+    expect(() => decodeIdx(undefined as unknown as Uint8Array)).toThrowError(
+      'decodeIdx expects bytes to be a Uint8Array, got undefined',
+    );
   });
 
   it('finds every flipped bit by the checksum', async () => {
@@ -156,10 +247,19 @@ describe('readIdx', () => {
     const reason = new Error('enough');
     const file = '/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz';
     await expect(readIdx(file, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
-    const controller = new AbortController();
-    const reading = readIdx(file, { signal: controller.signal });
-    setTimeout(() => controller.abort(reason), 5);
+    const beforeOpen = new AbortController();
+    const reading = readIdx(file, { signal: beforeOpen.signal });
+    beforeOpen.abort(reason);
     await expect(reading).rejects.toBe(reason);
+    // Later, when the second piece of the file has come.
+    const midway = new AbortController();
+    let pieces = 0;
+    await onEachPiece(() => {
+      pieces += 1;
+      if (pieces === 2) midway.abort(reason);
+    });
+    await expect(readIdx(file, { signal: midway.signal })).rejects.toBe(reason);
+    expect(pieces).toBeLessThan(10); // of a hundred
   });
 
   it('equals decodeIdx on a real file', async () => {

@@ -5,10 +5,10 @@
  * allocated before its size was compared with what the file can hold.
  */
 import { createHash } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
-import { pipeline } from 'node:stream/promises';
-import { createGunzip, gunzipSync } from 'node:zlib';
-import { DataError } from '../errors.js';
+import { gunzipSync } from 'node:zlib';
+import { ArgumentError, DataError, NeuronodeError, OutOfMemoryError } from '../errors.js';
+import { checkOptions, checkSignal, show } from '../graph/arguments.js';
+import { isGzip, readContents } from './contents.js';
 
 /** Element type of an IDX file. */
 export type IdxDType = 'u8' | 'i8' | 'i16' | 'i32' | 'f32' | 'f64';
@@ -47,17 +47,18 @@ const MAX_GZIP_RATIO = 1032;
  * {@link readIdx}.
  *
  * @param name Stands for the bytes in error messages.
+ * @throws {ArgumentError} where `bytes` is no Uint8Array.
  * @throws {DataError} ERR_NN_DATA_CORRUPT where the bytes are not a whole IDX file.
+ * @throws {OutOfMemoryError} where there is no memory for the array.
  */
 export function decodeIdx(bytes: Uint8Array, name = 'IDX data'): IdxArray {
-  const decoder = new IdxDecoder(name, (size) => new ArrayBuffer(size));
-  if (isGzip(bytes)) {
-    decoder.limit = bytes.length * MAX_GZIP_RATIO;
-    decoder.push(gunzip(bytes, name));
-  } else {
-    decoder.limit = bytes.length;
-    decoder.push(bytes);
+  if (!(bytes instanceof Uint8Array)) {
+    throw new ArgumentError(`decodeIdx expects bytes to be a Uint8Array, got ${show(bytes)}`);
   }
+  const decoder = new IdxDecoder(name, (size) => new ArrayBuffer(size));
+  const contents = isGzip(bytes) ? gunzip(bytes, name) : bytes;
+  decoder.limit = contents.length;
+  decoder.push(contents);
   return decoder.finish();
 }
 
@@ -65,23 +66,21 @@ export function decodeIdx(bytes: Uint8Array, name = 'IDX data'): IdxArray {
  * Reads an IDX file, gzipped or plain, piece by piece, so that the event loop stays free. The array
  * lies in shared memory, where a loader's workers can read it without a copy.
  *
+ * @throws {ArgumentError} where an option is unknown or not what it should be.
  * @throws {DataError} ERR_NN_DATA_MISSING where the file cannot be opened or read;
  *   ERR_NN_DATA_CORRUPT where it is not a whole IDX file or has another checksum.
+ * @throws {OutOfMemoryError} where there is no memory for the array.
  */
 export async function readIdx(path: string, options: ReadIdxOptions = {}): Promise<IdxArray> {
-  options.signal?.throwIfAborted();
+  checkOptions('readIdx', options, ['md5', 'signal']);
+  const signal = checkSignal('readIdx', options.signal);
+  signal?.throwIfAborted();
   const decoder = new IdxDecoder(path, (size) => new SharedArrayBuffer(size));
   const hash = options.md5 === undefined ? null : createHash('md5');
-  let file: FileHandle | undefined;
   let damage: unknown;
   try {
-    file = await open(path);
-    const start = Buffer.alloc(2);
-    await file.read(start, 0, 2, 0);
-    const { size } = await file.stat();
-    const isCompressed = isGzip(start);
-    decoder.limit = isCompressed ? size * MAX_GZIP_RATIO : size;
-    const decode = async (chunks: AsyncIterable<Uint8Array>) => {
+    await readContents(path, signal, async (chunks, { size, isCompressed }) => {
+      decoder.limit = isCompressed ? size * MAX_GZIP_RATIO : size;
       try {
         for await (const chunk of chunks) {
           hash?.update(chunk);
@@ -91,17 +90,11 @@ export async function readIdx(path: string, options: ReadIdxOptions = {}): Promi
         damage = error;
         throw error;
       }
-    };
-    const stream = file.createReadStream({ start: 0, highWaterMark: 1 << 18, autoClose: false });
-    const signal = options.signal === undefined ? {} : { signal: options.signal };
-    if (isCompressed) await pipeline(stream, createGunzip({ chunkSize: 1 << 18 }), decode, signal);
-    else await pipeline(stream, decode, signal);
+    });
   } catch (error) {
-    options.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     // Stopping a pipeline midway can make it report that instead of the reason.
     throw readError(path, damage ?? error);
-  } finally {
-    await file?.close();
   }
   const array = decoder.finish();
   const md5 = hash?.digest('hex');
@@ -145,7 +138,7 @@ class IdxDecoder {
             `got ${this.#describeLimit(headerBytes)}`,
         );
       }
-      this.#body = new Uint8Array(this.#allocate(bodyBytes));
+      this.#body = this.#bytes(bodyBytes);
       rest = this.#start.subarray(headerBytes);
     }
     if (this.#received + rest.length > this.#body.length) {
@@ -170,6 +163,20 @@ class IdxDecoder {
       );
     }
     return { dtype, shape, data: toTyped(dtype, this.#body) };
+  }
+
+  /** Memory for the data. The header's claim alone decides how much, so that it may be too much. */
+  #bytes(count: number): Uint8Array {
+    try {
+      return new Uint8Array(this.#allocate(count));
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new OutOfMemoryError(
+        `${this.#name}: there is no memory for its ${count} bytes of data. Free some memory, or ` +
+          'fetch the file again if it should not be as large.',
+        { cause: error },
+      );
+    }
   }
 
   #describeLimit(headerBytes: number): string {
@@ -212,26 +219,32 @@ function parseHeader(bytes: Uint8Array, name: string): IdxHeader | null {
   return { dtype: dtype.name, shape, headerBytes, bodyBytes };
 }
 
-/** Big-endian bytes as numbers. Single bytes stay where they are. */
+/** Big-endian bytes as numbers, turned round where they lie. Single bytes stay as they are. */
 function toTyped(dtype: IdxDType, bytes: Uint8Array): IdxArray['data'] {
   const { buffer } = bytes;
-  if (dtype === 'u8') return bytes;
-  if (dtype === 'i8') return new Int8Array(buffer);
   const view = new DataView(buffer);
-  if (dtype === 'i16') {
-    return new Int16Array(buffer).map((_, i) => view.getInt16(2 * i));
+  switch (dtype) {
+    case 'u8':
+      return bytes;
+    case 'i8':
+      return new Int8Array(buffer);
+    case 'i16':
+      return fill(new Int16Array(buffer), (i) => view.getInt16(2 * i));
+    case 'i32':
+      return fill(new Int32Array(buffer), (i) => view.getInt32(4 * i));
+    case 'f32':
+      return fill(new Float32Array(buffer), (i) => view.getFloat32(4 * i));
+    case 'f64':
+      return fill(new Float64Array(buffer), (i) => view.getFloat64(8 * i));
   }
-  if (dtype === 'i32') {
-    return new Int32Array(buffer).map((_, i) => view.getInt32(4 * i));
-  }
-  if (dtype === 'f32') {
-    return new Float32Array(buffer).map((_, i) => view.getFloat32(4 * i));
-  }
-  return new Float64Array(buffer).map((_, i) => view.getFloat64(8 * i));
 }
 
-function isGzip(bytes: Uint8Array): boolean {
-  return bytes[0] === 0x1f && bytes[1] === 0x8b;
+function fill<T extends { length: number; [index: number]: number }>(
+  array: T,
+  valueAt: (index: number) => number,
+): T {
+  for (let i = 0; i < array.length; i++) array[i] = valueAt(i);
+  return array;
 }
 
 function gunzip(bytes: Uint8Array, name: string): Uint8Array {
@@ -242,10 +255,16 @@ function gunzip(bytes: Uint8Array, name: string): Uint8Array {
   }
 }
 
-/** What zlib or the file system reported, as an error that names the file. */
-function readError(name: string, error: unknown): DataError {
-  if (error instanceof DataError) return error;
+/** What zlib, the memory or the file system reported, as an error that names the file. */
+function readError(name: string, error: unknown): NeuronodeError {
+  if (error instanceof NeuronodeError) return error;
   const { code = '', message } = error as NodeJS.ErrnoException;
+  // A RangeError is an array that could not be allocated, by zlib's binding or by the engine.
+  if (error instanceof RangeError || code === 'Z_MEM_ERROR') {
+    return new OutOfMemoryError(`${name}: there is no memory for its contents (${message})`, {
+      cause: error,
+    });
+  }
   if (code.startsWith('Z_')) {
     return new DataError(
       'ERR_NN_DATA_CORRUPT',

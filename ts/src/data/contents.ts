@@ -1,0 +1,54 @@
+/** Owns reading what a file holds, be it gzipped or plain: the first bytes tell. */
+import { type FileHandle, open } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
+
+/** What is known of a file before its contents are read. */
+export interface FileFacts {
+  /** Bytes on disk. */
+  readonly size: number;
+  readonly isCompressed: boolean;
+}
+
+/** Takes a file's decompressed contents, piece by piece. */
+export type Consume = (chunks: AsyncIterable<Uint8Array>, facts: FileFacts) => Promise<void>;
+
+const CHUNK_BYTES = 1 << 18;
+
+/** Whether the bytes begin as a gzip file does. */
+export function isGzip(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x1f && bytes[1] === 0x8b;
+}
+
+/**
+ * Reads a file and hands its decompressed contents to `consume`, so that the event loop stays free.
+ * Rejects with what the file system, zlib or `consume` reports, or with an AbortError.
+ */
+export async function readContents(
+  path: string,
+  signal: AbortSignal | undefined,
+  consume: Consume,
+): Promise<void> {
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path);
+    const start = Buffer.alloc(2);
+    await file.read(start, 0, 2, 0);
+    const { size } = await file.stat();
+    const facts = { size, isCompressed: isGzip(start) };
+    const sink = (chunks: AsyncIterable<Uint8Array>) => consume(chunks, facts);
+    const stream = file.createReadStream({
+      start: 0,
+      highWaterMark: CHUNK_BYTES,
+      autoClose: false,
+    });
+    const options = signal === undefined ? {} : { signal };
+    if (facts.isCompressed) {
+      await pipeline(stream, createGunzip({ chunkSize: CHUNK_BYTES }), sink, options);
+    } else {
+      await pipeline(stream, sink, options);
+    }
+  } finally {
+    await file?.close();
+  }
+}
