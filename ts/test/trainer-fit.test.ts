@@ -221,6 +221,46 @@ describe('abort', () => {
   });
 });
 
+describe('a custom iterator', () => {
+  /** Two batches, then none ever; `leave` is what its return() does. */
+  function stuckAfterTwo(leave: () => unknown) {
+    const inner = learnableLoader(64, {}, 10)[Symbol.asyncIterator]();
+    let given = 0;
+    const iterator = {
+      next: () => (given++ < 2 ? inner.next() : new Promise<never>(() => {})),
+      return: leave as () => Promise<IteratorReturnResult<undefined>>,
+    };
+    return { length: 4, batchSize: 16, [Symbol.asyncIterator]: () => iterator };
+  }
+
+  test.each([
+    ['gives a plain object', () => ({ done: true, value: undefined })],
+    [
+      'throws',
+      () => {
+        throw new Error('from return');
+      },
+    ],
+  ])('whose return() %s does not hide the reason of an abort', async (_name, leave) => {
+    const controller = new AbortController();
+    const onStep = () => controller.abort(new Error('enough'));
+    const loader = stuckAfterTwo(leave);
+    const { signal } = controller;
+    const fit = makeTrainer(seededTiny()).fit(loader, { epochs: 1, log: false, signal, onStep });
+    await expect(fit).rejects.toThrow('enough');
+  });
+
+  test('that throws is not told to return', async () => {
+    const leave = vi.fn();
+    const loader = stuckAfterTwo(leave);
+    const iterator = loader[Symbol.asyncIterator]();
+    iterator.next = () => Promise.reject(new Error('broken'));
+    const fit = makeTrainer(seededTiny()).fit(loader, { epochs: 1, log: false });
+    await expect(fit).rejects.toThrow('broken');
+    expect(leave).not.toHaveBeenCalled();
+  });
+});
+
 describe('output', () => {
   test('is the lines of the PyTorch text, and nothing else', async () => {
     const stream = recorder(false);

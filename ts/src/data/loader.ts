@@ -5,6 +5,7 @@
  * does no more per batch than to post indices and to receive a buffer; without workers it fills
  * batches in slices of a few milliseconds.
  */
+import { unlessAborted } from '../abortable.js';
 import { ArgumentError, DisposedError } from '../errors.js';
 import { checkInteger } from '../graph/arguments.js';
 import { BufferPool, LoadedBatch } from './batch.js';
@@ -208,22 +209,6 @@ export class DataLoader implements AsyncIterable<Batch>, AsyncDisposable {
 }
 
 function ignore(): void {}
-
-/** The promise, or the signal's reason, whichever comes first. */
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  signal.throwIfAborted();
-  let onAbort = ignore;
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
-}
 
 function abortError(signal: AbortSignal): Error {
   return signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason));

@@ -7,11 +7,11 @@
  * that is called meanwhile copies its batch and waits its turn. Disposal lets what the device has
  * begun come to its end, and fails what waits.
  */
+import { abortable } from '../abortable.js';
 import { ArgumentError, DisposedError, ShapeError } from '../errors.js';
 import { evalGraph, type StepRule, trainGraph } from '../graph/steps.js';
 import type { NativeProgram } from '../native.js';
 import type { CrossEntropyLoss, Module, StateTensor } from '../nn/index.js';
-import { abortable } from './abortable.js';
 import {
   checkImages,
   checkLabels,

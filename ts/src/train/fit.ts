@@ -6,8 +6,8 @@
  * checkpoint, an evaluation, the end) the loop waits for both. Whatever ends it, nothing is left in
  * flight.
  */
+import { abortable } from '../abortable.js';
 import { ArgumentError, CheckpointError } from '../errors.js';
-import { abortable } from './abortable.js';
 import { checkImages } from './batch.js';
 import { type EpochSums, emptySums, type LoaderState } from './checkpoint-state.js';
 import type { Engine, ReleasableBatch, SubmittedStep } from './engine.js';
