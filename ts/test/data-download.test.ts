@@ -29,8 +29,8 @@ const served: Record<string, Buffer> = {
   'some-labels.gz': gzipSync(labels),
 };
 const part = {
-  images: { name: 'some-images', md5: md5(images), gzMd5: md5(served['some-images.gz']!) },
-  labels: { name: 'some-labels', md5: md5(labels), gzMd5: md5(served['some-labels.gz']!) },
+  images: { name: 'some-images', md5: md5(images) },
+  labels: { name: 'some-labels', md5: md5(labels) },
 };
 const entry: CatalogEntry = {
   title: 'Small',
@@ -133,6 +133,19 @@ describe('download', () => {
     expect(log).toEqual(['some-labels.gz whole']);
   });
 
+  it.each([
+    ['otherwise', (bytes: Uint8Array) => gzipSync(bytes, { memLevel: 1 })],
+    ['not at all', (bytes: Uint8Array) => Buffer.from(bytes)],
+  ])('takes files that a mirror compressed %s', async (_, compress) => {
+    const { mirror } = await server((file, __, response) => {
+      response.end(compress(file === 'some-images.gz' ? images : labels));
+    });
+    const root = await temporaryFolder();
+    const loaded = await download(root, [mirror]);
+    expect(md5(Uint8Array.from(loaded.images))).toBe(md5(pixels));
+    expect((await readdir(root)).toSorted()).toEqual(['some-images.gz', 'some-labels.gz']);
+  });
+
   it('reports progress', async () => {
     const { mirror } = await server();
     const reports: data.DownloadProgress[] = [];
@@ -190,14 +203,27 @@ describe('a partial file', () => {
     expect((await readdir(root)).toSorted()).toEqual(['some-images.gz', 'some-labels.gz']);
   });
 
+  it('of a mirror that compressed it otherwise is thrown away too', async () => {
+    const { mirror, log } = await server();
+    const root = await partial(gzipSync(images, { memLevel: 1 }).subarray(0, 5000));
+    await download(root, [mirror]);
+    expect(log.slice(0, 2)).toEqual(['some-images.gz bytes=5000-', 'some-images.gz whole']);
+    expect(whole.equals(await readFile(join(root, 'some-images.gz')))).toBe(true);
+  });
+
   it('stays where the connection breaks, and is resumed from another mirror', async () => {
     const half = whole.length >> 1;
+    let hangUp = () => {};
     const breaking = await server((_, __, response) => {
       response.writeHead(200, { 'content-length': whole.length });
-      response.write(whole.subarray(0, half), () => setTimeout(() => response.destroy(), 50));
+      response.write(whole.subarray(0, half));
+      hangUp = () => response.destroy();
     });
     const root = await temporaryFolder();
-    const error = await download(root, [breaking.mirror]).catch((e: unknown) => e);
+    const onProgress = ({ received }: data.DownloadProgress) => {
+      if (received === half) hangUp();
+    };
+    const error = await download(root, [breaking.mirror], { onProgress }).catch((e: unknown) => e);
     expect(error).toMatchObject({ code: 'ERR_NN_DATA_DOWNLOAD' });
     const part = await readFile(join(root, 'some-images.gz.part'));
     expect(part.equals(whole.subarray(0, half))).toBe(true);
@@ -212,9 +238,19 @@ describe('a mirror that fails', () => {
     ['has no such file', (_, __, r) => r.writeHead(404).end(), 'the server answered 404 Not Found'],
     ['is out of order', (_, __, r) => r.writeHead(503).end(), 'the server answered 503'],
     ['serves other bytes', (_, __, r) => r.writeHead(200).end('hello'), 'expected MD5'],
+    [
+      'serves a cut file',
+      (file, _, r) => r.writeHead(200).end(served[file]!.subarray(0, -9)),
+      'expected a whole gzip file',
+    ],
+    [
+      'serves another file',
+      (_, __, r) => r.writeHead(200).end(gzipSync('hello')),
+      `expected MD5 ${md5(images)} of the decompressed file`,
+    ],
     ['hangs up', (request) => void request, 'fetch failed'],
   ];
-  failing[3]![1] = (_, request) => request.destroy();
+  failing.at(-1)![1] = (_, request) => request.destroy();
 
   it.each(failing)('because it %s is named in the error', async (_, handler, what) => {
     const { mirror } = await server(handler);

@@ -125,7 +125,6 @@ function smallEntry(change: { labels?: number[]; imageShape?: number[]; labelSha
   const file = (name: string, bytes: Uint8Array): CatalogFile => ({
     name,
     md5: createHash('md5').update(bytes).digest('hex'),
-    gzMd5: createHash('md5').update(gzipSync(bytes)).digest('hex'),
   });
   const part = {
     images: file('some-images', contents.images),

@@ -9,8 +9,6 @@ export interface CatalogFile {
   readonly name: string;
   /** MD5 of the decompressed file. Compressed files differ by who compressed them. */
   readonly md5: string;
-  /** MD5 of the compressed file that the mirrors serve. */
-  readonly gzMd5: string;
 }
 
 /** One part (training or test) of a data set. */
@@ -61,24 +59,20 @@ export const fashionMnist: CatalogEntry = {
     images: {
       name: 'train-images-idx3-ubyte',
       md5: 'f4a8712d7a061bf5bd6d2ca38dc4d50a',
-      gzMd5: '8d4fb7e6c68d591d4c3dfef9ec88bf0d',
     },
     labels: {
       name: 'train-labels-idx1-ubyte',
       md5: '9018921c3c673c538a1fc5bad174d6f9',
-      gzMd5: '25c81989df183df01b3e8a0aad5dffbe',
     },
   },
   test: {
     images: {
       name: 't10k-images-idx3-ubyte',
       md5: '8181f5470baa50b63fa0f6fddb340f0a',
-      gzMd5: 'bef4ecab320f06d8554ea6380940ec79',
     },
     labels: {
       name: 't10k-labels-idx1-ubyte',
       md5: '15d484375f8d13e6eb1aabb0c3f46965',
-      gzMd5: 'bb300cfdad3c16e7a12a480ee83cd310',
     },
   },
 };
@@ -95,24 +89,20 @@ export const mnist: CatalogEntry = {
     images: {
       name: 'train-images-idx3-ubyte',
       md5: '6bbc9ace898e44ae57da46a324031adb',
-      gzMd5: 'f68b3c2dcbeaaa9fbdd348bbdeb94873',
     },
     labels: {
       name: 'train-labels-idx1-ubyte',
       md5: 'a25bea736e30d166cdddb491f175f624',
-      gzMd5: 'd53e105ee54ea40749a09fcbcd1e9432',
     },
   },
   test: {
     images: {
       name: 't10k-images-idx3-ubyte',
       md5: '2646ac647ad5339dbf082846283269ea',
-      gzMd5: '9fb629c4189551a2d022fa330f9573f3',
     },
     labels: {
       name: 't10k-labels-idx1-ubyte',
       md5: '27ae3e4e09519cfbb04c329615203637',
-      gzMd5: 'ec29112dd5afa0611ce80d1b7f02629c',
     },
   },
 };

@@ -2,14 +2,15 @@
  * Owns fetching one file from the first mirror that has it.
  *
  * Policy: bytes go to `<name>.part`, which a later call resumes; the file gets its name only after
- * its checksum was computed from the disk, so that a file with its name is always a whole one. A
- * partial file that turns out wrong is deleted.
+ * the checksum of its contents was computed from the disk, so that a file with its name is always a
+ * whole one. How a mirror compressed it is the mirror's affair. A partial file that turns out wrong
+ * is deleted.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError } from '../errors.js';
+import { readContents } from './contents.js';
 
 /** How far a download has come. */
 export interface DownloadProgress {
@@ -28,7 +29,7 @@ export interface DownloadTask {
   readonly directory: string;
   /** Addresses of folders that hold the file, tried in order. */
   readonly mirrors: readonly string[];
-  /** MD5 of the file as it is served. */
+  /** MD5 of the file's contents, decompressed. */
   readonly md5: string;
   readonly signal: AbortSignal | undefined;
   readonly onProgress: (progress: DownloadProgress) => void;
@@ -73,15 +74,15 @@ async function fetchWhole(task: DownloadTask, url: string): Promise<string> {
   const part = `${target}.part`;
   const resumedFrom = await sizeOf(part);
   await receive(task, url, part, resumedFrom);
-  const md5 = await md5Of(part);
-  if (md5 === task.md5) {
+  const fault = await faultOf(task, part);
+  if (fault === undefined) {
     await rename(part, target);
     return target;
   }
   await rm(part, { force: true });
   // The earlier attempt's bytes may be the wrong ones: once more, from the start.
   if (resumedFrom > 0) return fetchWhole(task, url);
-  throw new Error(`expected MD5 ${task.md5}, got ${md5}`);
+  throw fault;
 }
 
 /** Appends to `part` what is missing after its first `have` bytes. */
@@ -127,10 +128,23 @@ async function sizeOf(path: string): Promise<number> {
   }
 }
 
-async function md5Of(path: string): Promise<string> {
+/** Why the file's contents are not those wanted; undefined where they are. */
+async function faultOf({ md5, signal }: DownloadTask, path: string): Promise<Error | undefined> {
   const hash = createHash('md5');
-  for await (const chunk of createReadStream(path)) hash.update(chunk);
-  return hash.digest('hex');
+  try {
+    await readContents(path, signal, async (chunks) => {
+      for await (const chunk of chunks) hash.update(chunk);
+    });
+  } catch (error) {
+    const { code = '', message } = error as NodeJS.ErrnoException;
+    if (!code.startsWith('Z_')) throw error;
+    return new Error(`expected a whole gzip file, got one that zlib refuses (${message})`, {
+      cause: error,
+    });
+  }
+  const got = hash.digest('hex');
+  if (got === md5) return undefined;
+  return new Error(`expected MD5 ${md5} of the decompressed file, got ${got}`);
 }
 
 /** fetch hides the reason (refused, not found, reset) in the error's cause. */

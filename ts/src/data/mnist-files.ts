@@ -32,7 +32,10 @@ export interface MnistOptions {
   transform?: Transform;
   /** Whether to fetch files that are missing; false unless given. */
   download?: boolean;
-  /** Addresses to fetch from instead of the public mirrors: folders that hold the .gz files. */
+  /**
+   * Addresses to fetch from instead of the public mirrors: folders that hold the .gz files, in any
+   * compression, since the contents are what is verified.
+   */
   mirrors?: readonly string[];
   /** Called while a file is fetched; without it, a terminal shows a progress bar. */
   onProgress?: (progress: DownloadProgress) => void;
@@ -178,7 +181,7 @@ async function fetchFiles(
           file: `${file.name}.gz`,
           directory,
           mirrors: options.mirrors ?? entry.mirrors,
-          md5: file.gzMd5,
+          md5: file.md5,
           signal: options.signal,
           onProgress,
         })),
