@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
 import { data } from 'neuronode';
-import { onTestFinished } from 'vitest';
+import { onTestFinished, vi } from 'vitest';
 
 /** `count` images of one shape, each unlike the others, with labels index % 10. */
 export function syntheticDataset(
@@ -52,6 +52,18 @@ export function setEnvironment(name: string, value: string | undefined): void {
   };
   set(value);
   onTestFinished(() => set(before));
+}
+
+/** Until the test's end, every look at the clock finds it one millisecond later than the last. */
+export function countLooksAtClock(): void {
+  let looks = 0;
+  vi.spyOn(performance, 'now').mockImplementation(() => {
+    looks += 1;
+    return looks;
+  });
+  onTestFinished(() => {
+    vi.restoreAllMocks();
+  });
 }
 
 /** Copies of a loader's batches, in order; each batch is released. */

@@ -4,7 +4,13 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { data, WorkerError } from 'neuronode';
 import { describe, expect, it } from 'vitest';
-import { collect, hasEnded, syntheticDataset, watchWorkers } from './data-support.js';
+import {
+  collect,
+  countLooksAtClock,
+  hasEnded,
+  syntheticDataset,
+  watchWorkers,
+} from './data-support.js';
 
 const { DataLoader, Resize } = data;
 
@@ -87,16 +93,14 @@ describe('with workers', () => {
     expect(started).toHaveLength(3);
   });
 
-  it('close rejects the pending step', async () => {
-    for (const numWorkers of [0, 2]) {
-      const slow = syntheticDataset(400, { imageShape: [1, 28, 28], transform: new Resize(224) });
-      const loader = new DataLoader(slow, { batchSize: 400, numWorkers });
-      const pending = loader[Symbol.asyncIterator]().next();
-      await Promise.all([
-        expect(pending).rejects.toMatchObject({ code: 'ERR_NN_DISPOSED' }),
-        new Promise(setImmediate).then(() => loader.close()),
-      ]);
-    }
+  it.each([0, 2])('close rejects the pending step, numWorkers %i', async (numWorkers) => {
+    countLooksAtClock(); // so that no batch is filled in one turn of the event loop
+    const loader = new DataLoader(dataset, { batchSize: 300, numWorkers });
+    const pending = loader[Symbol.asyncIterator]().next();
+    await Promise.all([
+      expect(pending).rejects.toMatchObject({ code: 'ERR_NN_DISPOSED' }),
+      loader.close(),
+    ]);
   });
 });
 
@@ -121,16 +125,16 @@ describe('an abort', () => {
   });
 
   it.each([0, 2])('rejects the pending step, numWorkers %i', async (numWorkers) => {
-    const slow = syntheticDataset(400, { imageShape: [1, 28, 28], transform: new Resize(224) });
+    countLooksAtClock(); // so that no batch is filled in one turn of the event loop
+    const started = watchWorkers();
     const controller = new AbortController();
-    const loader = new DataLoader(slow, {
-      batchSize: 400,
-      numWorkers,
-      signal: controller.signal,
-    });
+    const { signal } = controller;
+    const loader = new DataLoader(dataset, { batchSize: 300, numWorkers, signal });
     const pending = loader[Symbol.asyncIterator]().next();
-    setTimeout(() => controller.abort(), 1);
+    expect(started).toHaveLength(numWorkers); // the batch is being filled
+    controller.abort();
     await expect(pending).rejects.toMatchObject({ name: 'AbortError' });
+    expect(started.every(hasEnded)).toBe(true);
   });
 
   it('before the start begins nothing', async () => {
