@@ -11,6 +11,7 @@
  *   seed = FNV-1a of the key; h = fmix32(seed + index * 0x9E3779B9); key = 'op/case/input'.
  */
 import { readFileSync } from 'node:fs';
+import type { Attrs, OpName } from '../../dist/graph/spec.js';
 
 /** How the elements of an input are distributed. */
 export type Distribution =
@@ -30,22 +31,22 @@ export type CaseAttr = number | boolean | string | readonly number[];
 export interface OpCase {
   /** 'conv2d/alexnet.conv1' */
   readonly id: string;
-  readonly op: string;
+  readonly op: OpName;
   readonly name: string;
   /** Gradient operations that run on this row. */
-  readonly gradients: readonly string[];
+  readonly gradients: readonly OpName[];
   readonly shapes: Readonly<Record<string, readonly number[]>>;
   readonly attrs: Readonly<Record<string, CaseAttr>>;
   readonly distributions: Readonly<Record<string, Distribution>>;
   /** Largest |a - b| / max |b| over a tensor that a comparison in f32 allows. */
   readonly tolerance: number;
-  /** The same where Winograd's algorithm computes; undefined where it cannot. */
+  /** The same where Winograd's algorithm computes; undefined where there is no such kernel. */
   readonly winogradTolerance: number | undefined;
 }
 
 interface Group {
   inputs: string[];
-  gradients: string[];
+  gradients: OpName[];
   tolerance: number;
   winogradTolerance?: number;
   values: Record<string, Distribution>;
@@ -53,16 +54,20 @@ interface Group {
   cases: Record<string, Record<string, CaseAttr | Record<string, Distribution>>>;
 }
 
-/** The whole table, in its own order. */
-export function opCases(): OpCase[] {
-  const text = readFileSync(new URL('op-cases.json', import.meta.url), 'utf8');
-  const table = JSON.parse(text) as Record<string, Group>;
+/**
+ * The whole table, in its own order.
+ *
+ * @param file The table; beside this module unless given.
+ */
+export function opCases(file = new URL('op-cases.json', import.meta.url)): OpCase[] {
+  const text = readFileSync(file, 'utf8');
+  const table = JSON.parse(text) as Record<OpName, Group>;
   return Object.entries(table).flatMap(([op, group]) =>
-    Object.entries(group.cases).map(([name, row]) => makeCase(op, name, group, row)),
+    Object.entries(group.cases).map(([name, row]) => makeCase(op as OpName, name, group, row)),
   );
 }
 
-function makeCase(op: string, name: string, group: Group, row: Group['cases'][string]): OpCase {
+function makeCase(op: OpName, name: string, group: Group, row: Group['cases'][string]): OpCase {
   const { values = {}, ...rest } = row;
   const attrs: Record<string, CaseAttr> = { ...group.defaults, ...rest } as typeof attrs;
   const shapes: Record<string, readonly number[]> = {};
@@ -73,7 +78,7 @@ function makeCase(op: string, name: string, group: Group, row: Group['cases'][st
   if (attrs.bias === true) shapes.b = [shapes.w![0]!];
   delete attrs.bias;
   const { winogradTolerance } = group;
-  const hasWinograd = winogradTolerance !== undefined && mayUseWinograd(shapes.w!, attrs);
+  const hasKernel = winogradTolerance !== undefined && hasWinograd(shapes.w!, attrs);
   return {
     id: `${op}/${name}`,
     op,
@@ -83,16 +88,27 @@ function makeCase(op: string, name: string, group: Group, row: Group['cases'][st
     attrs,
     distributions: { ...group.values, ...(values as Record<string, Distribution>) },
     tolerance: group.tolerance,
-    winogradTolerance: hasWinograd ? winogradTolerance : undefined,
+    winogradTolerance: hasKernel ? winogradTolerance : undefined,
   };
 }
 
-/** Square 3x3 and 5x5 kernels that move by one pixel: the shapes a Winograd kernel may take. */
-function mayUseWinograd(w: readonly number[], attrs: Record<string, CaseAttr>): boolean {
+/** Square 3x3 and 5x5 kernels over all channels that move by one pixel: Winograd's shapes. */
+function hasWinograd(w: readonly number[], attrs: Record<string, CaseAttr>): boolean {
   const isOnes = (pair: CaseAttr | undefined) => String(pair) === '1,1';
-  return (
-    w[2] === w[3] && (w[2] === 3 || w[2] === 5) && isOnes(attrs.stride) && isOnes(attrs.dilation)
-  );
+  const isSquare = w[2] === w[3] && (w[2] === 3 || w[2] === 5);
+  return isSquare && isOnes(attrs.stride) && isOnes(attrs.dilation) && attrs.groups === 1;
+}
+
+const reductions: readonly CaseAttr[] = ['mean', 'sum'];
+
+/** The attributes `names` of a row, as the graph contract writes them. */
+export function attrsOf({ attrs }: Pick<OpCase, 'attrs'>, names: readonly string[]): Attrs {
+  const entries = names.map((name) => {
+    const value = attrs[name];
+    if (value === undefined) throw new Error(`op-cases.json: a row has no ${name}`);
+    return [name, typeof value === 'string' ? reductions.indexOf(value) : value];
+  });
+  return Object.fromEntries(entries);
 }
 
 /** Number of elements of a shape. */

@@ -1,13 +1,21 @@
 /**
  * Runs the rows of op-cases.json through the public `ops`: the forward operation, its gradient
- * operations, and steps of an optimizer. Output names are those of the graph contract.
+ * operations, and steps of an optimizer. Names are those of the graph contract throughout, so that
+ * one rule serves every operation: an operation gets the inputs and attributes that it declares.
+ * Pooling alone goes through its named functions, which know `ceilMode` and `outputSize`.
  */
 import { ops } from 'neuronode';
-import { bytes, floats, labels, type OpCase } from './op-cases.js';
+import { GraphBuilder } from '../../dist/graph/builder.js';
+import { finish } from '../../dist/graph/finish.js';
+import { pooledShape } from '../../dist/graph/rules/pooling.js';
+import type { OpName } from '../../dist/graph/spec.js';
+import { operations } from '../../dist/graph/table.js';
+import { type Algorithm, compile } from '../../dist/native.js';
+import { attrsOf, bytes, floats, labels, type OpCase } from './op-cases.js';
+import { caseGraph } from './op-graph.js';
 import type { HostArray } from './references.js';
 
-/** How convolutions are computed. */
-export type Algorithm = 'direct' | 'winograd';
+export type { Algorithm };
 
 /** Inputs of a case by name. */
 export type Inputs = Readonly<Record<string, Float32Array>>;
@@ -15,71 +23,73 @@ export type Inputs = Readonly<Record<string, Float32Array>>;
 /** Outputs by the names of the graph contract. */
 export type Outputs = Record<string, HostArray>;
 
+type Tensors = Readonly<Record<string, ops.HostTensor | number>>;
+type Shapes = Readonly<Record<string, readonly number[]>>;
 type Pair = readonly [number, number];
-
-interface WindowAttrs {
-  kernelSize: Pair;
-  stride: Pair;
-  padding: Pair;
-  dilation: Pair;
-  ceilMode: boolean;
-}
 
 /** The f32 inputs of a case, as the table distributes them. */
 export function floatInputs(opCase: OpCase): Inputs {
   return Object.fromEntries(Object.keys(opCase.shapes).map((name) => [name, floats(opCase, name)]));
 }
 
-function attrsOf<T>(opCase: OpCase): T {
-  return opCase.attrs as T;
+/** Runs an operation on those of `tensors` that it declares. */
+async function run(
+  op: OpName,
+  opCase: OpCase,
+  tensors: Tensors,
+  options: ops.RunOptions = {},
+): Promise<Record<string, ops.HostTensor>> {
+  const { inputs, attrs } = operations[op];
+  const given = inputs
+    .filter(({ name }) => Object.hasOwn(tensors, name))
+    .map(({ name }) => [name, tensors[name]]);
+  return ops.run(op, Object.fromEntries(given), attrsOf(opCase, Object.keys(attrs)), options);
 }
 
-function tensors(opCase: OpCase, inputs: Inputs): Record<string, ops.FloatTensor> {
+function tensorsOf(opCase: OpCase, inputs: Inputs): Record<string, ops.FloatTensor> {
   const entries = Object.entries(inputs);
   return Object.fromEntries(
     entries.map(([name, data]) => [name, { data, shape: opCase.shapes[name]! }]),
   );
 }
 
+/** The shapes of gradients: those of the inputs they belong to. */
+function gradientShapes(opCase: OpCase, op: OpName): Shapes {
+  const names = operations[op].outputs.map(({ name }) => name);
+  const entries = names.map((name) => [name, opCase.shapes[name.slice(1)]]);
+  return Object.fromEntries(entries.filter(([, shape]) => shape !== undefined));
+}
+
+/** The operation's outputs: y, and for max-pooling its indices. */
+async function forwardAll(
+  opCase: OpCase,
+  inputs: Inputs,
+  options: ops.OpOptions,
+): Promise<Record<string, ops.HostTensor>> {
+  const tensors = tensorsOf(opCase, inputs);
+  const { op, attrs } = opCase;
+  const { kernelSize, outputSize, ...pooling } = attrs;
+  switch (op) {
+    case 'maxPool2d':
+      return ops.maxPool2d(tensors.x!, kernelSize as Pair, { ...pooling, ...options });
+    case 'avgPool2d':
+      return { y: await ops.avgPool2d(tensors.x!, kernelSize as Pair, { ...pooling, ...options }) };
+    case 'adaptiveAvgPool2d':
+      return { y: await ops.adaptiveAvgPool2d(tensors.x!, outputSize as Pair, options) };
+    case 'reshape':
+      return run(op, opCase, tensors, { ...options, shapes: { y: attrs.shape as number[] } });
+    default:
+      return run(op, opCase, tensors, options);
+  }
+}
+
 /** The operation's output y. */
 export async function forward(
   opCase: OpCase,
   inputs: Inputs,
-  algorithm: Algorithm = 'direct',
-): Promise<ops.FloatTensor> {
-  const { x, w, b, a } = tensors(opCase, inputs);
-  switch (opCase.op) {
-    case 'conv2d':
-      return ops.conv2d(x!, w!, b, convOptions(opCase, algorithm));
-    case 'linear':
-      return ops.linear(x!, w!, b);
-    case 'gemm':
-      return ops.gemm(a!, b!, attrsOf<ops.GemmOptions>(opCase));
-    case 'maxPool2d': {
-      const { kernelSize, ...options } = attrsOf<WindowAttrs>(opCase);
-      return (await ops.maxPool2d(x!, kernelSize, options)).y;
-    }
-    case 'avgPool2d': {
-      const { kernelSize, ...options } = attrsOf<WindowAttrs & { countIncludePad: boolean }>(
-        opCase,
-      );
-      return ops.avgPool2d(x!, kernelSize, options);
-    }
-    case 'adaptiveAvgPool2d':
-      return ops.adaptiveAvgPool2d(x!, attrsOf<{ outputSize: Pair }>(opCase).outputSize);
-    case 'relu':
-      return ops.relu(x!);
-    case 'sigmoid':
-      return ops.sigmoid(x!);
-    case 'softmax':
-      return ops.softmax(x!);
-    case 'add':
-      return ops.add(a!, b!);
-    case 'reshape':
-      return ops.reshape(x!, attrsOf<{ shape: number[] }>(opCase).shape);
-    default:
-      throw new Error(`op-runner.ts does not know how to run ${opCase.op}`);
-  }
+  options: ops.OpOptions = {},
+): Promise<HostArray> {
+  return (await forwardAll(opCase, inputs, options)).y!;
 }
 
 /** Every gradient of sum(gy * y), named g<input>. */
@@ -87,116 +97,86 @@ export async function gradients(
   opCase: OpCase,
   inputs: Inputs,
   gy: ops.FloatTensor,
-  algorithm: Algorithm = 'direct',
-): Promise<Record<string, ops.FloatTensor>> {
-  const { x, w, b } = tensors(opCase, inputs);
-  switch (opCase.op) {
-    case 'conv2d': {
-      const options = convOptions(opCase, algorithm);
-      const gx = await ops.conv2dInputGrad(gy, w!, x!.shape, options);
-      return { gx, ...parameterGrads(b, await ops.conv2dWeightGrad(x!, gy, w!.shape, options)) };
-    }
-    case 'linear': {
-      const gx = await ops.linearInputGrad(gy, w!);
-      return { gx, ...parameterGrads(b, await ops.linearWeightGrad(x!, gy)) };
-    }
-    case 'maxPool2d': {
-      const { kernelSize, ceilMode, ...options } = attrsOf<WindowAttrs>(opCase);
-      const { indices } = await ops.maxPool2d(x!, kernelSize, { ...options, ceilMode });
-      return { gx: await ops.maxPool2dGrad(gy, indices, x!.shape, kernelSize, options) };
-    }
-    case 'avgPool2d': {
-      const { kernelSize, ceilMode: _, ...options } = attrsOf<WindowAttrs>(opCase);
-      return { gx: await ops.avgPool2dGrad(gy, x!.shape, kernelSize, options) };
-    }
-    case 'adaptiveAvgPool2d':
-      return { gx: await ops.adaptiveAvgPool2dGrad(gy, x!.shape) };
-    case 'relu':
-      return { gx: await ops.reluGrad(gy, await ops.relu(x!)) };
-    case 'sigmoid':
-      return { gx: await ops.sigmoidGrad(gy, await ops.sigmoid(x!)) };
-    default:
-      throw new Error(`op-runner.ts does not know the gradients of ${opCase.op}`);
+  options: ops.OpOptions = {},
+): Promise<Outputs> {
+  const forwards = await forwardAll(opCase, inputs, options);
+  return gradientsAfter(opCase, { ...tensorsOf(opCase, inputs), ...forwards, gy }, options);
+}
+
+/** @param tensors Inputs and outputs of the forward operation, and gy. */
+async function gradientsAfter(
+  opCase: OpCase,
+  tensors: Tensors,
+  options: ops.OpOptions,
+): Promise<Outputs> {
+  const found: Outputs = {};
+  for (const op of opCase.gradients) {
+    const shapes = gradientShapes(opCase, op);
+    Object.assign(found, await run(op, opCase, tensors, { ...options, shapes }));
   }
-}
-
-function convOptions(opCase: OpCase, algorithm: Algorithm) {
-  const { stride, padding, dilation } = attrsOf<WindowAttrs>(opCase);
-  const { groups } = attrsOf<{ groups: number }>(opCase);
-  return { stride, padding, dilation, groups, ...({ algorithm } as ops.OpOptions) };
-}
-
-function parameterGrads(
-  bias: ops.FloatTensor | undefined,
-  { gw, gb }: { gw: ops.FloatTensor; gb: ops.FloatTensor },
-): Record<string, ops.FloatTensor> {
-  return bias === undefined ? { gw } : { gw, gb };
+  // The contract's gradient of a bias can be asked for where there is none.
+  if (opCase.shapes.b === undefined) delete found.gb;
+  return found;
 }
 
 /** Loss, number of correct rows and gradient of a row of softmaxCrossEntropy. */
-export async function lossOf(opCase: OpCase, logits: Float32Array, classes: Int32Array) {
-  const found = await ops.softmaxCrossEntropy(
-    { data: logits, shape: opCase.shapes.logits! },
-    { data: classes, shape: opCase.shapes.labels! },
-    attrsOf<{ reduction: 'mean' | 'sum'; count: number }>(opCase),
-  );
-  const scalar = (value: number): HostArray => ({ data: [value], shape: [] });
-  return {
-    loss: scalar(found.loss),
-    correct: scalar(found.correct),
-    gradLogits: found.gradLogits,
-  };
+export async function lossOf(
+  opCase: OpCase,
+  logits: Float32Array,
+  classes: Int32Array,
+): Promise<{ loss: HostArray; correct: HostArray; gradLogits: HostArray }> {
+  const { loss, correct, gradLogits } = await run('softmaxCrossEntropy', opCase, {
+    logits: { data: logits, shape: opCase.shapes.logits! },
+    labels: { data: classes, shape: opCase.shapes.labels! },
+    count: opCase.attrs.count as number,
+  });
+  return { loss: loss!, correct: correct!, gradLogits: gradLogits! };
 }
 
-async function adamSteps(opCase: OpCase): Promise<Outputs> {
-  const { steps, beta1, beta2, ...options } = attrsOf<
-    Omit<ops.AdamStepOptions, 'betas'> & { steps: number; beta1: number; beta2: number }
-  >(opCase);
+/** The parameter and the state after all steps of a row; `states` start at zero. */
+async function optimizerSteps(opCase: OpCase, states: readonly string[]): Promise<Outputs> {
+  const { steps, lr } = opCase.attrs as { steps: number; lr: number };
   const shape = opCase.shapes.p!;
-  const p = { data: floats(opCase, 'p'), shape };
-  const zeros: ops.FloatTensor = { data: new Float32Array(p.data.length), shape };
-  let state = { p, m: zeros, v: zeros };
+  let tensors: Record<string, ops.HostTensor> = { p: { data: floats(opCase, 'p'), shape } };
+  const size = tensors.p!.data.length;
+  for (const name of states) tensors[name] = { data: new Float32Array(size), shape };
   for (let step = 1; step <= steps; step++) {
     const g = { data: floats(opCase, `g.${step}`, shape, 'g'), shape };
-    state = await ops.adamStep({ ...state, g }, { ...options, step, betas: [beta1, beta2] });
+    tensors = await run(opCase.op, opCase, { ...tensors, g, step, lr });
   }
-  return state;
-}
-
-async function sgdSteps(opCase: OpCase): Promise<Outputs> {
-  const { steps, ...options } = attrsOf<ops.SgdStepOptions & { steps: number }>(opCase);
-  const shape = opCase.shapes.p!;
-  const p = { data: floats(opCase, 'p'), shape };
-  const momentumBuffer = { data: new Float32Array(p.data.length), shape };
-  let state: { p: ops.FloatTensor; momentumBuffer?: ops.FloatTensor } =
-    options.momentum === 0 ? { p } : { p, momentumBuffer };
-  for (let step = 1; step <= steps; step++) {
-    const g = { data: floats(opCase, `g.${step}`, shape, 'g'), shape };
-    state = await ops.sgdStep({ ...state, g }, { ...options, step });
-  }
-  return state;
+  return tensors;
 }
 
 /** Every output of a row: of the operation and of its gradient operations. */
 export async function runCase(opCase: OpCase, algorithm: Algorithm = 'direct'): Promise<Outputs> {
   switch (opCase.op) {
-    case 'toFloat': {
-      const { mean, std } = attrsOf<{ mean: number[]; std: number[] }>(opCase);
-      const x = { data: bytes(opCase, 'x'), shape: opCase.shapes.x! };
-      return { y: await ops.toFloat(x, mean, std) };
-    }
+    case 'toFloat':
+      return run(opCase.op, opCase, { x: { data: bytes(opCase, 'x'), shape: opCase.shapes.x! } });
     case 'softmaxCrossEntropy':
       return lossOf(opCase, floats(opCase, 'logits'), labels(opCase, 'labels'));
     case 'adamStep':
-      return adamSteps(opCase);
+      return optimizerSteps(opCase, ['m', 'v']);
     case 'sgdStep':
-      return sgdSteps(opCase);
+      return optimizerSteps(opCase, opCase.attrs.momentum === 0 ? [] : ['momentumBuffer']);
     default: {
       const inputs = floatInputs(opCase);
-      const y = await forward(opCase, inputs, algorithm);
-      if (opCase.gradients.length === 0) return { y };
-      const gy = { data: floats(opCase, 'gy', y.shape), shape: y.shape };
-      return { y, ...(await gradients(opCase, inputs, gy, algorithm)) };
+      const forwards = await forwardAll(opCase, inputs, { algorithm });
+      const { shape } = forwards.y!;
+      const gy = { data: floats(opCase, 'gy', shape), shape };
+      const tensors = { ...tensorsOf(opCase, inputs), ...forwards, gy };
+      return { y: forwards.y!, ...(await gradientsAfter(opCase, tensors, { algorithm })) };
     }
   }
+}
+
+/** The kernel that each operation of a row gets, by operation. */
+export async function kernelsOf(
+  opCase: OpCase,
+  algorithm: Algorithm,
+): Promise<Record<string, string>> {
+  const graph = caseGraph(opCase, { GraphBuilder, finish, operations, pooledShape });
+  const program = await compile(graph, { algorithm });
+  const steps = program.plan().steps.filter(({ op }) => op !== 'reorder');
+  await program.dispose();
+  return Object.fromEntries(steps.map(({ op, kernel }) => [op, kernel]));
 }

@@ -5,7 +5,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { operations } from '../../dist/graph/table.js';
 import { type OpCase, opCases } from './op-cases.js';
-import { type Algorithm, runCase } from './op-runner.js';
+import { type Algorithm, kernelsOf, runCase } from './op-runner.js';
 import { referenceNames, relativeError } from './references.js';
 
 const cases = opCases();
@@ -14,9 +14,14 @@ const winograd = cases.filter((opCase) => opCase.winogradTolerance !== undefined
 
 describe('the table of operation cases', () => {
   it('has a case for every operation of the graph contract', () => {
-    const covered = new Set(cases.flatMap(({ op, gradients }) => [op, ...gradients]));
+    const covered = new Set<string>(cases.flatMap(({ op, gradients }) => [op, ...gradients]));
     expect(Object.keys(operations).filter((op) => !covered.has(op))).toEqual([]);
     expect([...covered].filter((op) => !Object.hasOwn(operations, op))).toEqual([]);
+  });
+
+  it('has rows for both of the Winograd kernels', () => {
+    const kernels = winograd.map(({ shapes }) => shapes.w![2]);
+    expect(new Set(kernels)).toEqual(new Set([3, 5]));
   });
 });
 
@@ -49,6 +54,15 @@ describe("operations give PyTorch's numbers", () => {
   });
 
   it.each(winograd)('$id by Winograd', async (opCase) => {
+    const kernel = opCase.shapes.w![2] === 3 ? 'winograd F(4x4,3x3)' : 'winograd F(2x2,5x5)';
+    expect(await kernelsOf(opCase, 'winograd')).toEqual({
+      conv2d: kernel,
+      conv2dInputGrad: kernel,
+      conv2dWeightGrad: kernel,
+    });
+    for (const used of Object.values(await kernelsOf(opCase, 'direct'))) {
+      expect(used).not.toContain('winograd');
+    }
     note('winograd', await check(opCase, 'winograd', opCase.winogradTolerance!));
   });
 });
