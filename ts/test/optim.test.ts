@@ -41,6 +41,18 @@ describe('optimizers', () => {
     expect(adam.paramGroups.map(({ lr }) => lr)).toEqual([0.4, 0.4]);
   });
 
+  it('take options of PyTorch that are off, and keep none of them', () => {
+    const off = { amsgrad: false, maximize: false } as const;
+    const group = { params: parameters(), ...off };
+    for (const Optimizer of [optim.Adam, optim.AdamW]) {
+      const { options } = new Optimizer(parameters()).paramGroups[0]!;
+      expect(new Optimizer(parameters(), off).paramGroups[0]!.options).toEqual(options);
+      expect(new Optimizer([group]).paramGroups[0]!.options).toEqual(options);
+    }
+    const sgd = new optim.SGD(parameters(), { maximize: false });
+    expect(sgd.paramGroups[0]!.options).not.toHaveProperty('maximize');
+  });
+
   const any = <T>(value: unknown) => value as T;
   const [one] = parameters() as [nn.Parameter];
 
@@ -63,6 +75,19 @@ describe('optimizers', () => {
       () => new optim.Adam(any([{ params: [one], momentum: 1 }])),
       "Adam group 0 has no option 'momentum'",
     ],
+    [
+      'amsgrad',
+      () => new optim.Adam([one], any({ amsgrad: true })),
+      'Adam does not offer amsgrad: leave it out or set it to false, got true',
+    ],
+    [
+      'amsgrad in a group',
+      () => new optim.AdamW(any([{ params: [one], amsgrad: 1 }])),
+      'does not offer amsgrad',
+    ],
+    ['maximize', () => new optim.SGD([one], any({ maximize: true })), 'does not offer maximize'],
+    ['amsgrad of SGD', () => new optim.SGD([one], any({ amsgrad: false })), "'amsgrad'"],
+    ['options that are null', () => new optim.SGD([one], any(null)), 'got null'],
     ['no parameters', () => new optim.Adam([]), 'empty parameter list'],
     ['an empty group', () => new optim.Adam([{ params: [one] }, { params: [] }]), 'group 1'],
     ['a parameter twice', () => new optim.Adam([one, one]), 'shape [3, 2] twice'],

@@ -16,6 +16,15 @@ export type Trained<Options> = Iterable<Parameter> | Iterable<ParamGroupOptions<
 /** Parameters of one group, and options that differ from the optimizer's. */
 export type ParamGroupOptions<Options> = { params: Iterable<Parameter> } & Options;
 
+/** The options that an optimizer has. */
+interface Declared<Options> {
+  readonly defaults: Options;
+  /** Options of PyTorch's that can be spelled out but not switched on. */
+  readonly alwaysFalse: readonly string[];
+  /** Throws where an option is not what it should be. */
+  check(options: Options): void;
+}
+
 /** One group: its parameters, and the learning rate that may change between steps. */
 export class ParamGroup<Options extends Required<CommonOptions>> {
   readonly params: readonly Parameter[];
@@ -61,14 +70,13 @@ export abstract class Optimizer<Options extends Required<CommonOptions> = Requir
     who: string,
     params: Trained<Partial<Options>>,
     options: Partial<Options>,
-    defaults: Options,
-    check: (options: Options) => void,
+    { defaults, alwaysFalse, check }: Declared<Options>,
   ) {
-    const known = Object.keys(defaults);
+    const known = [...Object.keys(defaults), ...alwaysFalse];
     checkOptions(who, options, known);
-    const base = { ...defaults, ...withoutUndefined(options) };
+    const base = { ...defaults, ...given(who, options, alwaysFalse) };
     this.paramGroups = groupsOf(who, params, known).map(([members, own]) => {
-      const merged = { ...base, ...withoutUndefined(own) };
+      const merged = { ...base, ...given(who, own, alwaysFalse) };
       check(merged);
       return new ParamGroup(who, members, merged);
     });
@@ -125,9 +133,17 @@ export abstract class Optimizer<Options extends Required<CommonOptions> = Requir
   }
 }
 
-function withoutUndefined<T extends object>(options: T): T {
-  const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(given) as T;
+/** The options that are given, without those that are checked to be false. */
+function given<T extends object>(who: string, options: T, alwaysFalse: readonly string[]): T {
+  const entries = Object.entries(options).filter(([, value]) => value !== undefined);
+  for (const [name, value] of entries) {
+    if (alwaysFalse.includes(name) && value !== false) {
+      throw new ArgumentError(
+        `${who} does not offer ${name}: leave it out or set it to false, got ${show(value)}`,
+      );
+    }
+  }
+  return Object.fromEntries(entries.filter(([name]) => !alwaysFalse.includes(name))) as T;
 }
 
 function isIterable(value: unknown): value is Iterable<unknown> {

@@ -1,0 +1,99 @@
+/**
+ * Owns the options of optimizer steps as users write them: defaults, checks, and their way to
+ * attributes. Both optimizers and single operations go through here. Defaults and rules: torch.optim.
+ */
+import { ArgumentError } from '../errors.js';
+import { checkBoolean, checkNumber, show } from './arguments.js';
+import type { Attrs } from './spec.js';
+
+/** Settings of a step of Adam. */
+export interface AdamSettings {
+  /** Learning rate, 0 or above; 0.001 by default. */
+  lr?: number;
+  /**
+   * Decay of the running means of the gradient and of its square, each from 0 to below 1;
+   * [0.9, 0.999] by default.
+   */
+  betas?: readonly [number, number];
+  /** Added to the denominator, 0 or above; 1e-8 by default. */
+  eps?: number;
+  /** Weight decay, 0 or above; 0 by default, 0.01 for `AdamW`. */
+  weightDecay?: number;
+}
+
+/** Settings of a step of stochastic gradient descent. */
+export interface SgdSettings {
+  /** Learning rate, 0 or above; 0.001 by default. */
+  lr?: number;
+  /** Part of the last update that is kept, 0 or above; 0 by default. */
+  momentum?: number;
+  /** Part of the gradient that momentum leaves out; 0 by default. */
+  dampening?: number;
+  /** Weight decay, added to the gradient, 0 or above; 0 by default. */
+  weightDecay?: number;
+  /** Nesterov's momentum; false by default. It takes momentum and no dampening. */
+  nesterov?: boolean;
+}
+
+export const adamDefaults: Required<AdamSettings> = {
+  lr: 0.001,
+  betas: [0.9, 0.999],
+  eps: 1e-8,
+  weightDecay: 0,
+};
+
+export const sgdDefaults: Required<SgdSettings> = {
+  lr: 0.001,
+  momentum: 0,
+  dampening: 0,
+  weightDecay: 0,
+  nesterov: false,
+};
+
+/** @throws ArgumentError where a setting is out of its range. */
+export function checkAdam(who: string, settings: Required<AdamSettings>): void {
+  const { lr, betas, eps, weightDecay } = settings;
+  checkNumber(who, 'lr', lr, { min: 0 });
+  checkNumber(who, 'eps', eps, { min: 0 });
+  checkNumber(who, 'weightDecay', weightDecay, { min: 0 });
+  if (!Array.isArray(betas) || betas.length !== 2) {
+    throw new ArgumentError(`${who} expects betas to be two numbers, got ${show(betas)}`);
+  }
+  for (const [index, beta] of betas.entries()) {
+    checkNumber(who, `betas[${index}]`, beta, { min: 0, below: 1 });
+  }
+}
+
+/** @throws ArgumentError where a setting is out of its range, or does not go with another. */
+export function checkSgd(who: string, settings: Required<SgdSettings>): void {
+  const { lr, momentum, dampening, weightDecay, nesterov } = settings;
+  checkNumber(who, 'lr', lr, { min: 0 });
+  checkNumber(who, 'momentum', momentum, { min: 0 });
+  checkNumber(who, 'dampening', dampening);
+  checkNumber(who, 'weightDecay', weightDecay, { min: 0 });
+  if (checkBoolean(who, 'nesterov', nesterov) && (momentum === 0 || dampening !== 0)) {
+    throw new ArgumentError(
+      `${who} takes nesterov with a momentum above 0 and no dampening, got momentum ${momentum} ` +
+        `and dampening ${dampening}`,
+    );
+  }
+}
+
+/** Attributes of a step of Adam; the learning rate is an input. */
+export function adamAttrs(
+  { betas, eps, weightDecay }: Omit<Required<AdamSettings>, 'lr'>,
+  decoupled: boolean,
+): Attrs {
+  const [beta1, beta2] = betas;
+  return { beta1, beta2, eps, weightDecay, decoupled };
+}
+
+/** Attributes of a step of stochastic gradient descent; the learning rate is an input. */
+export function sgdAttrs({
+  momentum,
+  dampening,
+  nesterov,
+  weightDecay,
+}: Omit<Required<SgdSettings>, 'lr'>): Attrs {
+  return { momentum, dampening, nesterov, weightDecay };
+}
