@@ -7,6 +7,12 @@ const dist = new URL('../../dist/', import.meta.url); // from build/bench
 const load = (path: string): Promise<unknown> => import(new URL(path, dist).href);
 
 export const steps = (await load('graph/steps.js')) as typeof import('../ts/src/graph/steps.js');
+export const graphs = {
+  ...((await load('graph/builder.js')) as typeof import('../ts/src/graph/builder.js')),
+  ...((await load('graph/finish.js')) as typeof import('../ts/src/graph/finish.js')),
+  ...((await load('graph/table.js')) as typeof import('../ts/src/graph/table.js')),
+  ...((await load('graph/rules/pooling.js')) as typeof import('../ts/src/graph/rules/pooling.js')),
+};
 export const compiled = (await load(
   'train/compiled.js',
 )) as typeof import('../ts/src/train/compiled.js');

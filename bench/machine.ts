@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, release, totalmem, type } from 'node:os';
+import { native } from './inside.js';
 
 export interface Machine {
   readonly cpu: string;
@@ -10,6 +11,8 @@ export interface Machine {
   readonly os: string;
   readonly node: string;
   readonly commit: string;
+  /** Versions of the libraries that the addon runs on, by name. */
+  readonly libraries: Readonly<Record<string, string>>;
   /** Load of the minute before the run: above 0.3 or so, others were at work. */
   readonly load: number;
 }
@@ -22,6 +25,7 @@ export function describeMachine(): Machine {
     os: `${distribution()} (${type()} ${release()})`,
     node: process.version,
     commit: commit(),
+    libraries: native.versions(),
     load: loadavg()[0] ?? 0,
   };
 }

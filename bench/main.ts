@@ -8,10 +8,12 @@ import { setNumThreads } from 'neuronode';
 import { measureFit, measureLoader } from './data.js';
 import { describeMachine, packageVersion } from './machine.js';
 import { measureMemory } from './memory.js';
+import { timeOps } from './ops.js';
 import { type Options, parseOptions, type Section, sections, usage } from './options.js';
 import { missingPeer, Peer, type PeerSettings } from './peer.js';
-import { type Measure, printReport, type Report, type Timing } from './report.js';
-import { type Bench, timeInference, timePrimitives, timeSteps } from './speed.js';
+import { timePrimitives } from './primitives.js';
+import { asMarkdown, asText, type Measure, type Report, type Timing } from './report.js';
+import { type Bench, timeInference, timeSteps } from './speed.js';
 
 async function run(options: Options): Promise<Report> {
   const machine = describeMachine();
@@ -33,6 +35,7 @@ async function run(options: Options): Promise<Report> {
     memory: async () => measures.push(...(await measureMemory(bench, settings))),
     loader: async () => measures.push(...(await measureLoader(options))),
     fit: async () => measures.push(...(await measureFit(options))),
+    ops: async () => results.push(...(await timeOps(bench))),
   };
   for (const section of sections) {
     if (!options.only.has(section)) continue;
@@ -59,7 +62,7 @@ async function main(): Promise<void> {
   const missing = options.peer ? missingPeer() : undefined;
   if (missing !== undefined) throw new Error(missing);
   const report = await run(options);
-  printReport(report);
+  console.log(options.markdown ? asMarkdown(report) : asText(report));
   if (options.json !== undefined) {
     writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
     console.error(`bench: wrote ${options.json}`);

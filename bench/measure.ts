@@ -7,8 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** One run of some work, giving its milliseconds. */
 export type Run = () => Promise<number>;
 
-// libgomp's threads spin for a few milliseconds after their last work.
-const PAUSE_MS = 50;
+/** Pause before a side is timed: libgomp's threads spin for milliseconds after their last work. */
+export const PAUSE_MS = 50;
 
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);

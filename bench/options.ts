@@ -7,19 +7,24 @@ export const usage = `npm run bench -- [options]
 Compares AlexNet (1 x 224 x 224) with PyTorch on this machine, in turn, with equal thread counts.
 
   --json FILE     write the results as JSON
+  --markdown      print the tables as Markdown
   --threads N     threads of both sides (default: the cores this process may use)
   --rounds N      timed rounds of each comparison (default 5; inference of batch 1: ten times that)
   --quick         2 rounds, batch 16 in place of 128, shorter data runs
-  --only NAMES    comma-separated sections: step, inference, primitives, memory, loader, fit
+  --only NAMES    comma-separated sections: step, inference, primitives, memory, loader, fit, or
+                  ops, which runs on request alone: every row of ts/test/op-cases.json
   --no-peer       measure neuronode alone
   --help          show this text`;
 
+/** What runs unless --only is given. */
+const usual = ['step', 'inference', 'primitives', 'memory', 'loader', 'fit'] as const;
 /** Parts of the benchmark, in the order they run. */
-export const sections = ['step', 'inference', 'primitives', 'memory', 'loader', 'fit'] as const;
+export const sections = [...usual, 'ops'] as const;
 export type Section = (typeof sections)[number];
 
 export interface Options {
   readonly json: string | undefined;
+  readonly markdown: boolean;
   readonly threads: number;
   readonly rounds: number;
   readonly quick: boolean;
@@ -36,6 +41,7 @@ export function parseOptions(args: string[]): Options {
     args,
     options: {
       json: { type: 'string' },
+      markdown: { type: 'boolean', default: false },
       threads: { type: 'string' },
       rounds: { type: 'string' },
       quick: { type: 'boolean', default: false },
@@ -46,10 +52,11 @@ export function parseOptions(args: string[]): Options {
   });
   return {
     json: values.json,
+    markdown: values.markdown,
     threads: count('--threads', values.threads, availableParallelism()),
     rounds: count('--rounds', values.rounds, values.quick ? 2 : 5),
     quick: values.quick,
-    only: new Set(values.only === undefined ? sections : values.only.split(',').map(toSection)),
+    only: new Set(values.only === undefined ? usual : values.only.split(',').map(toSection)),
     peer: !values['no-peer'],
     help: values.help,
     batch: values.quick ? 16 : 128,

@@ -64,6 +64,11 @@ export class Training implements AsyncDisposable {
     return new Training(graph, await graph.compile(undefined), batch);
   }
 
+  /** The graph of a step, before native code fuses neighbours. */
+  get spec() {
+    return this.#graph.traced.spec;
+  }
+
   /** Milliseconds of one step, from the call to the loss. */
   step(): Promise<number> {
     return timed(() => this.#graph.run(this.#program, this.#inputs()));

@@ -103,6 +103,15 @@ export class Peer implements AsyncDisposable {
     return (await this.#ask<{ peakBytes: number }>({ cmd: 'memory', batch, steps })).peakBytes;
   }
 
+  /** Median milliseconds of a row of op-cases.json, forward and backward (null without one). */
+  op(
+    op: string,
+    name: string,
+    runs: number,
+  ): Promise<{ forward: number; backward: number | null }> {
+    return this.#ask({ cmd: 'op', op, case: name, runs });
+  }
+
   async #ask<T>(request: object): Promise<T> {
     this.#child.stdin.write(`${JSON.stringify(request)}\n`);
     const line = await this.#lines.next();

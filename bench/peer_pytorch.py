@@ -12,6 +12,7 @@ Requests:
   {"cmd": "time", "unit": u, "batch": n}             runs u once and answers {"ms": milliseconds}
     u: step, forward, backward, optimizer, inference
   {"cmd": "memory", "batch": n, "steps": s}          peak resident memory after s training steps
+  {"cmd": "op", "op": o, "case": c, "runs": n}       a row of ts/test/op-cases.json: see peer_ops.py
 
 Policy: PyTorch gets what is best for it. It runs eager with the faster memory format and the
 fastest implementation of Adam, found by `calibrate` in the same run, and its images are already
@@ -29,6 +30,7 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts/fixtures"))
 from networks import AlexNet  # noqa: E402  (the same network the fixtures are made from)
+from peer_ops import time_case  # noqa: E402  (needs the same folder)
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 ADAMS = {
@@ -152,6 +154,8 @@ class Peer:
                 return {"ms": self.prepare(request["batch"]).time(request["unit"])}
             case "memory":
                 return self.memory(request["batch"], request["steps"])
+            case "op":
+                return time_case(request["op"], request["case"], request["runs"])
             case other:
                 raise ValueError(f"unknown command {other!r}")
 

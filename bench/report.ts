@@ -31,54 +31,76 @@ export interface Report {
   readonly measures: Measure[];
 }
 
-export function printReport(report: Report): void {
-  const { machine, peer } = report;
-  const lines = [
-    '',
-    `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.os}`,
-    `Node ${machine.node}, commit ${machine.commit}, load before the run ${machine.load.toFixed(2)}`,
-  ];
-  if (peer !== null) {
-    lines.push(
-      `${peer.name} ${peer.version} (${peer.cpuCapability}), eager, ${peer.memoryFormat}, ` +
-        `${peer.adam} Adam: the fastest of ${fastest(peer.memoryFormatMs)} and ${fastest(peer.adamMs)}`,
-    );
-  }
-  if (report.results.length > 0) {
-    lines.push('', 'ratio: peer / ours, above 1 where neuronode is faster');
-    lines.push(
-      ...table(
-        ['', 'batch', 'threads', 'ours', 'peer', 'ratio'],
-        report.results.map((row) => [
-          row.name,
-          String(row.batch),
-          String(row.threads),
-          `${row.median_ms.toFixed(1)} ms`,
-          row.peer_median_ms === null ? '-' : `${row.peer_median_ms.toFixed(1)} ms`,
-          row.ratio === null ? '-' : row.ratio.toFixed(2),
-        ]),
-      ),
-    );
-  }
-  if (report.measures.length > 0) {
-    lines.push('');
-    lines.push(
-      ...table(
-        ['', 'unit', 'ours', 'peer', 'ratio'],
-        report.measures.map((row) => [
-          row.name,
-          row.unit,
-          short(row.value),
-          row.peer_value === null ? '-' : short(row.peer_value),
-          row.ratio === null ? '-' : row.ratio.toFixed(2),
-        ]),
-      ),
-    );
-  }
-  console.log(lines.join('\n'));
+interface Table {
+  /** What the rows are; the first column has no title. */
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
 }
 
-function fastest(times: Readonly<Record<string, number>>): string {
+/** The report for a terminal. */
+export function asText(report: Report): string {
+  const blocks = [[...describe(report), ratioNote], ...tables(report).map(textTable)];
+  return blocks.map((lines) => `\n${lines.join('\n')}`).join('\n');
+}
+
+/** The report as Markdown. */
+export function asMarkdown(report: Report): string {
+  const facts = [...describe(report), ratioNote].map((line) => `- ${line}`);
+  const blocks = [facts, ...tables(report).map(markdownTable)];
+  return blocks.map((lines) => lines.join('\n')).join('\n\n');
+}
+
+const ratioNote = 'ratio: peer / ours, above 1 where neuronode is faster';
+
+/** The machine and both sides, a line each. */
+function describe({ machine, peer }: Report): string[] {
+  const libraries = Object.entries(machine.libraries).map(
+    ([name, version]) => `${name} ${version}`,
+  );
+  const lines = [
+    `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.os}`,
+    `Node ${machine.node}, ${libraries.join(', ')}, commit ${machine.commit}, ` +
+      `load before the run ${machine.load.toFixed(2)}`,
+  ];
+  if (peer === null) return lines;
+  const { name, version, cpuCapability, memoryFormat, memoryFormatMs, adam, adamMs } = peer;
+  return [
+    ...lines,
+    `${name} ${version} (${cpuCapability}), eager, ${memoryFormat}, ${adam} Adam: ` +
+      `the fastest of ${listed(memoryFormatMs)} and ${listed(adamMs)}`,
+  ];
+}
+
+function tables({ results, measures }: Report): Table[] {
+  const ratio = (value: number | null) => value?.toFixed(2) ?? '-';
+  const ms = (value: number | null) => (value === null ? '-' : `${short(value)} ms`);
+  const all = [
+    {
+      head: ['f32', 'batch', 'threads', 'neuronode', results[0]?.peer ?? 'peer', 'ratio'],
+      rows: results.map((row) => [
+        row.name,
+        String(row.batch),
+        String(row.threads),
+        ms(row.median_ms),
+        ms(row.peer_median_ms),
+        ratio(row.ratio),
+      ]),
+    },
+    {
+      head: ['', 'unit', 'neuronode', 'peer', 'ratio'],
+      rows: measures.map((row) => [
+        row.name,
+        row.unit,
+        short(row.value),
+        row.peer_value === null ? '-' : short(row.peer_value),
+        ratio(row.ratio),
+      ]),
+    },
+  ];
+  return all.filter(({ rows }) => rows.length > 0);
+}
+
+function listed(times: Readonly<Record<string, number>>): string {
   const parts = Object.entries(times).map(([name, ms]) => `${name} ${ms.toFixed(0)} ms`);
   return `(${parts.join(', ')})`;
 }
@@ -87,15 +109,17 @@ function short(value: number): string {
   return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }
 
-function table(head: string[], rows: string[][]): string[] {
+function textTable({ head, rows }: Table): string[] {
   const widths = head.map((_, column) =>
     Math.max(...[head, ...rows].map((row) => row[column]!.length)),
   );
-  return [head, ...rows].map((row) =>
-    row
-      .map((cell, column) =>
-        column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!),
-      )
-      .join('  '),
-  );
+  const pad = (cell: string, column: number) =>
+    column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!);
+  return [head, ...rows].map((row) => row.map(pad).join('  '));
+}
+
+function markdownTable({ head, rows }: Table): string[] {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  const rule = head.map((_, column) => (column === 0 ? '---' : '---:'));
+  return [head, rule, ...rows].map(line);
 }
