@@ -19,7 +19,14 @@ export {
 } from './errors.js';
 export { Tensor } from './graph/tensor.js';
 export * as models from './models/index.js';
-export { type DeviceInfo, devices, getNumThreads, setNumThreads } from './native.js';
+export {
+  type DeviceInfo,
+  devices,
+  getNumThreads,
+  type PlanInfo,
+  type PlanStep,
+  setNumThreads,
+} from './native.js';
 export * as nn from './nn/index.js';
 export * as ops from './ops/index.js';
 export * as optim from './optim/index.js';

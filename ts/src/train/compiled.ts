@@ -14,6 +14,7 @@ import {
   type NativeInputs,
   type NativeProgram,
 } from '../native.js';
+import type { Parameter } from '../nn/index.js';
 import type { InputSignature } from './batch.js';
 
 /** Where and how programs are compiled. */
@@ -66,45 +67,47 @@ export class CompiledGraph {
   }
 
   /**
-   * Compiles the program.
+   * Compiles the program. Parameters get the network's host values.
    *
-   * @param share Program whose parameters and optimizer state are used; without one the parameters
-   *   get the network's host values.
+   * @param share Compiled graph whose parameters and optimizer state are used; only the parameters
+   *   that it lacks get the host's values then.
    */
-  async compile(share: NativeProgram | undefined): Promise<NativeProgram> {
+  async compile(share: CompiledGraph | undefined): Promise<NativeProgram> {
     if (this.#program !== undefined) return this.#program;
     const { device, algorithm } = this.#target;
+    const shared = share?.program;
     const program = await compile(
       this.traced.spec,
-      share === undefined ? { device, algorithm } : { device, algorithm, share },
+      shared === undefined ? { device, algorithm } : { device, algorithm, share: shared },
     );
-    if (share === undefined) {
-      try {
-        await this.#write(program);
-      } catch (error) {
-        await program.dispose();
-        throw error;
-      }
+    try {
+      await this.#write(program, shared === undefined ? undefined : share);
+    } catch (error) {
+      await program.dispose();
+      throw error;
     }
     this.#program = program;
     return program;
   }
 
-  /** Writes the network's host parameters to the compiled program. */
-  async writeParameters(): Promise<void> {
-    if (this.#program !== undefined) await this.#write(this.#program);
+  /** Writes the network's host parameters to the compiled program, but those that `besides` has. */
+  async writeParameters(besides?: CompiledGraph): Promise<void> {
+    if (this.#program !== undefined) await this.#write(this.#program, besides);
   }
 
-  /** Copies the compiled program's parameters to the network. */
+  /** Brings the network's host parameters up to date with the compiled program. */
   async readParameters(): Promise<void> {
     for (const [name, source] of this.traced.parameters) {
       const values = await this.#program?.read(name);
-      if (values !== undefined) source.data.set(values);
+      // The array itself is taken over: copying one of 100 MB would hold the event loop up.
+      if (values !== undefined) (source as Parameter).data = values;
     }
   }
 
-  async #write(program: NativeProgram): Promise<void> {
-    for (const [name, source] of this.traced.parameters) await program.write(name, source.data);
+  async #write(program: NativeProgram, besides: CompiledGraph | undefined): Promise<void> {
+    for (const [name, source] of this.traced.parameters) {
+      if (besides?.traced.parameters.has(name) !== true) await program.write(name, source.data);
+    }
   }
 
   /** Submits a run of the compiled program; the inputs may be changed once this returns. */

@@ -1,17 +1,16 @@
 /**
- * Owns a trainer's programs: the training step and the evaluation, which share their parameters,
- * and the order in which work reaches them.
+ * Owns the order in which a trainer's work reaches the device, and what is known of each step.
  *
  * Policy: runs go to the device in the order of the calls. Work that must not be mixed with steps
  * (compiling, reading or writing parameters, a whole evaluation) goes through one queue, and a step
- * that is called meanwhile copies its batch and waits its turn. Disposal lets what the device has
- * begun come to its end, and fails what waits.
+ * that is called meanwhile copies its batch and waits its turn. A batch is checked before anything
+ * is changed, at the call and again when its turn comes. Disposal lets what the device has begun
+ * come to its end, and fails what waits.
  */
 import { abortable } from '../abortable.js';
 import { ArgumentError, DisposedError, ShapeError } from '../errors.js';
-import { evalGraph, type StepRule, trainGraph } from '../graph/steps.js';
-import type { NativeProgram } from '../native.js';
-import type { CrossEntropyLoss, Module, StateTensor } from '../nn/index.js';
+import type { PlanInfo } from '../native.js';
+import type { StateDict } from '../nn/index.js';
 import {
   checkImages,
   checkLabels,
@@ -20,12 +19,15 @@ import {
   type LabelledBatch,
   sameSignature,
 } from './batch.js';
-import { CompiledGraph, type CompileTarget, type RunInputs } from './compiled.js';
-import { checkState, classesOf, imageSpec, reductionOf } from './graph-facts.js';
+import type { CompiledGraph, RunInputs } from './compiled.js';
+import { lossClasses, reductionOf } from './graph-facts.js';
+import {
+  type OptimizerState,
+  type ProgramInUse,
+  Programs,
+  type ProgramsOptions,
+} from './programs.js';
 import { TaskQueue } from './task-queue.js';
-
-/** Optimizer state by name, in plain layout. */
-export type OptimizerState = Record<string, StateTensor>;
 
 /** A batch whose memory may be given back after use; those of a `DataLoader` are. */
 export type ReleasableBatch = LabelledBatch & { release?(): void };
@@ -56,39 +58,34 @@ export interface RestoredTraining {
   readonly seed: number;
 }
 
-/** An optimizer as the trainer needs it; those in `optim` are. */
-export interface TrainerOptimizer extends StepRule {
-  /** Groups with their learning rate, which may change, and the options that do not. */
-  readonly paramGroups: readonly { lr: number; readonly options: object }[];
+/** What a checkpoint keeps, all of one moment, in arrays of its own. */
+export interface Snapshot {
+  readonly model: StateDict;
+  /** undefined where no step could have been taken yet. */
+  readonly optimizer: OptimizerState | undefined;
+  readonly step: number;
+  readonly seed: number;
 }
 
-/** What to train, and where. */
-export interface EngineOptions {
-  readonly net: Module;
-  readonly loss: CrossEntropyLoss;
-  readonly optimizer: TrainerOptimizer;
-  readonly target: CompileTarget;
-}
-
-/** The programs of one trainer. */
+/** Runs steps and evaluations of one trainer. */
 export class Engine {
   /** Seed of dropout; a change applies from the next step on. */
   seed: number;
   /** Steps submitted so far. */
   step = 0;
-  readonly #options: EngineOptions;
+  readonly #optimizer: ProgramsOptions['optimizer'];
+  readonly #programs: Programs;
   readonly #queue = new TaskQueue();
   readonly #running = new Set<Promise<void>>();
-  #training: CompiledGraph | undefined;
-  #evaluation: CompiledGraph | undefined;
-  /** Optimizer state of a checkpoint that waits for the training program. */
-  #restored: OptimizerState | undefined;
+  /** The training step that a call in the queue will compile; calls meanwhile are checked by it. */
+  #coming: CompiledGraph | undefined;
   /** Step up to which the network's host parameters are up to date. */
   #syncedStep = 0;
   #disposal: Promise<void> | undefined;
 
-  constructor(options: EngineOptions, seed: number) {
-    this.#options = options;
+  constructor(options: ProgramsOptions, seed: number) {
+    this.#optimizer = options.optimizer;
+    this.#programs = new Programs(options, () => this.drain());
     this.seed = seed;
   }
 
@@ -96,10 +93,10 @@ export class Engine {
     return this.#disposal !== undefined;
   }
 
-  /** The program that has the live parameters, if one is compiled. */
-  get liveGraph(): CompiledGraph | undefined {
-    const graph = this.#training?.program === undefined ? this.#evaluation : this.#training;
-    return graph?.program === undefined ? undefined : graph;
+  /** Memory and kernels of the training program; undefined before it is compiled. */
+  plan(caller: string): PlanInfo | undefined {
+    this.assertUsable(caller);
+    return this.#programs.training?.program.plan();
   }
 
   /** @throws DisposedError after {@link dispose}. */
@@ -115,8 +112,10 @@ export class Engine {
    */
   async prepare(caller: string, signature: InputSignature, batchSize: number): Promise<void> {
     this.assertUsable(caller);
-    const { graph, before } = this.#trainingFor(caller, signature, batchSize);
-    await this.#queue.enqueue(() => this.#compileTraining(caller, graph, before));
+    const expected = this.#coming ?? this.#programs.training?.graph;
+    if (expected !== undefined) checkSignature(caller, expected, signature);
+    const graph = this.#graphFor(expected, signature, batchSize);
+    await this.#enqueueWith(graph, () => this.#ready(caller, graph, signature, batchSize));
   }
 
   /**
@@ -127,27 +126,21 @@ export class Engine {
   async submit(caller: string, batch: LabelledBatch): Promise<SubmittedStep> {
     this.assertUsable(caller);
     const { signature, size } = checkImages(caller, batch);
-    const compiledFor = this.#training?.batchSize ?? size;
-    if (size > compiledFor) {
-      throw new ShapeError(
-        `${caller}: the training program is compiled for at most ${compiledFor} examples, ` +
-          `got a batch of ${size}. Call trainer.compile({ batchSize: ${size}, ... }) first, ` +
-          'or begin with the largest batch.',
-      );
-    }
-    const { graph, before } = this.#trainingFor(caller, signature, size);
-    checkLabels(caller, batch.label, size, classesOf(graph.traced));
-    const lr = this.#options.optimizer.paramGroups.map((group) => group.lr);
+    const expected = this.#coming ?? this.#programs.training?.graph;
+    if (expected !== undefined) checkFits(caller, expected, signature, size);
+    const graph = this.#graphFor(expected, signature, size);
+    checkLabels(caller, batch.label, size, lossClasses(graph.traced));
+    const lr = this.#optimizer.paramGroups.map((group) => group.lr);
     const { image, label } = batch;
-    const { program } = graph;
-    if (this.#queue.idle && program !== undefined) {
-      return this.#submit(graph, program, { image, label, size, lr });
+    const { training } = this.#programs;
+    if (this.#queue.idle && training?.graph === graph) {
+      return this.#submit(training, { image, label, size, lr });
     }
     const copy = { image: image.slice(), label: label.slice(), size, lr };
-    return this.#queue.enqueue(async () => {
-      const ready = await this.#compileTraining(caller, graph, before);
-      this.assertUsable(caller);
-      return this.#submit(graph, ready, copy);
+    return this.#enqueueWith(graph, async () => {
+      const now = this.#programs.training;
+      if (now !== undefined) checkFits(caller, now.graph, signature, size);
+      return this.#submit(await this.#ready(caller, graph, signature, size), copy);
     });
   }
 
@@ -182,7 +175,7 @@ export class Engine {
     });
   }
 
-  /** Copies the device's parameters into the network, then runs `task` before any further work. */
+  /** Brings the network's host parameters up to date, then runs `task` before any further work. */
   synchronise<T>(caller: string, task: () => Promise<T>): Promise<T> {
     return this.#queue.enqueue(async () => {
       this.assertUsable(caller);
@@ -192,19 +185,19 @@ export class Engine {
   }
 
   /**
-   * The optimizer's state. Only from within {@link synchronise}'s task.
+   * Parameters, optimizer state and counters of one moment.
    *
-   * @returns undefined where no step could have been taken yet.
+   * @param meanwhile Called at that moment, so that its result belongs to it.
    */
-  async readOptimizer(): Promise<OptimizerState | undefined> {
-    const graph = this.#training;
-    const { program } = graph ?? {};
-    if (graph === undefined || program === undefined) return this.#restored;
-    const state: OptimizerState = {};
-    for (const [name, shape] of graph.traced.states) {
-      state[name] = { data: await program.read(name), shape };
-    }
-    return state;
+  snapshot<T>(caller: string, meanwhile: () => T): Promise<[Snapshot, T]> {
+    return this.#queue.enqueue(async () => {
+      this.assertUsable(caller);
+      const { step, seed } = this;
+      const more = meanwhile();
+      const optimizer = await this.#programs.readState();
+      const model = optimizer === undefined ? {} : await this.#programs.copyParameters();
+      return [{ model, optimizer, step, seed }, more];
+    });
   }
 
   /**
@@ -218,19 +211,14 @@ export class Engine {
     return this.#queue.enqueue(async () => {
       this.assertUsable(caller);
       await this.drain();
-      const graph = this.#training;
-      if (graph !== undefined && training !== undefined) {
-        checkState(graph.traced, training.optimizer);
-      }
+      if (training !== undefined) this.#programs.checkState(training.optimizer);
       change();
       if (training !== undefined) {
-        this.#restored = training.optimizer;
         this.step = training.step;
         this.seed = training.seed;
       }
-      await this.liveGraph?.writeParameters();
       this.#syncedStep = this.step;
-      if (graph?.program !== undefined) await this.#writeRestored(graph, graph.program);
+      await this.#programs.write(training?.optimizer);
     });
   }
 
@@ -254,64 +242,58 @@ export class Engine {
     try {
       await this.#readParameters();
     } finally {
-      await this.#evaluation?.dispose();
-      await this.#training?.dispose();
+      await this.#programs.dispose();
     }
   }
 
   async #readParameters(): Promise<void> {
-    if (this.#syncedStep === this.step) return;
     const { step } = this;
-    await this.liveGraph?.readParameters();
-    this.#syncedStep = step;
+    if (this.#syncedStep !== step && (await this.#programs.read())) this.#syncedStep = step;
   }
 
-  /** The graph of the training step, traced if need be, and the one whose values it takes over. */
-  #trainingFor(caller: string, signature: InputSignature, batchSize: number) {
-    const before = this.#training;
-    if (before !== undefined) this.#checkSignature(caller, before, signature);
-    const size = Math.max(batchSize, before?.batchSize ?? 0);
-    if (before !== undefined && before.batchSize === size && before.seed === this.seed) {
-      return { graph: before, before: undefined };
-    }
-    const { net, loss, optimizer, target } = this.#options;
-    const { seed } = this;
-    const traced = trainGraph(net, loss, optimizer, imageSpec(signature, size), { seed });
-    classesOf(traced);
-    const graph = new CompiledGraph(traced, signature, target, seed);
-    this.#training = graph;
-    return { graph, before };
+  /** The expected graph where it will do, or a new one that is traced. */
+  #graphFor(
+    expected: CompiledGraph | undefined,
+    signature: InputSignature,
+    batchSize: number,
+  ): CompiledGraph {
+    const size = Math.max(batchSize, expected?.batchSize ?? 0);
+    if (expected?.batchSize === size && expected.seed === this.seed) return expected;
+    return this.#programs.trace(signature, size, this.seed);
   }
 
-  async #compileTraining(
+  /** Queues a task that will compile `graph`, unless it is in use already. */
+  #enqueueWith<T>(graph: CompiledGraph, task: () => Promise<T>): Promise<T> {
+    if (graph !== this.#programs.training?.graph) this.#coming = graph;
+    return this.#queue.enqueue(async () => {
+      try {
+        return await task();
+      } finally {
+        if (this.#coming === graph) this.#coming = undefined;
+      }
+    });
+  }
+
+  /**
+   * The training program in use, or the one that takes its place: that of `graph`, or of a graph
+   * that is traced anew where what came before in the queue has changed what is needed.
+   */
+  async #ready(
     caller: string,
     graph: CompiledGraph,
-    before: CompiledGraph | undefined,
-  ): Promise<NativeProgram> {
+    signature: InputSignature,
+    batchSize: number,
+  ): Promise<ProgramInUse> {
     this.assertUsable(caller);
-    if (graph.program !== undefined) return graph.program;
-    try {
-      if (this.#restored !== undefined) checkState(graph.traced, this.#restored);
-      await this.drain();
-      const program = await graph.compile(before?.program);
-      await before?.dispose();
-      // It was compiled first, so its parameters are its own; the next one shares the training's.
-      await this.#evaluation?.dispose();
-      this.#evaluation = undefined;
-      await this.#writeRestored(graph, program);
-      return program;
-    } catch (error) {
-      if (this.#training === graph) this.#training = before;
-      throw error;
-    }
-  }
-
-  async #writeRestored(graph: CompiledGraph, program: NativeProgram): Promise<void> {
-    const state = this.#restored;
-    if (state === undefined) return;
-    checkState(graph.traced, state);
-    for (const [name, { data }] of Object.entries(state)) await program.write(name, data);
-    this.#restored = undefined;
+    const { training } = this.#programs;
+    if (training !== undefined) checkSignature(caller, training.graph, signature);
+    const needed = Math.max(batchSize, training?.graph.batchSize ?? 0);
+    const will = (each: CompiledGraph) => each.batchSize === needed && each.seed === this.seed;
+    if (training !== undefined && will(training.graph)) return training;
+    const next = will(graph) ? graph : this.#programs.trace(signature, needed, this.seed);
+    const installed = await this.#programs.install(next);
+    this.assertUsable(caller);
+    return installed;
   }
 
   async #submitEvaluation(
@@ -320,51 +302,24 @@ export class Engine {
     batchSize: number,
   ): Promise<{ promise: Promise<BatchResult> }> {
     const { signature, size } = checkImages(caller, batch);
-    const graph = await this.#evaluationFor(caller, signature, Math.max(batchSize, size));
+    const { evaluation } = this.#programs;
+    if (evaluation !== undefined) checkSignature(caller, evaluation.graph, signature);
+    const used = await this.#programs.evaluationFor(signature, Math.max(batchSize, size));
     const { image, label } = batch;
-    checkLabels(caller, label, size, classesOf(graph.traced));
-    const program = await graph.compile(this.#training?.program);
-    const promise = this.#run(graph, program, { image, label, size });
+    checkLabels(caller, label, size, lossClasses(used.graph.traced));
+    const promise = this.#run(used, { image, label, size });
     batch.release?.();
     return { promise };
   }
 
-  async #evaluationFor(
-    caller: string,
-    signature: InputSignature,
-    batchSize: number,
-  ): Promise<CompiledGraph> {
-    const before = this.#evaluation;
-    if (before !== undefined) {
-      this.#checkSignature(caller, before, signature);
-      if (before.batchSize >= batchSize) return before;
-    }
-    const { net, loss, target } = this.#options;
-    const traced = evalGraph(net, loss, imageSpec(signature, batchSize));
-    const graph = new CompiledGraph(traced, signature, target);
-    await this.drain();
-    await graph.compile(this.#training?.program ?? before?.program);
-    await before?.dispose();
-    this.#evaluation = graph;
-    return graph;
-  }
-
-  #checkSignature(caller: string, graph: CompiledGraph, signature: InputSignature): void {
-    if (sameSignature(graph.signature, signature)) return;
-    throw new ShapeError(
-      `${caller}: expected images ${describeSignature(graph.signature)}, as the program was ` +
-        `compiled for, got ${describeSignature(signature)}. One trainer takes one kind of image.`,
-    );
-  }
-
-  #submit(graph: CompiledGraph, program: NativeProgram, inputs: RunInputs): SubmittedStep {
+  #submit(training: ProgramInUse, inputs: RunInputs): SubmittedStep {
     this.step += 1;
     const { step } = this;
-    const result = this.#run(graph, program, { ...inputs, step });
+    const result = this.#run(training, { ...inputs, step });
     return { step, lr: inputs.lr ?? [], result };
   }
 
-  #run(graph: CompiledGraph, program: NativeProgram, inputs: RunInputs): Promise<BatchResult> {
+  #run({ graph, program }: ProgramInUse, inputs: RunInputs): Promise<BatchResult> {
     const isSum = reductionOf(graph.traced) === 'sum';
     const { size } = inputs;
     const result = graph.run(program, inputs).then((outputs): BatchResult => {
@@ -382,4 +337,28 @@ export class Engine {
     this.#running.add(ended);
     return result;
   }
+}
+
+function checkFits(
+  caller: string,
+  graph: CompiledGraph,
+  signature: InputSignature,
+  size: number,
+): void {
+  if (size > graph.batchSize) {
+    throw new ShapeError(
+      `${caller}: the training program is compiled for at most ${graph.batchSize} examples, ` +
+        `got a batch of ${size}. Call trainer.compile({ batchSize: ${size}, ... }) first, ` +
+        'or begin with the largest batch.',
+    );
+  }
+  checkSignature(caller, graph, signature);
+}
+
+function checkSignature(caller: string, graph: CompiledGraph, signature: InputSignature): void {
+  if (sameSignature(graph.signature, signature)) return;
+  throw new ShapeError(
+    `${caller}: expected images ${describeSignature(graph.signature)}, as the program was ` +
+      `compiled for, got ${describeSignature(signature)}. One trainer takes one kind of image.`,
+  );
 }

@@ -1,7 +1,7 @@
 /**
  * Owns what the trainer reads from a traced graph: its classes, its loss, its optimizer state.
  */
-import { ArgumentError, CheckpointError } from '../errors.js';
+import { ArgumentError, CheckpointError, ShapeError } from '../errors.js';
 import { formatShape, sameShape } from '../graph/shapes.js';
 import type { NodeSpec } from '../graph/spec.js';
 import type { ImageSpec, TracedGraph } from '../graph/steps.js';
@@ -24,10 +24,23 @@ function lossNode(traced: TracedGraph): NodeSpec {
   return node;
 }
 
-/** Number of classes: columns of the logits [N, C]. */
-export function classesOf(traced: TracedGraph): number {
-  const logits = lossNode(traced).inputs[0] ?? -1;
-  return traced.spec.values[logits]?.shape[1] ?? 0;
+/** Number of classes of a graph with a loss: columns of the logits [N, C]. */
+export function lossClasses(traced: TracedGraph): number {
+  return columns(traced, 'Trainer', lossNode(traced).inputs[0]);
+}
+
+/** Number of classes of a graph that predicts: columns of its output [N, C]. */
+export function outputClasses(traced: TracedGraph): number {
+  return columns(traced, 'Predictor', traced.spec.outputs[0]?.value);
+}
+
+function columns(traced: TracedGraph, who: string, value: number | undefined): number {
+  const shape = traced.spec.values[value ?? -1]?.shape ?? [];
+  const [, classes] = shape;
+  if (shape.length === 2 && classes !== undefined) return classes;
+  throw new ShapeError(
+    `${who} expects the network to return [N, classes], got ${formatShape(shape)}`,
+  );
 }
 
 /** How the loss puts the examples' losses together. */

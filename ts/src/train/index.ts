@@ -1,9 +1,9 @@
 /** Training: the public names. */
 export type { ImageBatch, LabelledBatch } from './batch.js';
 export { latestCheckpoint } from './checkpoint.js';
-export type { TrainerOptimizer } from './engine.js';
 export type { BatchLoader, CheckpointOptions, FitResult } from './fit.js';
 export type { MetricsLine } from './metrics.js';
+export type { TrainerOptimizer } from './optimizer-settings.js';
 export type { FitOptions, TrainerOptions } from './options.js';
 export {
   type EpochEvent,

@@ -5,9 +5,15 @@
  * taken up by an optimizer with the same options only.
  */
 import { CheckpointError } from '../errors.js';
+import type { StepRule } from '../graph/steps.js';
 import type { CheckpointContents } from './checkpoint.js';
 import type { CheckpointState } from './checkpoint-state.js';
-import type { TrainerOptimizer } from './engine.js';
+
+/** An optimizer as the trainer needs it; those in `optim` are. */
+export interface TrainerOptimizer extends StepRule {
+  /** Groups with their learning rate, which may change, and the options that do not. */
+  readonly paramGroups: readonly { lr: number; readonly options: object }[];
+}
 
 /** Options of each parameter group, the learning rate among them. */
 export function groupSettings(optimizer: TrainerOptimizer): CheckpointState['groups'] {

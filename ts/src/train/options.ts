@@ -3,8 +3,8 @@ import { ArgumentError } from '../errors.js';
 import { checkInteger, checkOneOf, checkOptions, show } from '../graph/arguments.js';
 import { type Algorithm, algorithms } from '../native.js';
 import { type CrossEntropyLoss, Module } from '../nn/index.js';
-import type { TrainerOptimizer } from './engine.js';
 import type { BatchLoader, CheckpointOptions } from './fit.js';
+import type { TrainerOptimizer } from './optimizer-settings.js';
 import type { EpochEvent, Reporter, StepEvent } from './reporter.js';
 
 /** Options of `Trainer`. */

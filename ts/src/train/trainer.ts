@@ -8,13 +8,14 @@
  */
 import { ArgumentError, CheckpointError, DeviceError } from '../errors.js';
 import { checkInteger, checkOneOf, checkOptions } from '../graph/arguments.js';
-import { type DeviceInfo, devices, resolveDevice } from '../native.js';
+import { type DeviceInfo, devices, type PlanInfo, resolveDevice } from '../native.js';
 import type { Module, StateDict } from '../nn/index.js';
 import { initialSeed } from '../random/index.js';
 import { type LabelledBatch, makeSignature } from './batch.js';
 import { type CheckpointContents, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
 import { checkpointVersion, emptySums } from './checkpoint-state.js';
-import { type BatchResult, Engine, type TrainerOptimizer } from './engine.js';
+import { copyInSlices } from './copy.js';
+import { type BatchResult, Engine } from './engine.js';
 import {
   type BatchLoader,
   type CheckpointOptions,
@@ -24,7 +25,7 @@ import {
   type Position,
 } from './fit.js';
 import { MetricsFile } from './metrics.js';
-import { checkOptimizer, groupSettings } from './optimizer-settings.js';
+import { checkOptimizer, groupSettings, type TrainerOptimizer } from './optimizer-settings.js';
 import {
   checkFitOptions,
   checkLoaderArgument,
@@ -113,6 +114,16 @@ export class Trainer implements AsyncDisposable {
   /** Seed of dropout. */
   get seed(): number {
     return this.#engine.seed;
+  }
+
+  /**
+   * What the training program takes: bytes of memory, and the kernel of each operation. undefined
+   * before the program is compiled, which `compile` does without taking a step.
+   *
+   * @throws DisposedError after `dispose`.
+   */
+  plan(): PlanInfo | undefined {
+    return this.#engine.plan('Trainer.plan');
   }
 
   /**
@@ -239,10 +250,11 @@ export class Trainer implements AsyncDisposable {
   /** The live parameters by PyTorch's names, as copies. */
   async stateDict(): Promise<StateDict> {
     return this.#engine.synchronise('Trainer.stateDict', async () => {
-      const entries = Object.entries(this.net.stateDict());
-      return Object.fromEntries(
-        entries.map(([name, { data, shape }]) => [name, { data: data.slice(), shape }]),
-      );
+      const dict: StateDict = {};
+      for (const [name, { data, shape }] of Object.entries(this.net.stateDict())) {
+        dict[name] = { data: await copyInSlices(data), shape };
+      }
+      return dict;
     });
   }
 
@@ -339,32 +351,28 @@ export class Trainer implements AsyncDisposable {
   }
 
   async #save(caller: string, { dir, keepLast }: CheckpointOptions): Promise<string> {
-    const engine = this.#engine;
-    return engine.synchronise(caller, async () => {
-      const optimizer = await engine.readOptimizer();
-      if (optimizer === undefined) {
-        throw new ArgumentError(
-          `${caller}: there is nothing to save before the first step; call compile or step first`,
-        );
-      }
-      const { epoch, batch, sums, loader } = this.#position;
-      const { step, seed } = engine;
-      return saveCheckpoint(dir, keepLast, {
-        model: this.net.stateDict(),
-        optimizer,
-        state: {
-          version: checkpointVersion,
-          step,
-          epoch,
-          batch,
-          seed,
-          optimizer: this.optimizer.constructor.name,
-          groups: groupSettings(this.optimizer),
-          sums,
-          loader,
-        },
-      });
+    const [snapshot, position] = await this.#engine.snapshot(caller, () => {
+      return { ...this.#position, sums: { ...this.#position.sums } };
     });
+    const { model, optimizer, step, seed } = snapshot;
+    if (optimizer === undefined) {
+      throw new ArgumentError(
+        `${caller}: there is nothing to save before the first step; call compile or step first`,
+      );
+    }
+    const { epoch, batch, sums, loader } = position;
+    const state = {
+      version: checkpointVersion,
+      step,
+      epoch,
+      batch,
+      seed,
+      optimizer: this.optimizer.constructor.name,
+      groups: groupSettings(this.optimizer),
+      sums,
+      loader,
+    };
+    return saveCheckpoint(dir, keepLast, { model, optimizer, state });
   }
 
   async #restore(caller: string, contents: CheckpointContents, train?: BatchLoader): Promise<void> {
