@@ -10,14 +10,9 @@ import {
   ShapeError,
   type Tensor,
 } from 'neuronode';
-import { describe, expect, onTestFinished, test } from 'vitest';
-import {
-  firstRows,
-  learnableLoader,
-  makeTrainer,
-  seededTiny,
-  takeBatches,
-} from './trainer-support.js';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { NativeProgram } from '../../dist/native.js';
+import { learnableLoader, makeTrainer, seededTiny, takeBatches } from './trainer-support.js';
 
 function makePredictor(net: nn.Module, options: PredictorOptions = {}): Predictor {
   const predictor = new Predictor(net, { device: 'cpu', ...options });
@@ -76,18 +71,33 @@ describe('predict', () => {
     });
   });
 
-  test('takes its images at the call, and calls may overlap', async () => {
+  test('may be called again before an earlier call is done', async () => {
     const [batch] = await takeBatches(learnableLoader(50, all, 10), 1);
     const predictor = makePredictor(seededTiny(), { batchSize: 8 });
     const wanted = await makePredictor(seededTiny(), { batchSize: 8 }).predict(batch!);
-    const changing = firstRows(batch!, 50);
-    const calls = [predictor.predict(changing), predictor.predict(changing)];
-    changing.image.fill(0);
-    expect(await Promise.all(calls)).toEqual([wanted, wanted]);
-    const later = firstRows(batch!, 50);
-    const call = predictor.predict(later);
-    later.image.fill(0);
-    expect(await call).toEqual(wanted);
+    const other = { image: new Uint8Array(100), imageShape: [1, 1, 10, 10] };
+    const calls = [predictor.predict(batch!), predictor.predict(other), predictor.predict(batch!)];
+    const [first, , second] = await Promise.all(calls);
+    expect([first, second]).toEqual([wanted, wanted]);
+  });
+
+  test('has at most two parts of a large batch on the device at a time', async () => {
+    const [batch] = await takeBatches(learnableLoader(50, all, 10), 1);
+    let running = 0;
+    let most = 0;
+    const run = vi.spyOn(NativeProgram.prototype, 'run');
+    onTestFinished(() => run.mockRestore());
+    run.mockImplementation(async function (this: NativeProgram, inputs) {
+      running += 1;
+      most = Math.max(most, running);
+      const outputs = await this.raw.run(inputs);
+      running -= 1;
+      return outputs;
+    });
+    const { shape } = await makePredictor(seededTiny(), { batchSize: 4 }).predict(batch!);
+    expect(shape).toEqual([50, 10]);
+    expect(run).toHaveBeenCalledTimes(13);
+    expect(most).toBe(2);
   });
 
   test('leaves the mode of the network alone', async () => {

@@ -2,16 +2,16 @@
  * Owns Predictor: classes and probabilities for images, in evaluation mode.
  *
  * Policy: the network's host parameters are copied when the program is compiled, at the first call.
- * Batches of any size are taken: large ones are split, small ones are padded.
+ * Batches of any size are taken: small ones are padded, large ones go to the device in parts, two at
+ * a time, so that neither their copies nor the device's queue grow with them.
  */
-import { ArgumentError, DeviceError, DisposedError, ShapeError } from '../errors.js';
+import { ArgumentError, DisposedError, ShapeError } from '../errors.js';
 import { checkBoolean, checkInteger, checkOneOf, checkOptions, show } from '../graph/arguments.js';
 import { predictGraph } from '../graph/steps.js';
 import {
   type Algorithm,
   algorithms,
   type DeviceInfo,
-  devices,
   type NativeProgram,
   resolveDevice,
 } from '../native.js';
@@ -23,8 +23,8 @@ import {
   type InputSignature,
   sameSignature,
 } from '../train/batch.js';
-import { CompiledGraph, type CompileTarget } from '../train/compiled.js';
-import { imageSpec } from '../train/graph-facts.js';
+import { CompiledGraph, type CompileTarget, deviceOf } from '../train/compiled.js';
+import { imageSpec, outputClasses } from '../train/graph-facts.js';
 
 /** Options of {@link Predictor}. */
 export interface PredictorOptions {
@@ -37,6 +37,8 @@ export interface PredictorOptions {
   /** Whether to turn the network's outputs into probabilities. Default: true. */
   softmax?: boolean | undefined;
 }
+
+type Pixels = ImageBatch['image'];
 
 /** What a network says of some images. */
 export interface Prediction {
@@ -91,15 +93,12 @@ export class Predictor implements AsyncDisposable {
 
   /** The device that computes. */
   get device(): DeviceInfo {
-    const device = devices().find(({ name }) => name === this.#target.device);
-    if (device !== undefined) return device;
-    const message = `the device ${this.#target.device} is gone`;
-    throw new DeviceError('ERR_NN_DEVICE_UNAVAILABLE', message);
+    return deviceOf(this.#target);
   }
 
   /**
-   * Classes and probabilities of images. Calls may overlap; the images may be changed once the call
-   * returned its promise.
+   * Classes and probabilities of images. Calls may overlap. The images must stay as they are until
+   * the promise is settled: they are read in parts, and never copied as a whole.
    *
    * @param images A batch of a `DataLoader`, or `{ image, imageShape: [n, C, H, W] }`.
    * @throws ShapeError, DTypeError, ArgumentError for images that do not fit, before any work.
@@ -110,21 +109,26 @@ export class Predictor implements AsyncDisposable {
     this.#assertUsable(caller);
     const { signature, size } = checkImages(caller, images);
     const graph = this.#graphFor(caller, signature);
-    const image = graph.program === undefined ? images.image.slice() : images.image;
     this.#program ??= this.#compile(graph);
-    const program = graph.program ?? (await this.#program);
-    this.#assertUsable(caller);
+    const program = await this.#program;
 
+    const { image } = images;
     const length = image.length / size;
-    const runs: Promise<Float32Array>[] = [];
+    const result = emptyPrediction(size, outputClasses(graph.traced));
+    let previous = Promise.resolve();
     for (let begin = 0; begin < size; begin += this.batchSize) {
       const rows = Math.min(this.batchSize, size - begin);
       const part = image.subarray(begin * length, (begin + rows) * length);
-      const run = graph.run(program, { image: part, size: rows });
-      runs.push(run.then((outputs) => outputs[this.#output] as Float32Array));
+      const done = this.#run(graph, program, part, rows).then((outputs) => {
+        fill(result, begin, rows, outputs);
+      });
+      // Where the part before it fails, this one's failure is of no interest any more.
+      done.catch(() => {});
+      await previous;
+      previous = done;
     }
-    const parts = await Promise.all(runs);
-    return collect(parts, size, classesOf(graph));
+    await previous;
+    return result;
   }
 
   /** Waits for calls on the device, then frees its memory. Idempotent. */
@@ -141,6 +145,12 @@ export class Predictor implements AsyncDisposable {
     await this.dispose();
   }
 
+  async #run(graph: CompiledGraph, program: NativeProgram, image: Pixels, size: number) {
+    this.#assertUsable('Predictor.predict');
+    const outputs = await graph.run(program, { image, size });
+    return outputs[this.#output] as Float32Array;
+  }
+
   #assertUsable(caller: string): void {
     if (this.#disposal === undefined) return;
     throw new DisposedError(`${caller}: the predictor was disposed of; make a new Predictor`);
@@ -151,7 +161,7 @@ export class Predictor implements AsyncDisposable {
     if (graph === undefined) {
       const traced = predictGraph(this.net, imageSpec(signature, this.batchSize), this.#output);
       const made = new CompiledGraph(traced, signature, this.#target);
-      classesOf(made);
+      outputClasses(traced);
       this.#graph = made;
       return made;
     }
@@ -173,35 +183,24 @@ export class Predictor implements AsyncDisposable {
   }
 }
 
-/** Number of classes: columns of the output [N, C]. */
-function classesOf({ traced }: CompiledGraph): number {
-  const shape = traced.spec.values[traced.spec.outputs[0]?.value ?? -1]?.shape ?? [];
-  const [, classes] = shape;
-  if (shape.length !== 2 || classes === undefined) {
-    throw new ShapeError(
-      `Predictor expects the network to return [N, classes], got ${show([...shape])}`,
-    );
-  }
-  return classes;
+/** A prediction of n images that is yet to be filled in. */
+function emptyPrediction(n: number, classes: number): Prediction {
+  const probabilities = new Float32Array(n * classes);
+  return { classes: new Int32Array(n), probabilities, shape: [n, classes] };
 }
 
-/** Puts the parts together without the padding rows, and finds each row's largest value. */
-function collect(parts: readonly Float32Array[], size: number, classes: number): Prediction {
-  const probabilities = new Float32Array(size * classes);
-  let filled = 0;
-  for (const part of parts) {
-    const wanted = Math.min(part.length, probabilities.length - filled);
-    probabilities.set(part.subarray(0, wanted), filled);
-    filled += wanted;
-  }
-  const best = new Int32Array(size);
-  for (let row = 0; row < size; row++) {
-    const start = row * classes;
+/** Fills in the rows of one part, and finds each row's largest value. */
+function fill(result: Prediction, begin: number, rows: number, values: Float32Array): void {
+  const { classes, probabilities, shape } = result;
+  const [, columns] = shape;
+  // values: [batchSize, classes], with padding below the rows.
+  probabilities.set(values.subarray(0, rows * columns), begin * columns);
+  for (let row = 0; row < rows; row++) {
+    const start = row * columns;
     let index = 0;
-    for (let c = 1; c < classes; c++) {
-      if (probabilities[start + c]! > probabilities[start + index]!) index = c;
+    for (let c = 1; c < columns; c++) {
+      if (values[start + c]! > values[start + index]!) index = c;
     }
-    best[row] = index;
+    classes[begin + row] = index;
   }
-  return { classes: best, probabilities, shape: [size, classes] };
 }

@@ -6,11 +6,14 @@
  * need. Native code copies inputs during the call to `run`, and pads batches that are smaller than
  * the program; `count` tells it how many examples are real.
  */
+import { DeviceError } from '../errors.js';
 import type { TracedGraph } from '../graph/steps.js';
 import {
   type Algorithm,
   type CompileOptions,
   compile,
+  type DeviceInfo,
+  devices,
   type NativeInputs,
   type NativeProgram,
 } from '../native.js';
@@ -21,6 +24,13 @@ import type { InputSignature } from './batch.js';
 export interface CompileTarget {
   readonly device: NonNullable<CompileOptions['device']>;
   readonly algorithm: Algorithm;
+}
+
+/** @throws DeviceError where the device is not there any more. */
+export function deviceOf({ device: wanted }: CompileTarget): DeviceInfo {
+  const device = devices().find(({ name }) => name === wanted);
+  if (device !== undefined) return device;
+  throw new DeviceError('ERR_NN_DEVICE_UNAVAILABLE', `the device ${wanted} is gone`);
 }
 
 /** Inputs of a run. Those that the graph does not use are left out of the call. */

@@ -6,14 +6,15 @@
  * reporter. The device has the live parameters; the network's host copies are brought up to date by
  * `fit`, `syncParameters`, `stateDict`, `saveCheckpoint` and `dispose`.
  */
-import { ArgumentError, CheckpointError, DeviceError } from '../errors.js';
+import { ArgumentError, CheckpointError } from '../errors.js';
 import { checkInteger, checkOneOf, checkOptions } from '../graph/arguments.js';
-import { type DeviceInfo, devices, type PlanInfo, resolveDevice } from '../native.js';
+import { type DeviceInfo, type PlanInfo, resolveDevice } from '../native.js';
 import type { Module, StateDict } from '../nn/index.js';
 import { initialSeed } from '../random/index.js';
 import { type LabelledBatch, makeSignature } from './batch.js';
 import { type CheckpointContents, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
 import { checkpointVersion, emptySums } from './checkpoint-state.js';
+import { type CompileTarget, deviceOf } from './compiled.js';
 import { copyInSlices } from './copy.js';
 import { type BatchResult, Engine } from './engine.js';
 import {
@@ -70,7 +71,7 @@ export class Trainer implements AsyncDisposable {
   readonly net: Module;
   /** The optimizer; its learning rate may be changed between steps. */
   readonly optimizer: TrainerOptimizer;
-  readonly #device: string;
+  readonly #target: CompileTarget;
   readonly #engine: Engine;
   readonly #metricsPath: string | undefined;
   #metrics: Promise<MetricsFile> | undefined;
@@ -87,18 +88,14 @@ export class Trainer implements AsyncDisposable {
     const seed = checkInteger('Trainer', 'seed', options.seed ?? initialSeed(), 0);
     this.net = net;
     this.optimizer = optimizer;
-    const name = resolveDevice(device);
-    this.#device = name;
+    this.#target = { device: resolveDevice(device), algorithm };
     this.#metricsPath = metricsFile;
-    const target = { device: name, algorithm };
-    this.#engine = new Engine({ net, loss, optimizer, target }, seed);
+    this.#engine = new Engine({ net, loss, optimizer, target: this.#target }, seed);
   }
 
   /** The device that trains. */
   get device(): DeviceInfo {
-    const device = devices().find(({ name }) => name === this.#device);
-    if (device !== undefined) return device;
-    throw new DeviceError('ERR_NN_DEVICE_UNAVAILABLE', `the device ${this.#device} is gone`);
+    return deviceOf(this.#target);
   }
 
   /** Steps taken so far, those before a resume included. */
