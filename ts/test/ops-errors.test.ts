@@ -92,7 +92,7 @@ describe('checks of single operations', () => {
     [
       'a step of 0',
       ArgumentError,
-      'step to be an integer of at least 1',
+      'step to be an integer from 1 to',
       () => ops.sgdStep({ p: rows, g: rows }, { step: 0 }),
     ],
     [
@@ -108,9 +108,54 @@ describe('checks of single operations', () => {
       () => ops.conv2d(x, w, b, any({ strides: 2 })),
     ],
     [
+      'unknown options of dropout',
+      ArgumentError,
+      "no option 'inplace'",
+      () => ops.dropout(rows, 0.5, 1, any({ inplace: true })),
+    ],
+    ['a p above 1', ArgumentError, 'p to be a number', () => ops.dropout(rows, 1.5, 1)],
+    ['a seed of one', ArgumentError, 'seed', () => ops.dropout(rows, 0.5, 1, any({ seed: [1] }))],
+    ['a broken step', ArgumentError, 'step to be', () => ops.dropoutGrad(rows, 0.5, 1.5)],
+    [
+      'a count above the rows',
+      ArgumentError,
+      'count to be an integer from 1 to 3, got 4',
+      () => ops.softmaxCrossEntropy(rows, int(1, 2, 3), { count: 4 }),
+    ],
+    [
+      'a bias that is no boolean',
+      ArgumentError,
+      'bias to be true or false, got 0',
+      () => ops.linearWeightGrad(rows, weight, any<never>({ bias: 0 })),
+    ],
+    [
+      'attributes that are null',
+      ArgumentError,
+      'relu expects an attributes object, got null',
+      () => ops.run('relu', { x: rows }, any(null)),
+    ],
+    [
+      'an unknown output',
+      ArgumentError,
+      "to be one of 'y', got 'z'",
+      () => ops.run('relu', { x: rows }, {}, { outputs: ['z'] }),
+    ],
+    [
+      'no output',
+      ArgumentError,
+      'outputs to be a list of names, got []',
+      () => ops.run('relu', { x: rows }, {}, { outputs: [] }),
+    ],
+    [
+      'a shape of an unknown output',
+      ArgumentError,
+      "reshape has no output shape 'x'",
+      () => ops.run('reshape', { x: rows }, {}, { shapes: { x: [15] } }),
+    ],
+    [
       'a reduction',
       ArgumentError,
-      'reduction to be 0 or 1',
+      "reduction to be one of 'mean', 'sum', got 'none'",
       () => ops.softmaxCrossEntropy(rows, int(1, 2, 3), any({ reduction: 'none' })),
     ],
     [
@@ -122,13 +167,13 @@ describe('checks of single operations', () => {
     [
       'an unknown input',
       ArgumentError,
-      "no option 'y'",
+      "no input 'y'",
       () => ops.run('relu', any({ x: rows, y: rows })),
     ],
     [
       'an unknown attribute',
       ArgumentError,
-      'no attribute slope',
+      "no attribute 'slope'",
       () => ops.run('relu', { x: rows }, { slope: 1 }),
     ],
     [
@@ -145,6 +190,87 @@ describe('checks of single operations', () => {
     );
     expect(error).toBeInstanceOf(type);
     expect((error as Error).message).toContain(message);
+  });
+
+  it('options and inputs that are no objects, of every operation', async () => {
+    const grad = tensor('g', 2, 6, 4, 7);
+    const pooled = tensor('p', 2, 4, 3, 3);
+    const places = { data: new Uint8Array(pooled.data.length), shape: pooled.shape };
+    const state = { p: rows, g: rows, m: rows, v: rows };
+    const bytes = { data: new Uint8Array(6), shape: [1, 1, 2, 3] };
+    const none = any<never>(null);
+    const calls: Record<string, () => Promise<unknown>> = {
+      toFloat: () => ops.toFloat(bytes, [0], [1], none),
+      conv2d: () => ops.conv2d(x, w, b, none),
+      conv2dInputGrad: () => ops.conv2dInputGrad(grad, w, x.shape, none),
+      conv2dWeightGrad: () => ops.conv2dWeightGrad(x, grad, w.shape, none),
+      linear: () => ops.linear(rows, weight, undefined, none),
+      linearInputGrad: () => ops.linearInputGrad(tensor('g', 3, 4), weight, none),
+      linearWeightGrad: () => ops.linearWeightGrad(rows, tensor('g', 3, 4), none),
+      gemm: () => ops.gemm(rows, weight, none),
+      maxPool2d: () => ops.maxPool2d(x, 2, none),
+      maxPool2dGrad: () => ops.maxPool2dGrad(pooled, places, x.shape, 2, none),
+      avgPool2d: () => ops.avgPool2d(x, 2, none),
+      avgPool2dGrad: () => ops.avgPool2dGrad(pooled, x.shape, 2, none),
+      adaptiveAvgPool2d: () => ops.adaptiveAvgPool2d(x, 3, none),
+      adaptiveAvgPool2dGrad: () => ops.adaptiveAvgPool2dGrad(pooled, x.shape, none),
+      relu: () => ops.relu(rows, none),
+      reluGrad: () => ops.reluGrad(rows, rows, none),
+      sigmoid: () => ops.sigmoid(rows, none),
+      sigmoidGrad: () => ops.sigmoidGrad(rows, rows, none),
+      dropout: () => ops.dropout(rows, 0.5, 1, none),
+      dropoutGrad: () => ops.dropoutGrad(rows, 0.5, 1, none),
+      reshape: () => ops.reshape(rows, [15], none),
+      add: () => ops.add(rows, rows, none),
+      softmax: () => ops.softmax(rows, none),
+      softmaxCrossEntropy: () => ops.softmaxCrossEntropy(rows, int(1, 2, 3), none),
+      adamStep: () => ops.adamStep(state, none),
+      sgdStep: () => ops.sgdStep({ p: rows, g: rows }, none),
+    };
+    const named = Object.keys(ops).filter((name) => name !== 'run' && name !== 'clearCache');
+    expect(Object.keys(calls).sort()).toEqual(named.sort());
+    for (const [name, call] of Object.entries(calls)) {
+      await expect(call(), name).rejects.toMatchObject({
+        code: 'ERR_NN_ARGUMENT',
+        message: expect.stringContaining(`${name} expects an options object, got null`),
+      });
+    }
+    for (const call of [
+      () => ops.adamStep(any(undefined), { step: 1 }),
+      () => ops.sgdStep(none, { step: 1 }),
+      () => ops.run('relu', none),
+    ]) {
+      await expect(call()).rejects.toMatchObject({
+        code: 'ERR_NN_ARGUMENT',
+        message: expect.stringContaining('expects an inputs object'),
+      });
+    }
+  });
+
+  it.each<[string, object, string]>([
+    ['adamStep', { lr: -1 }, 'adamStep expects lr to be a number, at least 0, got -1'],
+    ['adamStep', { lr: Number.NaN }, 'lr'],
+    ['adamStep', { betas: null }, 'betas to be two numbers, got null'],
+    ['adamStep', { betas: [0.9] }, 'betas to be two numbers'],
+    ['adamStep', { betas: [0.9, 1] }, 'betas[1] to be a number, at least 0 and below 1, got 1'],
+    ['adamStep', { eps: -1e-8 }, 'eps'],
+    ['adamStep', { weightDecay: -0.1 }, 'weightDecay'],
+    ['adamStep', { decoupled: 1 }, 'decoupled to be true or false'],
+    ['adamStep', { beta1: 0.9 }, "no option 'beta1'"],
+    ['sgdStep', { lr: Number.POSITIVE_INFINITY }, 'lr'],
+    ['sgdStep', { momentum: -0.1 }, 'momentum'],
+    ['sgdStep', { dampening: 'much' }, 'dampening'],
+    ['sgdStep', { weightDecay: -1 }, 'weightDecay'],
+    ['sgdStep', { nesterov: true }, 'nesterov with a momentum above 0'],
+  ])('%s with %o', async (op, options, message) => {
+    const step = any<ops.AdamStepOptions>({ step: 1, ...options });
+    const state = { p: rows, g: rows, m: rows, v: rows };
+    const call =
+      op === 'adamStep' ? ops.adamStep(state, step) : ops.sgdStep({ p: rows, g: rows }, any(step));
+    await expect(call).rejects.toMatchObject({
+      code: 'ERR_NN_ARGUMENT',
+      message: expect.stringContaining(message),
+    });
   });
 
   it('a failed call leaves the next one alone, and the cache can be cleared', async () => {

@@ -52,12 +52,19 @@ function reference(
   return outputs.map((_, index) => results[`o${index}`]!);
 }
 
-function expectClose(ours: ops.HostTensor, wanted: Float64Array, shape: Shape): void {
+function expectClose(
+  ours: ops.HostTensor,
+  wanted: Float64Array,
+  shape: Shape,
+  tolerance = 2e-6,
+): void {
   expect(ours.shape).toEqual(shape);
   expect(ours.data.length).toBe(wanted.length);
   const largest = Math.max(...wanted.map(Math.abs));
   for (const [at, value] of wanted.entries()) {
-    expect(Math.abs(ours.data[at]! - value), `element ${at}`).toBeLessThan(2e-6 * largest + 1e-30);
+    expect(Math.abs(ours.data[at]! - value), `element ${at}`).toBeLessThan(
+      tolerance * largest + 1e-30,
+    );
   }
 }
 
@@ -105,6 +112,34 @@ describe('single operations', () => {
     expectClose(ours.gb, gb!, [6]);
   });
 
+  /** Input channels, window and options of convolutions that different kernels compute. */
+  const kernels: [string, number, number, { padding: number; algorithm: 'direct' | 'winograd' }][] =
+    [
+      ['directly', 16, 3, { padding: 1, algorithm: 'direct' }],
+      ['from few channels', 1, 5, { padding: 0, algorithm: 'direct' }],
+      ['by Winograd, 3x3', 16, 3, { padding: 1, algorithm: 'winograd' }],
+      ['by Winograd, 5x5', 16, 5, { padding: 2, algorithm: 'winograd' }],
+    ];
+  for (const [title, channels, window, options] of kernels) {
+    test('conv2dWeightGrad', `without a bias, ${title}`, async () => {
+      const image = tensor('image', 2, channels, 12, 12);
+      const edge = 13 + 2 * options.padding - window;
+      const upper = tensor('upper', 2, 16, edge, edge);
+      const shape = [16, channels, window, window];
+      const attrs = { ...convAttrs, stride: [1, 1], padding: [options.padding, options.padding] };
+      const [gw, gb] = reference('conv2dWeightGrad', [image, upper], { ...attrs, groups: 1 }, [
+        shape,
+      ]);
+      const both = await ops.conv2dWeightGrad(image, upper, shape, options);
+      const alone = await ops.conv2dWeightGrad(image, upper, shape, { ...options, bias: false });
+      const tolerance = options.algorithm === 'winograd' ? 1e-4 : 2e-6;
+      expectClose(both.gb, gb!, [16]);
+      expectClose(both.gw, gw!, shape, tolerance);
+      expectClose(alone.gw, gw!, shape, tolerance);
+      expect(Object.keys(alone)).toEqual(['gw']);
+    });
+  }
+
   test('linear', '', async () => {
     const bias = tensor('bias', 4);
     expectClose(await ops.linear(rows, weight), reference('linear', [rows, weight])[0]!, [3, 4]);
@@ -122,6 +157,20 @@ describe('single operations', () => {
     const ours = await ops.linearWeightGrad(rows, gRows);
     expectClose(ours.gw, gw!, [4, 5]);
     expectClose(ours.gb, gb!, [4]);
+    const alone = await ops.linearWeightGrad(rows, gRows, { bias: false });
+    expectClose(alone.gw, gw!, [4, 5]);
+    expect(Object.keys(alone)).toEqual(['gw']);
+  });
+
+  it('run computes the outputs that are asked for', async () => {
+    const inputs = { x: rows, gy: gRows };
+    const [gw, gb] = reference('linearWeightGrad', [rows, gRows]);
+    const one = await ops.run('linearWeightGrad', inputs, {}, { outputs: ['gb'] });
+    expect(Object.keys(one)).toEqual(['gb']);
+    expectClose(one.gb!, gb!, [4]);
+    const all = await ops.run('linearWeightGrad', inputs);
+    expect(Object.keys(all)).toEqual(['gw', 'gb']);
+    expectClose(all.gw!, gw!, [4, 5]);
   });
 
   test('gemm', '', async () => {

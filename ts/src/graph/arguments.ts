@@ -117,13 +117,23 @@ export function checkSignal(who: string, value: unknown): AbortSignal | undefine
 
 /** Checks that `options` is a plain options object with known names only. */
 export function checkOptions(who: string, options: unknown, known: readonly string[]): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new ArgumentError(`${who} expects an options object, got ${show(options)}`);
+  checkNames(who, options, known, 'option');
+}
+
+/** Checks that `object` is one of `what`s ('input', 'attribute') with known names only. */
+export function checkNames(
+  who: string,
+  object: unknown,
+  known: readonly string[],
+  what: string,
+): void {
+  if (typeof object !== 'object' || object === null || Array.isArray(object)) {
+    throw new ArgumentError(`${who} expects an ${what}s object, got ${show(object)}`);
   }
-  for (const name of Object.keys(options)) {
+  for (const name of Object.keys(object)) {
     if (!known.includes(name)) {
       throw new ArgumentError(
-        `${who} has no option ${show(name)}; its options are ${known.join(', ') || 'none'}`,
+        `${who} has no ${what} ${show(name)}; its ${what}s are ${known.join(', ') || 'none'}`,
       );
     }
   }

@@ -3,7 +3,7 @@
  * node through the machinery that whole networks use.
  */
 import { ArgumentError } from '../errors.js';
-import { checkOptions, show } from '../graph/arguments.js';
+import { checkNames, checkOneOf, checkOptions, show } from '../graph/arguments.js';
 import { GraphBuilder } from '../graph/builder.js';
 import { finish } from '../graph/finish.js';
 import type { Operation, Slot } from '../graph/operation.js';
@@ -22,8 +22,27 @@ export interface OpOptions {
   algorithm?: Algorithm;
 }
 
+/** Names of the options that every operation has. */
+export const opOptionNames: readonly (keyof OpOptions)[] = ['device', 'algorithm'];
+
+/** Checks an operation's options, and returns those that every operation has apart. */
+export function splitOptions<T extends OpOptions>(
+  who: string,
+  options: T,
+  ownNames: readonly Exclude<keyof T, keyof OpOptions>[] = [],
+): [own: Omit<T, keyof OpOptions>, common: OpOptions] {
+  checkOptions(who, options, [...(ownNames as readonly string[]), ...opOptionNames]);
+  const { device, algorithm, ...own } = options;
+  const common: OpOptions = {};
+  if (device !== undefined) common.device = device;
+  if (algorithm !== undefined) common.algorithm = algorithm;
+  return [own, common];
+}
+
 /** Options of {@link run}. */
 export interface RunOptions extends OpOptions {
+  /** Names of the outputs that are wanted; all of them by default. Others are not computed. */
+  outputs?: readonly string[];
   /** Shapes of outputs by name, where inputs and attributes leave them open. */
   shapes?: Readonly<Record<string, Shape>>;
 }
@@ -35,7 +54,7 @@ export type OpInputs = Readonly<Record<string, HostTensor | number | undefined>>
  * Runs an operation of the graph contract by name, with its attributes as the contract has them.
  * The named functions of this module are the comfortable way to it.
  *
- * @returns Every output by name; for an optimizer step, the updated inputs by name.
+ * @returns Every output wanted, by name; for an optimizer step, the updated inputs by name.
  * @throws ArgumentError, ShapeError, DTypeError before any work.
  */
 export async function run(
@@ -50,7 +69,11 @@ export async function run(
       `there is no operation ${show(op)}; there are ${Object.keys(operations).join(', ')}`,
     );
   }
-  checkOptions(op, options, ['shapes', 'device', 'algorithm']);
+  checkOptions(op, options, ['outputs', 'shapes', ...opOptionNames]);
+  const names = operation.outputs.map(({ name }) => name);
+  checkNames(op, attrs, Object.keys(operation.attrs), 'attribute');
+  checkNames(op, options.shapes ?? {}, names, 'output shape');
+  const wanted = checkWanted(op, options.outputs ?? names, names);
   const given = givenInputs(op, operation, inputs);
   const updates = new Set(operation.updates ?? []);
   const builder = new GraphBuilder();
@@ -63,8 +86,8 @@ export async function run(
     return shape === undefined ? undefined : checkShape(op, `shapes.${name}`, shape);
   });
   const outputs = builder.apply(op, ids, attrs, { name: op, phase: 'forward', shapes });
-  const names = operation.outputs.map(({ name }) => name);
-  const returned = new Map(outputs.map((id, index) => [names[index] ?? '', id]));
+  const all = outputs.map((id, index): [string, number] => [names[index] ?? '', id]);
+  const returned = new Map(all.filter(([name]) => wanted.includes(name)));
   const graph = finish(builder, returned);
   const { device = 'cpu', algorithm = 'auto' } = options;
   const compileOptions: CompileOptions = { device, algorithm };
@@ -90,6 +113,13 @@ export async function run(
   });
 }
 
+function checkWanted(who: string, outputs: unknown, names: readonly string[]): readonly string[] {
+  if (!Array.isArray(outputs) || (outputs.length === 0 && names.length > 0)) {
+    throw new ArgumentError(`${who} expects outputs to be a list of names, got ${show(outputs)}`);
+  }
+  return outputs.map((name) => checkOneOf(who, 'each of outputs', name, names));
+}
+
 interface GivenInput {
   readonly slot: Slot;
   readonly type: ReturnType<typeof arrayType>;
@@ -101,7 +131,7 @@ interface GivenInput {
 
 function givenInputs(op: OpName, operation: Operation, inputs: OpInputs): GivenInput[] {
   const names = operation.inputs.map(({ name }) => name);
-  checkOptions(op, inputs, names);
+  checkNames(op, inputs, names, 'input');
   const given: GivenInput[] = [];
   for (const [index, slot] of operation.inputs.entries()) {
     const value = inputs[slot.name];

@@ -1,6 +1,6 @@
 /** Owns the host tensors that single operations take and return, and their checks. */
 import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
-import { show } from '../graph/arguments.js';
+import { checkBoolean, show } from '../graph/arguments.js';
 import { checkShape, elementCount, formatShape, type Shape } from '../graph/shapes.js';
 import type { DType } from '../graph/spec.js';
 import type { NativeArray } from '../native.js';
@@ -13,6 +13,17 @@ export interface HostTensor<Data extends NativeArray = NativeArray> {
 
 /** A tensor of 32-bit floats. */
 export type FloatTensor = HostTensor<Float32Array>;
+
+/** Options of the operations that give the gradients by a weight and a bias. */
+export interface WeightGradOptions<Bias extends boolean = boolean> {
+  /** Whether the gradient by the bias is wanted; true by default. */
+  bias?: Bias;
+}
+
+/** Gradients by a weight and, where it is wanted, a bias. */
+export type WeightGrads<Bias extends boolean = boolean> = { gw: FloatTensor } & (Bias extends true
+  ? { gb: FloatTensor }
+  : { gb?: FloatTensor });
 
 /** Element type of an array. */
 export function arrayType(data: NativeArray): DType {
@@ -52,4 +63,16 @@ export function floatTensor(name: string, tensor: HostTensor | undefined): Float
   const { data, shape } = tensor;
   if (data instanceof Float32Array) return { data, shape };
   throw new DTypeError(`expected ${name} to be f32, got ${arrayType(data)}`);
+}
+
+/** Asks an operation for the gradients that are wanted. */
+export async function weightGrads<Bias extends boolean>(
+  who: string,
+  bias: Bias | undefined,
+  ask: (outputs: readonly string[]) => Promise<Record<string, HostTensor>>,
+): Promise<WeightGrads<Bias>> {
+  const wantsBias = checkBoolean(who, 'bias', bias ?? true);
+  const { gw, gb } = await ask(wantsBias ? ['gw', 'gb'] : ['gw']);
+  const grads = { gw: floatTensor('gw', gw) };
+  return (wantsBias ? { ...grads, gb: floatTensor('gb', gb) } : grads) as WeightGrads<Bias>;
 }

@@ -1,0 +1,122 @@
+/** Owns the loss and the steps of optimizers as single operations on host tensors. */
+import { checkBoolean, checkInteger, checkNames, checkOneOf } from '../graph/arguments.js';
+import {
+  type AdamSettings,
+  adamAttrs,
+  adamDefaults,
+  checkAdam,
+  checkSgd,
+  type SgdSettings,
+  sgdAttrs,
+  sgdDefaults,
+} from '../graph/updates.js';
+import { type OpOptions, run, splitOptions } from './run.js';
+import { checkTensor, type FloatTensor, floatTensor, type HostTensor } from './tensors.js';
+
+/** Options of {@link softmaxCrossEntropy}. */
+export interface SoftmaxCrossEntropyOptions extends OpOptions {
+  /** Whether the rows' losses are averaged (over the real rows) or summed; 'mean' by default. */
+  reduction?: 'mean' | 'sum';
+  /** Rows that are real; the rest are padding and contribute nothing. All by default. */
+  count?: number;
+}
+
+/**
+ * Cross entropy of each row's logits and label; how many rows' largest logit is the label's; and the
+ * gradient of the loss by the logits.
+ * @param logits [N, C]
+ * @param labels i32 [N], each from 0 to C - 1
+ * @returns loss, a single number; correct; gradLogits [N, C]
+ * @throws ArgumentError, ShapeError, DTypeError where an argument does not fit.
+ */
+export async function softmaxCrossEntropy(
+  logits: FloatTensor,
+  labels: HostTensor<Int32Array>,
+  options: SoftmaxCrossEntropyOptions = {},
+): Promise<{ loss: number; correct: number; gradLogits: FloatTensor }> {
+  const who = 'softmaxCrossEntropy';
+  const [own, common] = splitOptions(who, options, ['reduction', 'count']);
+  const rows = checkTensor(who, 'labels', labels).data.length;
+  const count = checkInteger(who, 'count', own.count ?? rows, 1, rows);
+  const reductions = ['mean', 'sum'] as const;
+  const reduction = checkOneOf(who, 'reduction', own.reduction ?? 'mean', reductions);
+  const attrs = { reduction: reductions.indexOf(reduction) };
+  const { loss, correct, gradLogits } = await run(who, { logits, labels, count }, attrs, common);
+  return {
+    loss: Number(loss?.data[0]),
+    correct: Number(correct?.data[0]),
+    gradLogits: floatTensor('gradLogits', gradLogits),
+  };
+}
+
+/** The settings given, and the defaults of those that are not. */
+function withDefaults<T extends object>(defaults: T, given: Partial<T>): T {
+  const names = Object.keys(defaults) as (keyof T)[];
+  return Object.fromEntries(
+    names.map((name) => [name, given[name] === undefined ? defaults[name] : given[name]]),
+  ) as T;
+}
+
+/** Settings of {@link adamStep}. */
+export interface AdamStepOptions extends OpOptions, AdamSettings {
+  /** Number of the step, from 1. */
+  step: number;
+  /** Whether weight decay is decoupled from the gradient, as in AdamW; false by default. */
+  decoupled?: boolean;
+}
+
+/**
+ * One step of Adam (formula: torch.optim.Adam, or torch.optim.AdamW with `decoupled`).
+ * @param tensors Parameter p, gradient g, and the running means of the gradient (m) and of its
+ *   square (v), all of one shape.
+ * @returns The new values of p, m and v.
+ * @throws ArgumentError, ShapeError, DTypeError where an argument does not fit.
+ */
+export async function adamStep(
+  tensors: { p: FloatTensor; g: FloatTensor; m: FloatTensor; v: FloatTensor },
+  options: AdamStepOptions,
+): Promise<{ p: FloatTensor; m: FloatTensor; v: FloatTensor }> {
+  const who = 'adamStep';
+  checkNames(who, tensors, ['p', 'g', 'm', 'v'], 'input');
+  const names = ['step', 'lr', 'betas', 'eps', 'weightDecay', 'decoupled'] as const;
+  const [own, common] = splitOptions(who, options, names);
+  const step = checkInteger(who, 'step', own.step, 1, 2 ** 31 - 1);
+  const decoupled = checkBoolean(who, 'decoupled', own.decoupled ?? false);
+  const settings = withDefaults(adamDefaults, own);
+  checkAdam(who, settings);
+  const { lr } = settings;
+  const attrs = adamAttrs(settings, decoupled);
+  const { p, m, v } = await run(who, { ...tensors, step, lr }, attrs, common);
+  return { p: floatTensor('p', p), m: floatTensor('m', m), v: floatTensor('v', v) };
+}
+
+/** Settings of {@link sgdStep}. */
+export interface SgdStepOptions extends OpOptions, SgdSettings {
+  /** Number of the step, from 1. */
+  step: number;
+}
+
+/**
+ * One step of stochastic gradient descent (formula: torch.optim.SGD).
+ * @param tensors Parameter p, gradient g and, where momentum is not 0, its buffer, all of one shape.
+ * @returns The new values of p and of the buffer.
+ * @throws ArgumentError, ShapeError, DTypeError where an argument does not fit.
+ */
+export async function sgdStep(
+  tensors: { p: FloatTensor; g: FloatTensor; momentumBuffer?: FloatTensor },
+  options: SgdStepOptions,
+): Promise<{ p: FloatTensor; momentumBuffer?: FloatTensor }> {
+  const who = 'sgdStep';
+  checkNames(who, tensors, ['p', 'g', 'momentumBuffer'], 'input');
+  const names = ['step', 'lr', 'momentum', 'dampening', 'nesterov', 'weightDecay'] as const;
+  const [own, common] = splitOptions(who, options, names);
+  const step = checkInteger(who, 'step', own.step, 1, 2 ** 31 - 1);
+  const settings = withDefaults(sgdDefaults, own);
+  checkSgd(who, settings);
+  const { lr } = settings;
+  const attrs = sgdAttrs(settings);
+  const { p, momentumBuffer } = await run(who, { ...tensors, step, lr }, attrs, common);
+  const result = { p: floatTensor('p', p) };
+  if (momentumBuffer === undefined) return result;
+  return { ...result, momentumBuffer: floatTensor('momentumBuffer', momentumBuffer) };
+}
