@@ -37,11 +37,6 @@ export class GraphBuilder {
     return value;
   }
 
-  /** The node that makes a value, if one does. */
-  producer(id: number): NodeSpec | undefined {
-    return this.#producers.get(id);
-  }
-
   /** Adds an input, parameter or state, or finds the one that has this name and type. */
   named(kind: Exclude<ValueKind, 'intermediate'>, name: string, dtype: DType, shape: Shape) {
     const known = this.#named.get(name);
