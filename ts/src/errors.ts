@@ -1,141 +1,25 @@
 /**
- * Owns every error class that the package throws.
- *
- * Policy: each public failure is a subclass of {@link NeuronodeError} with a stable `code`; its
- * message says what was expected, what came, and what to do. Cancelled work is the one exception:
- * it rejects with the `reason` of the AbortSignal that the caller passed. Native code knows codes
- * only; {@link errorFromNative} turns them into these classes.
+ * Owns the way from codes to error classes, for the package itself: native code knows codes only.
+ * What users see of errors is error-classes.ts.
  */
+import {
+  ArgumentError,
+  CheckpointError,
+  DataError,
+  DeviceError,
+  DisposedError,
+  DTypeError,
+  type ErrorCode,
+  NativeError,
+  NeuronodeError,
+  type NeuronodeErrorOptions,
+  OutOfMemoryError,
+  ShapeError,
+  StateDictError,
+  WorkerError,
+} from './error-classes.js';
 
-/** Stable error codes. A code never changes its meaning between versions. */
-export type ErrorCode =
-  | 'ERR_NN_SHAPE'
-  | 'ERR_NN_DTYPE'
-  | 'ERR_NN_ARGUMENT'
-  | 'ERR_NN_DATA_CORRUPT'
-  | 'ERR_NN_DATA_MISSING'
-  | 'ERR_NN_DATA_DOWNLOAD'
-  | 'ERR_NN_DEVICE_UNAVAILABLE'
-  | 'ERR_NN_DEVICE_FAILED'
-  | 'ERR_NN_OUT_OF_MEMORY'
-  | 'ERR_NN_DISPOSED'
-  | 'ERR_NN_WORKER'
-  | 'ERR_NN_CHECKPOINT'
-  | 'ERR_NN_STATE_DICT'
-  | 'ERR_NN_NATIVE';
-
-/** Options of every error: what caused it, if something did. */
-export interface NeuronodeErrorOptions {
-  cause?: unknown;
-}
-
-/** Base class of all errors of the package. */
-export class NeuronodeError extends Error {
-  override name = 'NeuronodeError';
-  /** Stable, machine-readable code, such as `ERR_NN_SHAPE`. */
-  readonly code: ErrorCode;
-
-  constructor(code: ErrorCode, message: string, options: NeuronodeErrorOptions = {}) {
-    super(message, 'cause' in options ? { cause: options.cause } : undefined);
-    this.code = code;
-  }
-}
-
-/** A tensor's shape does not fit the operation. */
-export class ShapeError extends NeuronodeError {
-  override name = 'ShapeError';
-  constructor(message: string, options?: NeuronodeErrorOptions) {
-    super('ERR_NN_SHAPE', message, options);
-  }
-}
-
-/** A tensor's element type does not fit the operation. */
-export class DTypeError extends NeuronodeError {
-  override name = 'DTypeError';
-  constructor(message: string, options?: NeuronodeErrorOptions) {
-    super('ERR_NN_DTYPE', message, options);
-  }
-}
-
-/** An argument or option is not what the call accepts. */
-export class ArgumentError extends NeuronodeError {
-  override name = 'ArgumentError';
-  constructor(message: string, options?: NeuronodeErrorOptions) {
-    super('ERR_NN_ARGUMENT', message, options);
-  }
-}
-
-/** A data file is missing, damaged, or could not be fetched. */
-export class DataError extends NeuronodeError {
-  override name = 'DataError';
-  constructor(
-    code: 'ERR_NN_DATA_CORRUPT' | 'ERR_NN_DATA_MISSING' | 'ERR_NN_DATA_DOWNLOAD',
-    message: string,
-    options?: NeuronodeErrorOptions,
-  ) {
-    super(code, message, options);
-  }
-}
-
-/** A device does not exist here, or failed at work. */
-export class DeviceError extends NeuronodeError {
-  override name = 'DeviceError';
-  constructor(
-    code: 'ERR_NN_DEVICE_UNAVAILABLE' | 'ERR_NN_DEVICE_FAILED',
-    message: string,
-    options?: NeuronodeErrorOptions,
-  ) {
-    super(code, message, options);
-  }
-}
-
-/** The device or the host has too little memory for the program. */
-export class OutOfMemoryError extends NeuronodeError {
-  override name = 'OutOfMemoryError';
-  constructor(message: string, options?: NeuronodeErrorOptions) {
-    super('ERR_NN_OUT_OF_MEMORY', message, options);
-  }
-}
-
-/** The object was disposed of before this call. */
-export class DisposedError extends NeuronodeError {
-  override name = 'DisposedError';
-  constructor(message: string, options?: NeuronodeErrorOptions) {
-    super('ERR_NN_DISPOSED', message, options);
-  }
-}
-
-/** A worker thread failed or ended early. */
-export class WorkerError extends NeuronodeError {
-  override name = 'WorkerError';
-  constructor(message: string, options?: NeuronodeErrorOptions) {
-    super('ERR_NN_WORKER', message, options);
-  }
-}
-
-/** A checkpoint is missing, damaged, or does not belong to this network. */
-export class CheckpointError extends NeuronodeError {
-  override name = 'CheckpointError';
-  constructor(message: string, options?: NeuronodeErrorOptions) {
-    super('ERR_NN_CHECKPOINT', message, options);
-  }
-}
-
-/** A state dict's names or shapes do not match the module's. */
-export class StateDictError extends NeuronodeError {
-  override name = 'StateDictError';
-  constructor(message: string, options?: NeuronodeErrorOptions) {
-    super('ERR_NN_STATE_DICT', message, options);
-  }
-}
-
-/** The addon could not be loaded, or failed in a way no other class describes. */
-export class NativeError extends NeuronodeError {
-  override name = 'NativeError';
-  constructor(message: string, options?: NeuronodeErrorOptions) {
-    super('ERR_NN_NATIVE', message, options);
-  }
-}
+export * from './error-classes.js';
 
 type ErrorFactory = (message: string, options?: NeuronodeErrorOptions) => NeuronodeError;
 
@@ -147,7 +31,6 @@ const factories: Record<ErrorCode, ErrorFactory> = {
   ERR_NN_DATA_MISSING: (m, o) => new DataError('ERR_NN_DATA_MISSING', m, o),
   ERR_NN_DATA_DOWNLOAD: (m, o) => new DataError('ERR_NN_DATA_DOWNLOAD', m, o),
   ERR_NN_DEVICE_UNAVAILABLE: (m, o) => new DeviceError('ERR_NN_DEVICE_UNAVAILABLE', m, o),
-  ERR_NN_DEVICE_FAILED: (m, o) => new DeviceError('ERR_NN_DEVICE_FAILED', m, o),
   ERR_NN_OUT_OF_MEMORY: (m, o) => new OutOfMemoryError(m, o),
   ERR_NN_DISPOSED: (m, o) => new DisposedError(m, o),
   ERR_NN_WORKER: (m, o) => new WorkerError(m, o),

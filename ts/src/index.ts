@@ -1,7 +1,7 @@
 /** The public API of neuronode. */
 export * as cli from './cli/index.js';
 export * as data from './data/index.js';
-export * as errors from './errors.js';
+export * as errors from './error-classes.js';
 export {
   ArgumentError,
   CheckpointError,
@@ -16,7 +16,7 @@ export {
   ShapeError,
   StateDictError,
   WorkerError,
-} from './errors.js';
+} from './error-classes.js';
 export { Tensor } from './graph/tensor.js';
 export * as models from './models/index.js';
 export {

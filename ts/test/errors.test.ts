@@ -1,6 +1,8 @@
 /** Error classes: one for each code, and the way from native errors to them. */
 import { errors, NativeError, NeuronodeError, OutOfMemoryError } from 'neuronode';
 import { describe, expect, it } from 'vitest';
+// Inside view: only the package itself makes errors from codes.
+import { errorFromCode, errorFromNative } from '../../dist/errors.js';
 
 const classes: Record<errors.ErrorCode, string> = {
   ERR_NN_SHAPE: 'ShapeError',
@@ -10,7 +12,6 @@ const classes: Record<errors.ErrorCode, string> = {
   ERR_NN_DATA_MISSING: 'DataError',
   ERR_NN_DATA_DOWNLOAD: 'DataError',
   ERR_NN_DEVICE_UNAVAILABLE: 'DeviceError',
-  ERR_NN_DEVICE_FAILED: 'DeviceError',
   ERR_NN_OUT_OF_MEMORY: 'OutOfMemoryError',
   ERR_NN_DISPOSED: 'DisposedError',
   ERR_NN_WORKER: 'WorkerError',
@@ -22,19 +23,24 @@ const classes: Record<errors.ErrorCode, string> = {
 describe('errors', () => {
   it.each(Object.entries(classes))('%s is a %s', (code, name) => {
     const cause = new Error('the cause');
-    const error = errors.errorFromCode(code, 'the message', { cause });
+    const error = errorFromCode(code, 'the message', { cause });
     expect(error).toBeInstanceOf(NeuronodeError);
     expect(error.constructor.name).toBe(name);
     expect(error).toMatchObject({ name, code, message: 'the message', cause });
     expect(String(error)).toBe(`${name}: the message`);
   });
 
+  it('have public classes and nothing else', () => {
+    const named = new Set(Object.values(classes));
+    expect(Object.keys(errors).toSorted()).toEqual([...named, 'NeuronodeError'].toSorted());
+  });
+
   it('from native code get their class by their code, and keep the original', () => {
     const native = Object.assign(new Error('no memory'), { code: 'ERR_NN_OUT_OF_MEMORY' });
-    const error = errors.errorFromNative(native);
+    const error = errorFromNative(native);
     expect(error).toBeInstanceOf(OutOfMemoryError);
     expect(error).toMatchObject({ message: 'no memory', cause: native });
-    expect(errors.errorFromNative(error)).toBe(error);
+    expect(errorFromNative(error)).toBe(error);
   });
 
   it.each([
@@ -43,14 +49,14 @@ describe('errors', () => {
     [null, 'null'],
     [Object.assign(new Error('odd'), { code: 'toString' }), 'odd (code toString)'],
   ])('of unknown kind are native errors', (thrown, message) => {
-    const error = errors.errorFromNative(thrown);
+    const error = errorFromNative(thrown);
     expect(error).toBeInstanceOf(NativeError);
     expect(error).toMatchObject({ message, cause: thrown });
   });
 
   it('have a stack that starts at the caller', () => {
     function caller(): NeuronodeError {
-      return errors.errorFromNative(new Error('odd'), caller);
+      return errorFromNative(new Error('odd'), caller);
     }
     expect(caller().stack).not.toContain('caller');
   });
