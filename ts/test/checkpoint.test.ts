@@ -121,6 +121,23 @@ describe('resume', () => {
     expect(back).toEqual(wanted);
   });
 
+  test('takes an optimizer of the same kind, whatever its class is called', async () => {
+    const dir = await temporaryFolder();
+    const a = class extends optim.Adam {};
+    const net = seededTiny();
+    const optimizer = new a(net.parameters(), { lr: 0.01 });
+    const trainer = makeTrainer(net, { optimizer });
+    await trainer.compile({ batchSize: 16, imageShape: [1, 10, 10] });
+    const path = await trainer.saveCheckpoint(dir);
+    const state = JSON.parse(await readFile(join(path, 'state.json'), 'utf8'));
+    expect(state.optimizer).toBe('Adam');
+    await trainer.loadCheckpoint(dir);
+    await makeTrainer(seededTiny()).loadCheckpoint(dir);
+    const decoupled = new optim.AdamW(net.parameters(), { lr: 0.01, weightDecay: 0 });
+    const other = makeTrainer(net, { optimizer: decoupled });
+    await expect(other.loadCheckpoint(dir)).rejects.toThrow(/of optimizer Adam, not of AdamW/);
+  });
+
   test('refuses another loader, optimizer or network', async () => {
     const dir = await temporaryFolder();
     await train(() => seededTiny(), 10, { maxSteps: 2, checkpoint: { dir } });

@@ -61,6 +61,8 @@ export class ParamGroup<Options extends Required<CommonOptions>> {
 export abstract class Optimizer<Options extends Required<CommonOptions> = Required<CommonOptions>>
   implements StepRule
 {
+  /** The rule's name, such as `'Adam'`: the same in minified code and in subclasses. */
+  readonly kind: string;
   /** The parameter groups, in the order given. */
   readonly paramGroups: readonly ParamGroup<Options>[];
   readonly #groups = new Map<Parameter, number>();
@@ -72,6 +74,7 @@ export abstract class Optimizer<Options extends Required<CommonOptions> = Requir
     options: Partial<Options>,
     { defaults, alwaysFalse, check }: Declared<Options>,
   ) {
+    this.kind = who;
     const known = [...Object.keys(defaults), ...alwaysFalse];
     checkOptions(who, options, known);
     const base = { ...defaults, ...given(who, options, alwaysFalse) };

@@ -1,5 +1,5 @@
 /**
- * Owns what a checkpoint keeps of an optimizer beside its state: class and options of each group.
+ * Owns what a checkpoint keeps of an optimizer beside its state: kind and options of each group.
  *
  * Policy: everything but the learning rate is compiled into the training program, so a checkpoint is
  * taken up by an optimizer with the same options only.
@@ -11,6 +11,8 @@ import type { CheckpointState } from './checkpoint-state.js';
 
 /** An optimizer as the trainer needs it; those in `optim` are. */
 export interface TrainerOptimizer extends StepRule {
+  /** Names the rule in checkpoints: one is taken up by an optimizer of its kind only. */
+  readonly kind: string;
   /** Groups with their learning rate, which may change, and the options that do not. */
   readonly paramGroups: readonly { lr: number; readonly options: object }[];
 }
@@ -25,9 +27,9 @@ export function checkOptimizer(
   optimizer: TrainerOptimizer,
   { state, path }: CheckpointContents,
 ): void {
-  const { name } = optimizer.constructor;
-  if (state.optimizer !== name) {
-    throw new CheckpointError(`${path} is of optimizer ${state.optimizer}, not of ${name}`);
+  const { kind } = optimizer;
+  if (state.optimizer !== kind) {
+    throw new CheckpointError(`${path} is of optimizer ${state.optimizer}, not of ${kind}`);
   }
   const groups = groupSettings(optimizer);
   if (groups.length !== state.groups.length) {

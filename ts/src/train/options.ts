@@ -78,7 +78,11 @@ export function checkTrainerOptions(net: Module, options: TrainerOptions): void 
   if (!(loss instanceof Module)) {
     throw new ArgumentError(`Trainer expects loss to be a nn.CrossEntropyLoss, got ${show(loss)}`);
   }
-  if (typeof optimizer?.emitStep !== 'function' || !Array.isArray(optimizer.paramGroups)) {
+  const isOptimizer =
+    typeof optimizer?.emitStep === 'function' &&
+    typeof optimizer.kind === 'string' &&
+    Array.isArray(optimizer.paramGroups);
+  if (!isOptimizer) {
     throw new ArgumentError(
       `Trainer expects optimizer to be one of optim, such as optim.Adam, ` +
         `got ${show(optimizer)}`,

@@ -364,7 +364,7 @@ export class Trainer implements AsyncDisposable {
       epoch,
       batch,
       seed,
-      optimizer: this.optimizer.constructor.name,
+      optimizer: this.optimizer.kind,
       groups: groupSettings(this.optimizer),
       sums,
       loader,
