@@ -1,4 +1,5 @@
-// What a device must offer: memory, and one kernel per operation. Knows neither graphs nor JS.
+// What a device must offer: memory, and one kernel per operation. Knows of a graph no more than one
+// node, and nothing of JS.
 //
 // Kernels are made at compile time and negotiate layouts: a kernel is given its inputs' present
 // layouts and says which it wants; whoever makes it puts a reorder in front where they differ.
@@ -65,7 +66,7 @@ class Backend {
   virtual std::unique_ptr<Buffer> allocate(size_t bytes) = 0;
 
   // Input layouts may be Undecided for parameters that no kernel has placed yet: the kernel then
-  // chooses. Output layouts other than Undecided are a wish that the kernel may ignore.
+  // chooses, as it does for its outputs.
   virtual std::unique_ptr<Kernel> makeKernel(const FusedNode& node,
                                              std::span<const TensorDesc> inputs,
                                              std::span<const TensorDesc> outputs,

@@ -8,11 +8,9 @@ namespace neuronode {
 void DeviceQueue::post(std::function<void()> job) {
   {
     std::lock_guard lock(mutex_);
+    if (!started_) std::thread([this] { loop(); }).detach();
+    started_ = true;
     jobs_.push_back(std::move(job));
-    if (!started_) {
-      std::thread([this] { loop(); }).detach();
-      started_ = true;
-    }
   }
   wake_.notify_one();
 }

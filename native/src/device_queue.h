@@ -13,7 +13,8 @@ namespace neuronode {
 
 class DeviceQueue {
  public:
-  // Jobs must not throw.
+  // Jobs must not throw. Throws std::system_error, with nothing queued, where the thread cannot be
+  // started.
   void post(std::function<void()> job);
 
  private:

@@ -19,6 +19,8 @@ inline constexpr const char* kNative = "ERR_NN_NATIVE";
 inline constexpr const char* kCancelled = "ERR_NN_CANCELLED";
 }  // namespace errc
 
+inline constexpr const char* kShuttingDown = "the environment is shutting down";
+
 class Error : public std::runtime_error {
  public:
   Error(const char* code, const std::string& message) : std::runtime_error(message), code_(code) {}

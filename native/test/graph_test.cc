@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cmath>
 #include <cstring>
 
 #include "cpu/cpu_backend.h"
@@ -98,7 +99,7 @@ TEST(CheckGraph, RefusesWhatKernelsCannotRunSafely) {
 
   net = ConvNet();
   net.graph.nodes[0].attrs = convAttrs(0);
-  expectRefused(net.graph, errc::kArgument, "stride must be at least 1");
+  expectRefused(net.graph, errc::kArgument, "stride must be from 1");
 
   net = ConvNet();
   net.graph.nodes[0].attrs = {};
@@ -137,6 +138,18 @@ TEST(CheckGraph, RefusesWhatKernelsCannotRunSafely) {
   expectRefused(net.graph, errc::kArgument, "never written");
 
   net = ConvNet();
+  net.graph.values[net.b].name = "w";
+  expectRefused(net.graph, errc::kArgument, "'w' is used twice");
+
+  net = ConvNet();
+  net.graph.values[net.gy].name = "x";
+  expectRefused(net.graph, errc::kArgument, "'x' is used twice");
+
+  net = ConvNet();
+  net.graph.outputs[1].name = "pool";
+  expectRefused(net.graph, errc::kArgument, "'pool' is used twice");
+
+  net = ConvNet();
   net.graph.values[net.x].shape = {2147483647, 2147483647, 6, 6};
   expectRefused(net.graph, errc::kOutOfMemory, "larger than any memory");
 }
@@ -161,6 +174,21 @@ TEST(Fuse, LeavesValuesAloneThatAnythingElseReads) {
   const std::vector<FusedNode> nodes = fuse(net.graph);
   EXPECT_EQ(nodes.size(), net.graph.nodes.size());
   for (const FusedNode& node : nodes) EXPECT_FALSE(node.relu || node.reluMask);
+}
+
+TEST(Fuse, LeavesAMaskAloneThatComesTooLate) {
+  GraphSpec graph;
+  const int gy = add(graph, ValueKind::Input, {2, 5, 6, 6}, "gy");
+  const int w = add(graph, ValueKind::Parameter, {5, 3, 3, 3}, "w");
+  const int x = add(graph, ValueKind::Input, {2, 3, 6, 6}, "x");
+  const int gradient = intermediate(graph, {2, 3, 6, 6}), mask = intermediate(graph, {2, 3, 6, 6});
+  const int masked = intermediate(graph, {2, 3, 6, 6});
+  addNode(graph, Op::Conv2dInputGrad, {gy, w}, {gradient}, convAttrs());
+  addNode(graph, Op::Relu, {x}, {mask});
+  addNode(graph, Op::ReluGrad, {gradient, mask}, {masked});
+  graph.outputs = {{"masked", masked}};
+  checkGraph(graph);
+  EXPECT_EQ(fuse(graph).size(), 3u);
 }
 
 TEST(MemoryPlan, SharesMemoryOnlyBetweenLifetimesThatDoNotMeet) {
@@ -190,6 +218,12 @@ HostTensor hostTensor(const Shape& shape, float (*value)(int64_t)) {
   return tensor;
 }
 
+template <typename T>
+std::vector<std::byte> bytesOf(const T& value) {
+  const auto* first = reinterpret_cast<const std::byte*>(&value);
+  return {first, first + sizeof value};
+}
+
 std::vector<float> floatsOf(const HostTensor& tensor) {
   std::vector<float> floats(tensor.bytes.size() / sizeof(float));
   std::memcpy(floats.data(), tensor.bytes.data(), tensor.bytes.size());
@@ -201,7 +235,7 @@ class ProgramTest : public testing::Test {
   using Results = std::map<std::string, HostTensor>;
 
   std::unique_ptr<Program> compile(const GraphSpec& graph, const Program* share = nullptr) {
-    return Program::compile(graph, backend_, {.algorithm = algorithm_}, share);
+    return Program::compile(graph, backend_, {.algorithm = algorithm_}, share, running_);
   }
 
   void fill(Program& program, const ConvNet& net) {
@@ -296,10 +330,6 @@ TEST_F(ProgramTest, ProfilePutsParametersBack) {
   program->write("p", ones);
   const int32_t one = 1;
   const double rate = 0.5;
-  const auto bytesOf = [](const auto& value) {
-    const auto* first = reinterpret_cast<const std::byte*>(&value);
-    return std::vector<std::byte>(first, first + sizeof value);
-  };
   inputs_ = {{"g", ones},
              {"step", {DType::I32, {}, bytesOf(one)}},
              {"lr", {DType::F64, {}, bytesOf(rate)}}};
@@ -307,6 +337,92 @@ TEST_F(ProgramTest, ProfilePutsParametersBack) {
   EXPECT_EQ(program->read("p").bytes, ones.bytes);
   run(*program);
   EXPECT_EQ(floatsOf(program->read("p")), std::vector<float>(9, 0.5f));
+}
+
+// One step of SGD with momentum on a convolution's weights, whose gradient is an input.
+struct Momentum {
+  GraphSpec graph;
+  int p, g, buffer, step, lr;
+  Attrs attrs;
+
+  explicit Momentum(Shape shape) {
+    p = add(graph, ValueKind::Parameter, shape, "p");
+    g = add(graph, ValueKind::Input, shape, "g");
+    buffer = add(graph, ValueKind::State, shape, "buffer");
+    step = add(graph, ValueKind::Input, {}, "step", DType::I32);
+    lr = add(graph, ValueKind::Input, {}, "lr", DType::F64);
+    for (const char* name : {"dampening", "nesterov", "weightDecay"}) attrs.set(name, {0});
+    attrs.set("momentum", {0.5});
+  }
+  void addStep() { addNode(graph, Op::SgdStep, {p, g, step, lr, buffer}, {}, attrs); }
+};
+
+TEST_F(ProgramTest, StateInAnotherLayoutThanItsParameterIsUpdatedToo) {
+  const Shape shape{16, 8, 3, 3};
+  Momentum net(shape);
+  const int x = add(net.graph, ValueKind::Input, {1, 8, 6, 6}, "x");
+  const int y = intermediate(net.graph, {1, 16, 6, 6});
+  const int sum = intermediate(net.graph, shape);
+  // The buffer is read plain before the convolution places the parameter blocked.
+  addNode(net.graph, Op::Add, {net.buffer, net.g}, {sum});
+  addNode(net.graph, Op::Conv2d, {x, net.p}, {y}, convAttrs());
+  net.addStep();
+  net.graph.outputs = {{"y", y}, {"sum", sum}};
+  auto program = compile(net.graph);
+  const auto one = [](int64_t) { return 1.f; };
+  inputs_ = {{"x", hostTensor({1, 8, 6, 6}, one)},
+             {"g", hostTensor(shape, [](int64_t i) { return static_cast<float>(i); })},
+             {"step", {DType::I32, {}, bytesOf(int32_t{1})}},
+             {"lr", {DType::F64, {}, bytesOf(1.0)}}};
+  run(*program);
+  EXPECT_EQ(program->read("buffer").bytes, inputs_["g"].bytes);
+}
+
+TEST_F(ProgramTest, AViewOfAParameterKeepsTheValuesItWasTakenFrom) {
+  Momentum net({6});
+  const int view = intermediate(net.graph, {2, 3}), result = intermediate(net.graph, {2, 3});
+  addNode(net.graph, Op::Reshape, {net.p}, {view});
+  net.addStep();
+  addNode(net.graph, Op::Relu, {view}, {result});
+  net.graph.outputs = {{"result", result}};
+  auto program = compile(net.graph);
+  const HostTensor ones = hostTensor({6}, [](int64_t) { return 1.f; });
+  program->write("p", ones);
+  inputs_ = {{"g", ones},
+             {"step", {DType::I32, {}, bytesOf(int32_t{1})}},
+             {"lr", {DType::F64, {}, bytesOf(0.5)}}};
+  EXPECT_EQ(floatsOf(run(*program)["result"]), std::vector<float>(6, 1.f));
+  EXPECT_EQ(floatsOf(program->read("p")), std::vector<float>(6, 0.5f));
+}
+
+TEST_F(ProgramTest, OneWeightServesConvolutionsOfDifferentGroups) {
+  GraphSpec graph;
+  const int w = add(graph, ValueKind::Parameter, {16, 8, 3, 3}, "w");
+  const int narrow = add(graph, ValueKind::Input, {1, 8, 6, 6}, "narrow");
+  const int wide = add(graph, ValueKind::Input, {1, 16, 6, 6}, "wide");
+  const int a = intermediate(graph, {1, 16, 6, 6}), b = intermediate(graph, {1, 16, 6, 6});
+  addNode(graph, Op::Conv2d, {narrow, w}, {a}, convAttrs());
+  addNode(graph, Op::Conv2d, {wide, w}, {b}, convAttrs(1, 1, 2));
+  graph.outputs = {{"a", a}, {"b", b}};
+  auto program = compile(graph);
+  const auto one = [](int64_t) { return 1.f; };
+  program->write("w", hostTensor({16, 8, 3, 3}, one));
+  inputs_ = {{"narrow", hostTensor({1, 8, 6, 6}, one)}, {"wide", hostTensor({1, 16, 6, 6}, one)}};
+  Results results = run(*program);
+  EXPECT_EQ(floatsOf(results["a"]), floatsOf(results["b"]));
+  EXPECT_EQ(floatsOf(results["a"])[7], 72.f);
+}
+
+TEST_F(ProgramTest, NanPassesThroughAFusedRelu) {
+  const ConvNet net;
+  for (ConvAlgorithm algorithm : {ConvAlgorithm::Direct, ConvAlgorithm::Winograd}) {
+    algorithm_ = algorithm;
+    auto program = compile(net.graph);
+    fill(*program, net);
+    program->write("b", hostTensor({5}, [](int64_t i) { return i == 2 ? std::nanf("") : 0.f; }));
+    const std::vector<float> pool = floatsOf(run(*program)["pool"]);
+    for (int64_t i = 0; i < 9; ++i) EXPECT_TRUE(std::isnan(pool[2 * 9 + i]));
+  }
 }
 
 TEST_F(ProgramTest, AnArenaLargerThanMemoryIsRefused) {

@@ -146,7 +146,7 @@ export function devices(): DeviceInfo[] {
  * How many threads programs compiled from now on compute with. The default is the number of cores
  * that the process may really use (affinity and container limits).
  *
- * @throws ArgumentError Not a whole number from 1 to 1024.
+ * @throws ArgumentError Not a whole number from 1 to four times the usable cores.
  */
 export function setNumThreads(threads: number): void {
   try {

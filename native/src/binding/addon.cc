@@ -35,10 +35,13 @@ Napi::Value devices(const Napi::CallbackInfo& info) {
 Napi::Value setNumThreads(const Napi::CallbackInfo& info) {
   return withJsErrors(info.Env(), [&]() -> Napi::Value {
     const double threads = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : 0;
-    constexpr int kMostThreads = 1024;
-    if (!(threads >= 1 && threads <= kMostThreads) || threads != static_cast<int>(threads)) {
+    // OpenMP ends the process where it cannot start its threads, so a slip must not ask for many.
+    constexpr int kMostPerCore = 4;
+    const int most = kMostPerCore * usableCores();
+    if (!(threads >= 1 && threads <= most) || threads != static_cast<int>(threads)) {
       throw Error(errc::kArgument, "the number of threads must be a whole number from 1 to " +
-                                       std::to_string(kMostThreads));
+                                       std::to_string(most) + " (" + std::to_string(kMostPerCore) +
+                                       " for each usable core)");
     }
     CpuDevice::instance().setThreads(static_cast<int>(threads));
     return info.Env().Undefined();

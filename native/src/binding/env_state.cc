@@ -20,38 +20,44 @@ EnvState::EnvState(Napi::Env env)
 EnvState& EnvState::of(Napi::Env env) { return *env.GetInstanceData<EnvState>(); }
 
 void EnvState::shutDown() {
-  cancelled_ = true;
-  std::unique_lock lock(mutex_);
-  idle_.wait(lock, [this] { return running_ == 0; });
+  jobs_->cancelled = true;
+  std::unique_lock lock(jobs_->mutex);
+  jobs_->idle.wait(lock, [this] { return !jobs_->running; });
 }
 
-void EnvState::post(DeviceQueue& queue, std::function<Settle()> job) {
-  if (cancelled_) return;  // the process is ending: nobody will see the promise settle
-  if (unsettled_++ == 0) wake_.Ref(env_);
-  {
-    std::lock_guard lock(mutex_);
-    ++running_;
-  }
-  queue.post([this, job = std::move(job)]() mutable {
+bool EnvState::post(DeviceQueue& queue, std::function<Settle()> job) {
+  if (jobs_->cancelled) return false;
+  queue.post([this, jobs = jobs_, job = std::move(job)]() mutable {
+    {
+      std::lock_guard lock(jobs->mutex);
+      if (jobs->cancelled) return;
+      jobs->running = true;  // from here on the environment waits
+    }
     Settle settle = job();
     job = nullptr;  // lets go of the program while the environment still stands
-    std::lock_guard lock(mutex_);
-    done_.push_back(std::move(settle));
-    if (!cancelled_) wake_.NonBlockingCall();
-    --running_;
-    idle_.notify_all();
+    std::lock_guard lock(jobs->mutex);
+    jobs->done.push_back(std::move(settle));
+    if (!jobs->cancelled) wake_.NonBlockingCall();
+    jobs->running = false;
+    jobs->idle.notify_all();
   });
+  if (unsettled_++ == 0) wake_.Ref(env_);
+  return true;
 }
 
 void EnvState::settleAll(Napi::Env env) {
   std::deque<Settle> done;
   {
-    std::lock_guard lock(mutex_);
-    done.swap(done_);
+    std::lock_guard lock(jobs_->mutex);
+    done.swap(jobs_->done);
   }
   for (Settle& settle : done) {
-    settle(env);
     if (--unsettled_ == 0) wake_.Unref(env);
+    try {
+      settle(env);
+    } catch (const Napi::Error&) {
+      // A worker that is being terminated refuses every call; there is nobody left to tell.
+    }
   }
 }
 

@@ -1,6 +1,8 @@
 // What one Node environment (the main thread or a worker) owns: its way back from the device's
-// thread, its jobs under way, its constructors. An environment that goes waits for its jobs first,
-// cancelling long ones, so that nothing of it is touched afterwards.
+// thread, its jobs under way, its constructors.
+//
+// An environment that goes cancels its jobs: those that have not begun are dropped, and the one
+// that runs is waited for, so that nothing of the environment is touched afterwards.
 #pragma once
 
 #include <napi.h>
@@ -9,6 +11,7 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 
 #include "device_queue.h"
@@ -24,29 +27,36 @@ class EnvState {
   static EnvState& of(Napi::Env env);
 
   using Settle = std::function<void(Napi::Env)>;
-  // Runs `job` on the queue's thread, then what it returns on this environment's thread. Keeps the
-  // process alive until then. Where the environment is going, the second part is dropped.
-  void post(DeviceQueue& queue, std::function<Settle()> job);
+  // Runs `job`, which must not throw, on the queue's thread, then what it returns on this
+  // environment's thread. Keeps the process alive until then. False, and nothing happens, where the
+  // environment is going.
+  bool post(DeviceQueue& queue, std::function<Settle()> job);
 
-  // Cancels the jobs under way and waits for them. Idempotent.
+  // Idempotent.
   void shutDown();
 
-  // Set when the environment is going: long jobs stop early.
-  const std::atomic<bool>& cancelled() const { return cancelled_; }
+  // Set when the environment is going: long jobs stop early. Outlives the environment with its
+  // jobs.
+  std::shared_ptr<const std::atomic<bool>> cancelled() const { return {jobs_, &jobs_->cancelled}; }
 
   Napi::FunctionReference programConstructor;
 
  private:
+  // Shared with the jobs, which may be dropped after the environment is gone.
+  struct Jobs {
+    std::atomic<bool> cancelled = false;
+    std::mutex mutex;
+    std::condition_variable idle;
+    bool running = false;     // one of ours is on the device's thread; under mutex
+    std::deque<Settle> done;  // under mutex
+  };
+
   void settleAll(Napi::Env env);
 
   Napi::Env env_;
+  std::shared_ptr<Jobs> jobs_ = std::make_shared<Jobs>();
   Napi::ThreadSafeFunction wake_;
   int unsettled_ = 0;  // on the environment's thread
-  std::atomic<bool> cancelled_ = false;
-  std::mutex mutex_;
-  std::condition_variable idle_;
-  int running_ = 0;          // jobs posted and not finished on the device; under mutex_
-  std::deque<Settle> done_;  // under mutex_
 };
 
 }  // namespace neuronode::binding

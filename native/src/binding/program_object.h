@@ -4,19 +4,36 @@
 #include <napi.h>
 
 #include <memory>
+#include <mutex>
+#include <vector>
 
 #include "graph/program.h"
 
 namespace neuronode::binding {
 
+using HostTensors = std::map<std::string, HostTensor>;
+
+// Host memory for the inputs of runs: taken on the environment's thread, given back on the
+// device's, so that a run copies into pages that are already there.
+class StagingPool {
+ public:
+  HostTensors take();
+  void giveBack(HostTensors tensors);
+
+ private:
+  std::mutex mutex_;
+  std::vector<HostTensors> free_;
+};
+
 // What the device's thread and the JavaScript object share. The program itself is touched on the
-// device's thread only.
+// device's thread only, and freed there.
 struct ProgramHandle {
   std::unique_ptr<Program> program;
   int threads = 1;
   std::map<std::string, TensorDesc> inputs;      // what run() checks against
   std::map<std::string, TensorDesc> persistent;  // what write() checks against
   PlanInfo plan;
+  StagingPool staging;
 };
 
 class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
@@ -37,10 +54,9 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
   Napi::Value plan(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
 
-  std::map<std::string, HostTensor> parseInputs(const Napi::Value& value) const;
   // Throws ERR_NN_DISPOSED after dispose().
-  const std::shared_ptr<ProgramHandle>& live() const;
-  void release(Napi::Env env);
+  std::shared_ptr<ProgramHandle> live() const;
+  std::shared_ptr<ProgramHandle> release(Napi::Env env);
 
   std::shared_ptr<ProgramHandle> handle_;
   int64_t reportedBytes_ = 0;  // what V8 was told that this object holds

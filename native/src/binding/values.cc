@@ -34,7 +34,8 @@ double asNumber(const Napi::Value& value, const char* what) {
 }
 
 int64_t asInteger(const Napi::Value& value, const char* what) {
-  const double number = asNumber(value, what);
+  if (!value.IsNumber()) failArgument(std::string(what) + " must be a number");
+  const double number = value.As<Napi::Number>().DoubleValue();
   const auto integer = value.As<Napi::Number>().Int64Value();
   if (static_cast<double>(integer) != number) failArgument(std::string(what) + " must be whole");
   return integer;
@@ -131,32 +132,27 @@ DType dtypeOf(napi_typedarray_type type) {
 }
 
 template <typename T>
-std::vector<std::byte> scalarBytes(T value) {
-  std::vector<std::byte> bytes(sizeof value);
-  std::memcpy(bytes.data(), &value, sizeof value);
-  return bytes;
+void setScalar(T value, HostTensor& tensor) {
+  tensor.bytes.resize(sizeof value);
+  std::memcpy(tensor.bytes.data(), &value, sizeof value);
 }
 
-HostTensor parseScalar(double number, const std::string& name, const TensorDesc& desc) {
-  HostTensor tensor{desc.dtype, desc.shape, {}};
-  switch (desc.dtype) {
+void parseScalar(double number, const std::string& name, HostTensor& tensor) {
+  switch (tensor.dtype) {
     case DType::F64:
-      tensor.bytes = scalarBytes(number);
-      return tensor;
+      return setScalar(number, tensor);
     case DType::F32:
-      tensor.bytes = scalarBytes(static_cast<float>(number));
-      return tensor;
+      return setScalar(static_cast<float>(number), tensor);
     case DType::I32:
       if (!(number >= INT32_MIN && number <= INT32_MAX) ||
           number != static_cast<double>(static_cast<int32_t>(number))) {
-        failArgument("input '" + name + "' must be a 32-bit integer");
+        failArgument("'" + name + "' must be a 32-bit integer");
       }
-      tensor.bytes = scalarBytes(static_cast<int32_t>(number));
-      return tensor;
+      return setScalar(static_cast<int32_t>(number), tensor);
     case DType::U8:
       break;
   }
-  failArgument("input '" + name + "' cannot be a single number");
+  failArgument("'" + name + "' cannot be a single number");
 }
 
 }  // namespace
@@ -184,35 +180,38 @@ GraphSpec parseGraph(const Napi::Value& value) {
   return graph;
 }
 
-HostTensor parseTensor(const Napi::Value& value, const std::string& name, const TensorDesc& desc) {
+void parseTensor(const Napi::Value& value, const std::string& name, const TensorDesc& desc,
+                 Rows rows, HostTensor& tensor) {
+  tensor.dtype = desc.dtype;
+  tensor.shape = desc.shape;
   if (value.IsNumber() && desc.shape.empty()) {
-    return parseScalar(value.As<Napi::Number>().DoubleValue(), name, desc);
+    return parseScalar(value.As<Napi::Number>().DoubleValue(), name, tensor);
   }
-  if (!value.IsTypedArray()) failArgument("input '" + name + "' must be a typed array");
+  if (!value.IsTypedArray()) failArgument("'" + name + "' must be a typed array");
   napi_typedarray_type type;
   size_t count;
   void* data;
   if (napi_get_typedarray_info(value.Env(), value, &type, &count, &data, nullptr, nullptr) !=
       napi_ok) {
-    failArgument("input '" + name + "' cannot be read");
+    failArgument("'" + name + "' cannot be read");
   }
   if (dtypeOf(type) != desc.dtype) {
-    throw Error(errc::kDType, "input '" + name + "' must be " + dtypeName(desc.dtype) + ", got " +
+    throw Error(errc::kDType, "'" + name + "' must be " + dtypeName(desc.dtype) + ", got " +
                                   dtypeName(dtypeOf(type)));
   }
   const auto whole = static_cast<size_t>(elementCount(desc.shape));
   const size_t row = desc.shape.empty() ? 1 : whole / static_cast<size_t>(desc.shape[0]);
-  if (count == 0 || count > whole || count % row != 0) {
-    throw Error(errc::kShape, "input '" + name + "' has " + std::to_string(count) +
+  const bool fits =
+      rows == Rows::All ? count == whole : count > 0 && count <= whole && count % row == 0;
+  if (!fits) {
+    throw Error(errc::kShape, "'" + name + "' has " + std::to_string(count) +
                                   " elements, expected " + shapeString(desc.shape) +
-                                  " or fewer whole rows of it");
+                                  (rows == Rows::All ? "" : " or fewer whole rows of it"));
   }
-  HostTensor tensor{desc.dtype, desc.shape, {}};
   const auto* first = static_cast<const std::byte*>(data);
   tensor.bytes.reserve(whole * dtypeSize(desc.dtype));
   tensor.bytes.assign(first, first + count * dtypeSize(desc.dtype));
   tensor.bytes.resize(whole * dtypeSize(desc.dtype));  // rows that are not given are zero
-  return tensor;
 }
 
 namespace {

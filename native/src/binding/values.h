@@ -3,6 +3,7 @@
 
 #include <napi.h>
 
+#include <exception>
 #include <new>
 #include <string>
 
@@ -20,16 +21,23 @@ template <typename Body>
 auto withJsErrors(Napi::Env env, Body&& body) {
   try {
     return body();
+  } catch (const Napi::Error&) {
+    throw;
   } catch (const Error& error) {
     throw toJsError(env, error.code(), error.what());
   } catch (const std::bad_alloc&) {
     throw toJsError(env, errc::kOutOfMemory, "the host is out of memory");
+  } catch (const std::exception& error) {
+    throw toJsError(env, errc::kNative, error.what());
   }
 }
 
 // Throw ERR_NN_ARGUMENT where the value is not of the wanted kind.
 GraphSpec parseGraph(const Napi::Value& value);
-HostTensor parseTensor(const Napi::Value& value, const std::string& name, const TensorDesc& desc);
+// Copies the value's elements into `tensor`, reusing its memory.
+enum class Rows { All, AllOrFewer };  // fewer rows are padded with zeros
+void parseTensor(const Napi::Value& value, const std::string& name, const TensorDesc& desc,
+                 Rows rows, HostTensor& tensor);
 
 // A new typed array of the tensor's elements.
 Napi::Value toTypedArray(Napi::Env env, HostTensor tensor);

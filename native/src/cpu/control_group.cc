@@ -64,18 +64,35 @@ std::optional<double> readNumber(const std::string& file) {
 
 }  // namespace
 
+namespace {
+
+// Page cache counts as used, but is given back under pressure.
+double pageCache(const std::string& statFile, const std::string& prefix) {
+  std::ifstream stream(statFile);
+  std::string key;
+  double value, bytes = 0;
+  while (stream >> key >> value) {
+    if (key == prefix + "inactive_file" || key == prefix + "active_file") bytes += value;
+  }
+  return bytes;
+}
+
+}  // namespace
+
 size_t controlGroupMemoryLeft() {
   size_t left = std::numeric_limits<size_t>::max();
-  auto consider = [&](const std::string& limitFile, const std::string& usageFile) {
-    const auto limit = readNumber(limitFile);
-    const auto usage = readNumber(usageFile);
+  auto consider = [&](const std::string& directory, const char* limitName, const char* usageName,
+                      const char* statPrefix) {
+    const auto limit = readNumber(directory + "/" + limitName);
+    const auto usage = readNumber(directory + "/" + usageName);
     // Version 1 says "no limit" by a number close to 2^63.
     if (!limit || !usage || *limit > 1e18) return;
-    left = std::min(left, static_cast<size_t>(std::max(0.0, *limit - *usage)));
+    const double used = *usage - pageCache(directory + "/memory.stat", statPrefix);
+    left = std::min(left, static_cast<size_t>(std::max(0.0, *limit - used)));
   };
   for (const std::string& directory : groupDirectories("memory")) {
-    consider(directory + "/memory.max", directory + "/memory.current");
-    consider(directory + "/memory.limit_in_bytes", directory + "/memory.usage_in_bytes");
+    consider(directory, "memory.max", "memory.current", "");
+    consider(directory, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_");
   }
   return left;
 }

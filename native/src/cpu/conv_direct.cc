@@ -20,8 +20,6 @@ class DirectConvolution {
     const Attrs::Pair stride = request.pair("stride"), dilation = request.pair("dilation");
     const Attrs::Pair padding = request.pair("padding");
     geometry_ = {{stride.h, stride.w}, {dilation.h - 1, dilation.w - 1}, {padding.h, padding.w}};
-    attr_ = onednn::userScratchpad();
-    if (request.node.relu) onednn::appendRelu(attr_);
   }
 
   std::unique_ptr<Kernel> make() {
@@ -41,7 +39,6 @@ class DirectConvolution {
 
   std::unique_ptr<Kernel> makeIn(Layout layout) {
     // The library's kernels for the first layer read few plain channels.
-    constexpr int64_t kFewChannels = 4;
     const bool fewChannels = groups_ == 1 && tensors_.x.shape[1] < kFewChannels;
     x_ = activation(tensors_.x, fewChannels ? Layout::Plain : layout);
     y_ = activation(tensors_.y, layout);
@@ -77,30 +74,23 @@ class DirectConvolution {
                                anyWeights(), {}, y_, geometry_, onednn::userScratchpad());
   }
 
-  template <typename PrimitiveDesc>
-  std::unique_ptr<OnednnKernel> kernelOf(const PrimitiveDesc& pd, dnnl::primitive primitive) {
-    auto kernel =
-        std::make_unique<OnednnKernel>(backend_, std::move(primitive), pd.scratchpad_desc());
-    kernel->name = std::string("direct ") + pd.impl_info_str();
-    return kernel;
-  }
-
   std::unique_ptr<Kernel> makeForward() {
     const bool bias = request_.inputs.size() == 3;
     const auto pd = onednn::convForward(backend_.engine(), dnnl::prop_kind::forward_training, x_,
                                         anyWeights(), biasDesc(bias), y_, geometry_, attr_);
-    auto kernel = kernelOf(pd, dnnl::convolution_forward(pd));
+    auto kernel = onednnKernel(backend_, "direct", pd, dnnl::convolution_forward(pd));
     kernel->addInput(DNNL_ARG_SRC, pd.src_desc(), tensors_.x.shape);
     kernel->addInput(DNNL_ARG_WEIGHTS, pd.weights_desc(), tensors_.w.shape);
     if (bias) kernel->addInput(DNNL_ARG_BIAS, pd.bias_desc(), request_.inputs[2].shape);
     kernel->addOutput(DNNL_ARG_DST, pd.dst_desc(), tensors_.y.shape);
+    if (request_.node.relu) kernel->addRelu();
     return kernel;
   }
 
   std::unique_ptr<Kernel> makeInputGrad() {
     const auto pd = onednn::convBackwardData(backend_.engine(), x_, anyWeights(), y_, geometry_,
                                              forwardHint(), attr_);
-    auto kernel = kernelOf(pd, dnnl::convolution_backward_data(pd));
+    auto kernel = onednnKernel(backend_, "direct", pd, dnnl::convolution_backward_data(pd));
     kernel->addInput(DNNL_ARG_DIFF_DST, pd.diff_dst_desc(), tensors_.y.shape);
     kernel->addInput(DNNL_ARG_WEIGHTS, pd.weights_desc(), tensors_.w.shape);
     kernel->addOutput(DNNL_ARG_DIFF_SRC, pd.diff_src_desc(), tensors_.x.shape);
@@ -112,7 +102,7 @@ class DirectConvolution {
     const bool bias = request_.outputs.size() == 2;
     const auto pd = onednn::convBackwardWeights(backend_.engine(), x_, anyWeights(), biasDesc(bias),
                                                 y_, geometry_, forwardHint(), attr_);
-    auto kernel = kernelOf(pd, dnnl::convolution_backward_weights(pd));
+    auto kernel = onednnKernel(backend_, "direct", pd, dnnl::convolution_backward_weights(pd));
     kernel->addInput(DNNL_ARG_SRC, pd.src_desc(), tensors_.x.shape);
     kernel->addInput(DNNL_ARG_DIFF_DST, pd.diff_dst_desc(), tensors_.y.shape);
     kernel->addOutput(DNNL_ARG_DIFF_WEIGHTS, pd.diff_weights_desc(), tensors_.w.shape);
@@ -127,7 +117,7 @@ class DirectConvolution {
   ConvTensors tensors_;
   int64_t groups_;
   onednn::ConvGeometry geometry_;
-  dnnl::primitive_attr attr_;
+  dnnl::primitive_attr attr_ = onednn::userScratchpad();
   Desc x_, y_;
 };
 

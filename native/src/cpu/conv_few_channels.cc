@@ -42,7 +42,6 @@ class FewChannelsKernel : public Kernel {
 }  // namespace
 
 bool fewChannelsFit(const KernelRequest& request) {
-  constexpr int64_t kFewChannels = 4;
   return request.node.spec.op == Op::Conv2dWeightGrad &&
          request.node.spec.attrs.integer("groups") == 1 &&
          request.inputs[0].shape[1] < kFewChannels;

@@ -5,6 +5,10 @@
 
 namespace neuronode {
 
+// A layer that reads fewer channels than this keeps its input plain: a block would be mostly
+// padding.
+inline constexpr int64_t kFewChannels = 4;
+
 struct ConvTensors {
   const TensorDesc& x;
   const TensorDesc& w;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
+#include <string_view>
 
 #include "cpu/conv_direct.h"
 #include "cpu/conv_few_channels.h"
@@ -41,15 +42,25 @@ class Probe {
   Probe(const Probe&) = delete;
   Probe& operator=(const Probe&) = delete;
 
-  // The best of a few runs, in milliseconds.
+  // The best of a few runs, in milliseconds; infinite where there is no memory for it.
   double time(ConvKernel choice) const {
+    try {
+      return timeWithMemory(choice);
+    } catch (const Error& error) {
+      if (error.code() != std::string_view(errc::kOutOfMemory)) throw;
+      return std::numeric_limits<double>::infinity();
+    }
+  }
+
+ private:
+  double timeWithMemory(ConvKernel choice) const {
     const std::unique_ptr<Kernel> kernel = make(request_, choice);
     std::vector<std::unique_ptr<Buffer>> buffers;
     const std::vector<void*> in = allocate(inputs_, kernel->inputLayouts, buffers);
     const std::vector<void*> out = allocate(outputs_, kernel->outputLayouts, buffers);
     buffers.push_back(request_.backend.allocate(kernel->workspaceBytes));
     void* workspace = buffers.back()->data();
-    kernel->run(in, out, workspace);  // touches the pages
+    kernel->run(in, out, workspace);  // warms up
     constexpr int kRuns = 3;
     double best = std::numeric_limits<double>::infinity();
     for (int i = 0; i < kRuns; ++i) {
@@ -62,7 +73,6 @@ class Probe {
     return best;
   }
 
- private:
   static void shrink(TensorDesc& activation) {
     constexpr int64_t kImages = 16;
     activation.shape[0] = std::min(activation.shape[0], kImages);

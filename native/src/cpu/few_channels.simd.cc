@@ -1,18 +1,26 @@
 #include "cpu/few_channels.h"
 
+#include <algorithm>
+
 #include "cpu/gemm_micro.h"
 
 namespace neuronode::NN_ISA {
 
 namespace {
 
-// Taps [0, Taps) of a row times Blocks blocks of outputs, summed over all positions in registers.
+// Output rows that are summed in registers before they are added to the sums in memory: a sum of
+// sums loses less to rounding than one long sum.
+constexpr int64_t kRowsAtOnce = 8;
+
+// Taps [firstTap, firstTap + Taps) of a row times Blocks blocks of outputs, over output rows
+// [firstRow, endRow).
 template <int Taps, int Blocks>
-NN_INLINE void accumulateTaps(const FewChannelsRow& row, int64_t firstTap) {
+NN_INLINE void accumulateRows(const FewChannelsRow& row, int64_t firstTap, int64_t firstRow,
+                              int64_t endRow) {
   Vec sum[Taps][Blocks] = {};
-  const float* xRow = row.x + firstTap * row.dilationW;
-  const float* gy = row.gy;
-  for (int64_t oh = 0; oh < row.outH; ++oh, xRow += row.rowStep) {
+  const float* xRow = row.x + firstTap * row.dilationW + firstRow * row.rowStep;
+  const float* gy = row.gy + firstRow * row.outW * kLanes;
+  for (int64_t oh = firstRow; oh < endRow; ++oh, xRow += row.rowStep) {
     const float* x = xRow;
     for (int64_t ow = 0; ow < row.outW; ++ow, x += row.strideW, gy += kLanes) {
       Vec right[Blocks];
@@ -34,6 +42,13 @@ NN_INLINE void accumulateTaps(const FewChannelsRow& row, int64_t firstTap) {
       float* at = to + (t * 2 + b) * kLanes;
       store(at, load(at) + sum[t][b]);
     }
+  }
+}
+
+template <int Taps, int Blocks>
+void accumulateTaps(const FewChannelsRow& row, int64_t firstTap) {
+  for (int64_t first = 0; first < row.outH; first += kRowsAtOnce) {
+    accumulateRows<Taps, Blocks>(row, firstTap, first, std::min(first + kRowsAtOnce, row.outH));
   }
 }
 

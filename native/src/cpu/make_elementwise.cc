@@ -134,6 +134,18 @@ std::unique_ptr<Kernel> makeLoss(const KernelRequest& request) {
       });
 }
 
+namespace {
+
+int32_t stepNumber(const void* step) {
+  const int32_t number = *static_cast<const int32_t*>(step);
+  if (number < 1) {
+    throw Error(errc::kArgument, "step must be at least 1, got " + std::to_string(number));
+  }
+  return number;
+}
+
+}  // namespace
+
 std::unique_ptr<Kernel> makeOptimizerStep(const KernelRequest& request) {
   const Attrs& attrs = request.node.spec.attrs;
   // Gradient and state lie as the parameter does, wherever that is already placed.
@@ -154,7 +166,7 @@ std::unique_ptr<Kernel> makeOptimizerStep(const KernelRequest& request) {
         "adamStep", std::vector{layout, layout, layout, layout, kPlain, kPlain},
         std::vector<Layout>{}, [options, count](Inputs in, Inputs) {
           optimizerKernels().adamStep(as<float>(in[0]), as<const float>(in[1]), as<float>(in[2]),
-                                      as<float>(in[3]), count, *as<const int32_t>(in[4]),
+                                      as<float>(in[3]), count, stepNumber(in[4]),
                                       *as<const double>(in[5]), options);
         });
   }
@@ -172,8 +184,8 @@ std::unique_ptr<Kernel> makeOptimizerStep(const KernelRequest& request) {
       "sgdStep", std::move(layouts), std::vector<Layout>{},
       [options, count, hasBuffer](Inputs in, Inputs) {
         optimizerKernels().sgdStep(as<float>(in[0]), as<const float>(in[1]),
-                                   hasBuffer ? as<float>(in[4]) : nullptr, count,
-                                   *as<const int32_t>(in[2]), *as<const double>(in[3]), options);
+                                   hasBuffer ? as<float>(in[4]) : nullptr, count, stepNumber(in[2]),
+                                   *as<const double>(in[3]), options);
       });
 }
 

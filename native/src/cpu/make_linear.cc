@@ -15,28 +15,20 @@ Desc plain(const CpuBackend& backend, const TensorDesc& desc) {
   return backend.describe({desc.dtype, desc.shape, Layout::Plain});
 }
 
-template <typename PrimitiveDesc>
-std::unique_ptr<OnednnKernel> kernelOf(CpuBackend& backend, const PrimitiveDesc& pd,
-                                       dnnl::primitive primitive) {
-  auto kernel = std::make_unique<OnednnKernel>(backend, std::move(primitive), pd.scratchpad_desc());
-  kernel->name = std::string("linear ") + pd.impl_info_str();
-  return kernel;
-}
-
 std::unique_ptr<Kernel> makeForward(const KernelRequest& request) {
   CpuBackend& backend = request.backend;
   const TensorDesc &x = request.inputs[0], &w = request.inputs[1], &y = request.outputs[0];
   const bool bias = request.inputs.size() == 3;
-  dnnl::primitive_attr attr = onednn::userScratchpad();
-  if (request.node.relu) onednn::appendRelu(attr);
-  const auto pd = onednn::innerForward(
-      backend.engine(), dnnl::prop_kind::forward_training, plain(backend, x), plain(backend, w),
-      bias ? plain(backend, request.inputs[2]) : Desc(), plain(backend, y), attr);
-  auto kernel = kernelOf(backend, pd, dnnl::inner_product_forward(pd));
+  const auto pd =
+      onednn::innerForward(backend.engine(), dnnl::prop_kind::forward_training, plain(backend, x),
+                           plain(backend, w), bias ? plain(backend, request.inputs[2]) : Desc(),
+                           plain(backend, y), onednn::userScratchpad());
+  auto kernel = onednnKernel(backend, "linear", pd, dnnl::inner_product_forward(pd));
   kernel->addInput(DNNL_ARG_SRC, pd.src_desc(), x.shape);
   kernel->addInput(DNNL_ARG_WEIGHTS, pd.weights_desc(), w.shape);
   if (bias) kernel->addInput(DNNL_ARG_BIAS, pd.bias_desc(), request.inputs[2].shape);
   kernel->addOutput(DNNL_ARG_DST, pd.dst_desc(), y.shape);
+  if (request.node.relu) kernel->addRelu();
   return kernel;
 }
 
@@ -54,7 +46,7 @@ std::unique_ptr<Kernel> makeInputGrad(const KernelRequest& request) {
   const auto pd = onednn::innerBackwardData(backend.engine(), plain(backend, gx), plain(backend, w),
                                             plain(backend, gy), forwardHint(backend, gx, w, gy),
                                             onednn::userScratchpad());
-  auto kernel = kernelOf(backend, pd, dnnl::inner_product_backward_data(pd));
+  auto kernel = onednnKernel(backend, "linear", pd, dnnl::inner_product_backward_data(pd));
   kernel->addInput(DNNL_ARG_DIFF_DST, pd.diff_dst_desc(), gy.shape);
   kernel->addInput(DNNL_ARG_WEIGHTS, pd.weights_desc(), w.shape);
   kernel->addOutput(DNNL_ARG_DIFF_SRC, pd.diff_src_desc(), gx.shape);
@@ -70,7 +62,7 @@ std::unique_ptr<Kernel> makeWeightGrad(const KernelRequest& request) {
       backend.engine(), plain(backend, x), plain(backend, gw),
       bias ? plain(backend, request.outputs[1]) : Desc(), plain(backend, gy),
       forwardHint(backend, x, gw, gy), onednn::userScratchpad());
-  auto kernel = kernelOf(backend, pd, dnnl::inner_product_backward_weights(pd));
+  auto kernel = onednnKernel(backend, "linear", pd, dnnl::inner_product_backward_weights(pd));
   kernel->addInput(DNNL_ARG_SRC, pd.src_desc(), x.shape);
   kernel->addInput(DNNL_ARG_DIFF_DST, pd.diff_dst_desc(), gy.shape);
   kernel->addOutput(DNNL_ARG_DIFF_WEIGHTS, pd.diff_weights_desc(), gw.shape);
@@ -111,7 +103,7 @@ std::unique_ptr<Kernel> makeGemm(const KernelRequest& request) {
             dnnl_sgemm(transA, transB, m, n, k, alpha, as<const float>(in[0]), lda,
                        as<const float>(in[1]), ldb, 0.f, as<float>(out[0]), n);
         if (status != dnnl_success) {
-          throw Error(errc::kNative, "oneDNN: sgemm: status " + std::to_string(status));
+          throw Error(onednn::codeOf(status), "oneDNN: sgemm: status " + std::to_string(status));
         }
       });
 }

@@ -22,6 +22,7 @@ class HostBuffer : public Buffer {
     if (bytes == 0) return;
     data_ = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (data_ == MAP_FAILED) {
+      data_ = nullptr;
       throw Error(errc::kOutOfMemory,
                   "cannot map " + std::to_string(bytes) + " bytes: " + std::strerror(errno));
     }
@@ -30,6 +31,8 @@ class HostBuffer : public Buffer {
     constexpr size_t kLarge = size_t{4} << 20;
     if (bytes >= kLarge) madvise(data_, bytes, MADV_HUGEPAGE);
 #endif
+    // Takes the pages now: later buffers then see what is left, and no first use pays for them.
+    std::memset(data_, 0, bytes);
   }
   ~HostBuffer() override {
     if (data_) munmap(data_, bytes_);

@@ -11,7 +11,7 @@ namespace neuronode {
 // groups leave where that is less.
 size_t availableMemory();
 
-// Zero pages, 64-byte aligned at least. Throws ERR_NN_OUT_OF_MEMORY where `bytes` exceeds
+// Zeros, 64-byte aligned at least. Throws ERR_NN_OUT_OF_MEMORY where `bytes` exceeds
 // availableMemory(): an overcommitted mapping would succeed and get the process killed later.
 std::unique_ptr<Buffer> allocateHostMemory(size_t bytes);
 

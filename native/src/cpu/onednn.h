@@ -1,5 +1,5 @@
-// The only file that knows which oneDNN it is compiled against: 2.x makes primitives from operation
-// descriptors, 3.x straight from their arguments. Everything else uses the functions below.
+// The only file that knows which version of oneDNN it is compiled against: 2.x makes primitives
+// from operation descriptors, 3.x straight from their arguments. Others use the functions below.
 #pragma once
 
 #include <optional>
@@ -18,15 +18,18 @@ struct ConvGeometry {
   Dims strides, dilates, padding;  // dilates in oneDNN's sense: 0 is dense
 };
 
+inline const char* codeOf(dnnl_status_t status) {
+  return status == dnnl_out_of_memory ? errc::kOutOfMemory : errc::kNative;
+}
+
 // Runs `body` and turns oneDNN's exceptions into ours, with the call's name and oneDNN's text.
 template <typename Body>
 auto guarded(const std::string& call, Body&& body) {
   try {
     return body();
   } catch (const dnnl::error& error) {
-    const char* code = error.status == dnnl_out_of_memory ? errc::kOutOfMemory : errc::kNative;
-    throw Error(code, "oneDNN: " + call + ": " + error.what() + " (status " +
-                          std::to_string(error.status) + ")");
+    throw Error(codeOf(error.status), "oneDNN: " + call + ": " + error.what() + " (status " +
+                                          std::to_string(error.status) + ")");
   }
 }
 
@@ -34,16 +37,6 @@ inline dnnl::primitive_attr userScratchpad() {
   dnnl::primitive_attr attr;
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   return attr;
-}
-
-inline void appendRelu(dnnl::primitive_attr& attr) {
-  dnnl::post_ops ops;
-#if DNNL_VERSION_MAJOR >= 3
-  ops.append_eltwise(dnnl::algorithm::eltwise_relu, 0.f, 0.f);
-#else
-  ops.append_eltwise(1.f, dnnl::algorithm::eltwise_relu, 0.f, 0.f);
-#endif
-  attr.set_post_ops(ops);
 }
 
 // A bias of zero dimensions stands for none.

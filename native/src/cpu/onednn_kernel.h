@@ -24,10 +24,13 @@ class OnednnKernel : public Kernel {
     outputs_.push_back(addArgument(argument, desc));
     outputLayouts.push_back(backend_.layoutOf(desc, shape));
   }
-  // For input gradients of which the library has no fused form: a pass over the fresh output, with
-  // the ReLU's output as one more input in the same layout.
+  // ReLU in a pass over the fresh output: oneDNN's own fused form turns NaN into zero, which would
+  // hide that a training diverges.
+  void addRelu() { reluFloats_ = outputFloats(); }
+  // For input gradients, of which the library has no fused form: the ReLU's output is one more
+  // input in the same layout.
   void addReluMask() {
-    maskedFloats_ = static_cast<int64_t>(outputs_[0].get_desc().get_size() / sizeof(float));
+    maskedFloats_ = outputFloats();
     inputLayouts.push_back(outputLayouts[0]);
   }
 
@@ -40,10 +43,10 @@ class OnednnKernel : public Kernel {
       primitive_.execute(backend_.stream(), arguments_);
       backend_.stream().wait();
     });
+    auto* result = as<float>(outputs[0]);
+    if (reluFloats_ > 0) elementwiseKernels().relu(result, result, reluFloats_);
     if (maskedFloats_ > 0) {
-      auto* gradient = as<float>(outputs[0]);
-      elementwiseKernels().reluGrad(gradient, as<const float>(inputs.back()), gradient,
-                                    maskedFloats_);
+      elementwiseKernels().reluGrad(result, as<const float>(inputs.back()), result, maskedFloats_);
     }
   }
 
@@ -53,12 +56,26 @@ class OnednnKernel : public Kernel {
     return arguments_[argument] = dnnl::memory(desc, backend_.engine(), nullptr);
   }
 
+  int64_t outputFloats() const {
+    return static_cast<int64_t>(outputs_[0].get_desc().get_size() / sizeof(float));
+  }
+
   CpuBackend& backend_;
   dnnl::primitive primitive_;
   dnnl::memory scratch_;
   std::vector<dnnl::memory> inputs_, outputs_;
   std::unordered_map<int, dnnl::memory> arguments_;
+  int64_t reluFloats_ = 0;
   int64_t maskedFloats_ = 0;
 };
+
+// A kernel around `primitive`, still without inputs and outputs, named after its implementation.
+template <typename PrimitiveDesc>
+std::unique_ptr<OnednnKernel> onednnKernel(CpuBackend& backend, const std::string& family,
+                                           const PrimitiveDesc& pd, dnnl::primitive primitive) {
+  auto kernel = std::make_unique<OnednnKernel>(backend, std::move(primitive), pd.scratchpad_desc());
+  kernel->name = family + " " + pd.impl_info_str();
+  return kernel;
+}
 
 }  // namespace neuronode

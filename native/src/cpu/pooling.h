@@ -3,7 +3,8 @@
 //
 // Policy: called from one device thread, parallel over planes inside (a plane is one channel, or
 // one block of channels, of one image), no allocation in the run functions, bit-identical for every
-// number of threads. Padding lanes that hold zeros give zeros. No output may alias an input.
+// number of threads. Padding lanes that hold zeros give zeros, but for max-pool windows that lie
+// wholly in the padding, which give -infinity. No output may alias an input.
 // Shapes are checked by the caller.
 #pragma once
 

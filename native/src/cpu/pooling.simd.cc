@@ -269,7 +269,7 @@ void averagePool(const AveragePoolShape& shape, const float* x, float* y) {
             sum += rowSum;
           }
           // A window without any cell has the sum 0, whatever its count.
-          const int32_t count = std::max(1, h.count[oh] * w.count[ow]);
+          const int64_t count = std::max<int64_t>(1, int64_t{h.count[oh]} * w.count[ow]);
           *reinterpret_cast<F*>(to + (oh * w.out + ow) * V) = sum / static_cast<float>(count);
         }
       }
@@ -292,7 +292,7 @@ void averagePoolGrad(const AveragePoolShape& shape, const float* gy, float* gx) 
       for (int64_t oh = 0; oh < h.out; ++oh) {
         clearRows(to, cleared, h.end[oh], w.in * V);
         for (int64_t ow = 0; ow < w.out; ++ow) {
-          const int32_t count = std::max(1, h.count[oh] * w.count[ow]);
+          const int64_t count = std::max<int64_t>(1, int64_t{h.count[oh]} * w.count[ow]);
           const F share =
               *reinterpret_cast<const F*>(from + (oh * w.out + ow) * V) / static_cast<float>(count);
           for (int64_t ih = h.start[oh]; ih < h.end[oh]; ++ih) {

@@ -89,7 +89,8 @@ bool WinogradConv::supported(const WinogradShape& s) {
 bool WinogradConv::profitable(const WinogradShape& s) {
   if (!supported(s)) return false;
   const std::int64_t step = 7 - s.kernel;
-  const std::int64_t tiles = s.n * ceilDivide(s.outputH(), step) * ceilDivide(s.outputW(), step);
+  const std::int64_t tiles =
+      std::int64_t{s.n} * ceilDivide(s.outputH(), step) * ceilDivide(s.outputW(), step);
   // Where oneDNN 2.6 broke even on Zen 3, seen as the sum of the three passes.
   return s.c >= 16 && s.k >= 16 && tiles >= 32;
 }

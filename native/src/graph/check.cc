@@ -1,6 +1,8 @@
 // checkGraph: the last line of defence. TypeScript reports shape errors with the module's path at
 // trace time; what is refused here would otherwise read or write outside a buffer.
+#include <cmath>
 #include <limits>
+#include <set>
 
 #include "error.h"
 #include "graph/spec.h"
@@ -125,9 +127,7 @@ class NodeChecker {
         expect(in(0), DType::F32, out(0).shape, "input");
         expect(in(1), DType::I32, {}, "step");
         expect(out(0), DType::F32, out(0).shape, "output");
-        if (!(node_.attrs.number("p") >= 0 && node_.attrs.number("p") <= 1)) {
-          fail(errc::kArgument, "p must be between 0 and 1");
-        }
+        checkDropout();
         break;
       case Op::Reshape:
         if (in(0).dtype != out(0).dtype) fail(errc::kDType, "reshape keeps the element type");
@@ -204,7 +204,7 @@ class NodeChecker {
   }
 
   void expectPersistent(const ValueSpec& value) const {
-    if (value.kind != ValueKind::Parameter && value.kind != ValueKind::State) {
+    if (!isPersistent(value)) {
       fail(errc::kArgument, "only parameters and state can be updated in place");
     }
   }
@@ -220,11 +220,26 @@ class NodeChecker {
     }
   }
 
+  void checkDropout() const {
+    if (!(node_.attrs.number("p") >= 0 && node_.attrs.number("p") <= 1)) {
+      fail(errc::kArgument, "p must be between 0 and 1");
+    }
+    const auto isWord = [](double value) {
+      return value >= 0 && value <= std::numeric_limits<uint32_t>::max() &&
+             value == std::floor(value);
+    };
+    const std::vector<double>& seed = node_.attrs.list("seed", 2);
+    if (!isWord(seed[0]) || !isWord(seed[1]) || !isWord(node_.attrs.number("stream"))) {
+      fail(errc::kArgument, "seed and stream must be 32-bit words");
+    }
+  }
+
   Attrs::Pair positive(const char* name, int64_t least) const {
     const Attrs::Pair pair = node_.attrs.pair(name);
     constexpr int64_t kMost = 1 << 20;
     if (pair.h < least || pair.w < least || pair.h > kMost || pair.w > kMost) {
-      fail(errc::kArgument, std::string(name) + " must be at least " + std::to_string(least));
+      fail(errc::kArgument, std::string(name) + " must be from " + std::to_string(least) + " to " +
+                                std::to_string(kMost));
     }
     return pair;
   }
@@ -324,6 +339,12 @@ class NodeChecker {
   const NodeSpec& node_;
 };
 
+void checkUnique(std::set<std::string>& names, const std::string& name) {
+  if (!names.insert(name).second) {
+    throw Error(errc::kArgument, "the name '" + name + "' is used twice");
+  }
+}
+
 void checkValue(const ValueSpec& value) {
   constexpr int64_t kMostElements = int64_t{1} << 40;
   if (value.shape.size() > 8) throw Error(errc::kShape, "more than 8 dimensions");
@@ -341,8 +362,7 @@ void checkValue(const ValueSpec& value) {
   if (value.kind != ValueKind::Intermediate && value.name.empty()) {
     throw Error(errc::kArgument, "inputs, parameters and state need a name");
   }
-  const bool persistent = value.kind == ValueKind::Parameter || value.kind == ValueKind::State;
-  if (persistent && value.dtype != DType::F32) {
+  if (isPersistent(value) && value.dtype != DType::F32) {
     throw Error(errc::kDType, value.name + ": parameters and state must be f32");
   }
 }
@@ -350,7 +370,13 @@ void checkValue(const ValueSpec& value) {
 }  // namespace
 
 void checkGraph(const GraphSpec& graph) {
-  for (const ValueSpec& value : graph.values) checkValue(value);
+  std::set<std::string> inputs, persistent, outputs;
+  for (const ValueSpec& value : graph.values) {
+    checkValue(value);
+    if (value.kind == ValueKind::Input) checkUnique(inputs, value.name);
+    if (isPersistent(value)) checkUnique(persistent, value.name);
+  }
+  for (const OutputSpec& output : graph.outputs) checkUnique(outputs, output.name);
   const auto valueCount = static_cast<int>(graph.values.size());
   std::vector<bool> written(graph.values.size());
   for (int i = 0; i < valueCount; ++i) {

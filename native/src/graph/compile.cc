@@ -12,14 +12,17 @@ namespace neuronode {
 class Compiler {
  public:
   Compiler(const GraphSpec& graph, Backend& backend, const KernelOptions& options,
-           const Program* share)
-      : graph_(graph), backend_(backend), options_(options), share_(share) {}
+           const Program* share, const std::atomic<bool>& cancel)
+      : graph_(graph), backend_(backend), options_(options), share_(share), cancel_(cancel) {}
 
   std::unique_ptr<Program> compile() {
     checkGraph(graph_);
     program_.reset(new Program(backend_));
     placeValues();
-    for (const FusedNode& node : fuse(graph_)) addNode(node);
+    for (const FusedNode& node : fuse(graph_)) {
+      checkCancelled(cancel_);
+      addNode(node);
+    }
     addOutputs();
     for (int i = 0; i < valueCount(); ++i) takePersistent(i);
     placeMemory();
@@ -40,10 +43,6 @@ class Compiler {
 
   int valueCount() const { return static_cast<int>(graph_.values.size()); }
   int now() const { return static_cast<int>(steps_.size()); }
-
-  static bool isPersistent(const ValueSpec& value) {
-    return value.kind == ValueKind::Parameter || value.kind == ValueKind::State;
-  }
 
   void placeValues() {
     pieceOf_.assign(graph_.values.size(), -1);
@@ -85,8 +84,7 @@ class Compiler {
     std::vector<TensorDesc> inputs, outputs;
     for (int value : node.spec.inputs) inputs.push_back(pieces_[pieceOf_[value]].desc);
     for (int value : node.spec.outputs) {
-      outputs.push_back(
-          {graph_.values[value].dtype, graph_.values[value].shape, wish(node, value)});
+      outputs.push_back({graph_.values[value].dtype, graph_.values[value].shape});
     }
     std::unique_ptr<Kernel> kernel = backend_.makeKernel(node, inputs, outputs, options_);
     PendingStep step;
@@ -98,23 +96,29 @@ class Compiler {
       step.outputs.push_back(addPiece({.desc = outputs[i]}));
       pieceOf_[node.spec.outputs[i]] = step.outputs.back();
     }
+    const std::vector<int> used = step.inputs;
     step.kernel = std::move(kernel);
     addStep(std::move(step), node.spec);
-    if (node.spec.op == Op::AdamStep || node.spec.op == Op::SgdStep) {
-      for (int value : node.spec.inputs) copies_.erase(value);  // no copy of it is true any more
+    if (node.spec.op == Op::AdamStep || node.spec.op == Op::SgdStep) finishUpdate(node.spec, used);
+  }
+
+  // Parameters and state were updated in place. Where that was a copy in another layout, it goes
+  // back; and no other copy is true any more.
+  void finishUpdate(const NodeSpec& node, const std::vector<int>& used) {
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      const int value = node.inputs[i];
+      if (!isPersistent(graph_.values[value])) continue;
+      copies_.erase(value);
+      if (used[i] != pieceOf_[value]) addReorder(used[i], pieceOf_[value]);
     }
   }
 
-  // A gradient had best be written in the layout of the parameter that it updates.
-  Layout wish(const FusedNode& node, int output) const {
-    const Op op = node.spec.op;
-    if (op != Op::Conv2dWeightGrad && op != Op::LinearWeightGrad) return Layout::Undecided;
-    for (const NodeSpec& reader : graph_.nodes) {
-      if ((reader.op == Op::AdamStep || reader.op == Op::SgdStep) && reader.inputs[1] == output) {
-        return pieces_[pieceOf_[reader.inputs[0]]].desc.layout;
-      }
-    }
-    return Layout::Undecided;
+  void addReorder(int from, int to) {
+    PendingStep step;
+    step.kernel = backend_.makeReorder(pieces_[from].desc, pieces_[to].desc);
+    step.inputs = {from};
+    step.outputs = {to};
+    addStep(std::move(step), {});
   }
 
   // The piece that holds `value` in `layout`, made by a reorder where there is none.
@@ -125,21 +129,27 @@ class Compiler {
     for (auto [copyLayout, copy] : copies_[value]) {
       if (copyLayout == layout) return copy;
     }
-    TensorDesc to = piece.desc;
-    to.layout = layout;
-    PendingStep step;
-    step.kernel = backend_.makeReorder(piece.desc, to);
-    step.inputs = {pieceOf_[value]};
-    step.outputs = {addPiece({.desc = to})};
-    const int copy = step.outputs[0];
+    // Two layouts of the backend's own may see the shape differently: plain is between them.
+    const bool direct = piece.desc.layout == Layout::Plain || layout == Layout::Plain;
+    const int source = direct ? pieceOf_[value] : pieceIn(value, Layout::Plain);
+    const int copy = addCopy(source, layout);
     copies_[value].push_back({layout, copy});
-    addStep(std::move(step), {});
     return copy;
   }
 
-  // A view: the same memory under another shape, which only the plain layout allows.
+  int addCopy(int source, Layout layout) {
+    TensorDesc desc = pieces_[source].desc;
+    desc.layout = layout;
+    const int copy = addPiece({.desc = desc});
+    addReorder(source, copy);
+    return copy;
+  }
+
+  // A view: the same memory under another shape, which only the plain layout allows. Of a parameter
+  // a copy, since an optimizer step may change the parameter under a view of it.
   void addReshape(const NodeSpec& node) {
-    const int source = pieceIn(node.inputs[0], Layout::Plain);
+    int source = pieceIn(node.inputs[0], Layout::Plain);
+    if (root(source).persistent >= 0) source = addCopy(source, Layout::Plain);
     const int target = node.outputs[0];
     Piece view = pieces_[source];
     view.desc.shape = graph_.values[target].shape;
@@ -257,6 +267,7 @@ class Compiler {
   Backend& backend_;
   const KernelOptions& options_;
   const Program* share_;
+  const std::atomic<bool>& cancel_;
   std::unique_ptr<Program> program_;
   std::vector<Piece> pieces_;
   std::vector<int> pieceOf_;                                   // by value id
@@ -267,8 +278,9 @@ class Compiler {
 };
 
 std::unique_ptr<Program> Program::compile(const GraphSpec& graph, Backend& backend,
-                                          const KernelOptions& options, const Program* share) {
-  return Compiler(graph, backend, options, share).compile();
+                                          const KernelOptions& options, const Program* share,
+                                          const std::atomic<bool>& cancel) {
+  return Compiler(graph, backend, options, share, cancel).compile();
 }
 
 }  // namespace neuronode

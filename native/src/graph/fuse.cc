@@ -67,6 +67,8 @@ class Fuser {
                producer->spec.op != Op::LinearInputGrad) {
       return;
     }
+    // The producer is to read the mask: it must be there by then.
+    if (producer_[mask] >= producer_[nodes_[i].spec.inputs[0]]) return;
     producer->reluMask = true;
     producer->spec.inputs.push_back(mask);
     absorb(*producer, i);

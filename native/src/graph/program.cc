@@ -22,15 +22,9 @@ void Program::uploadInputs(const std::map<std::string, HostTensor>& inputs) {
 
 void Program::runStep(const Step& step) { step.kernel->run(step.inputs, step.outputs, workspace_); }
 
-namespace {
-
 void checkCancelled(const std::atomic<bool>& cancel) {
-  if (cancel.load(std::memory_order_relaxed)) {
-    throw Error(errc::kCancelled, "the environment is shutting down");
-  }
+  if (cancel.load(std::memory_order_relaxed)) throw Error(errc::kCancelled, kShuttingDown);
 }
-
-}  // namespace
 
 std::map<std::string, HostTensor> Program::run(const std::map<std::string, HostTensor>& inputs,
                                                const std::atomic<bool>& cancel) {

@@ -35,14 +35,17 @@ struct PlanInfo {
   std::vector<PlanStep> steps;
 };
 
+void checkCancelled(const std::atomic<bool>& cancel);
+
 class Program {
  public:
   // `share`: parameters and state of the same name use that program's memory.
+  // Here and below: throws ERR_NN_CANCELLED between kernels once `cancel` is set.
   static std::unique_ptr<Program> compile(const GraphSpec& graph, Backend& backend,
-                                          const KernelOptions& options, const Program* share);
+                                          const KernelOptions& options, const Program* share,
+                                          const std::atomic<bool>& cancel);
 
-  // Inputs by name; all must be there. Throws ERR_NN_CANCELLED between kernels once `cancel` is
-  // set.
+  // Inputs by name; all must be there.
   std::map<std::string, HostTensor> run(const std::map<std::string, HostTensor>& inputs,
                                         const std::atomic<bool>& cancel);
   // Median milliseconds of each step over `iterations` runs. Parameters are put back afterwards.

@@ -76,6 +76,11 @@ struct ValueSpec {
   std::string name;
 };
 
+// Whether the program keeps the value between runs.
+inline bool isPersistent(const ValueSpec& value) {
+  return value.kind == ValueKind::Parameter || value.kind == ValueKind::State;
+}
+
 enum class Phase : uint8_t { Forward, Backward, Optimizer };
 const char* phaseName(Phase phase);
 
