@@ -188,6 +188,8 @@ export function fileParts(
   tensors: Readonly<Record<string, StoredTensor>>,
   metadata: Readonly<Record<string, string>>,
 ): Uint8Array[] {
+  checkRecord('tensors', tensors);
+  checkRecord('metadata', metadata);
   const listed = Object.entries(tensors).map(([name, tensor]) => {
     const type = typeOf(name, tensor?.data);
     const { data, shape } = tensor;
@@ -220,6 +222,12 @@ export function fileParts(
     head,
     ...listed.map(({ data }) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength)),
   ];
+}
+
+function checkRecord(what: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new ArgumentError(`safetensors expects an object of ${what} by name, got ${show(value)}`);
+  }
 }
 
 function checkTexts(metadata: Readonly<Record<string, string>>): Record<string, string> {

@@ -7,7 +7,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { CheckpointError, DataError } from './errors.js';
+import { ArgumentError, CheckpointError, DataError } from './errors.js';
+import { show } from './graph/arguments.js';
 import {
   checkHeaderLength,
   corrupt,
@@ -25,7 +26,7 @@ export type { StoredTensor, TensorArray } from './safetensors-format.js';
  * `await safetensors.save('net.safetensors', net.stateDict())`.
  *
  * @param metadata Texts to store beside the tensors.
- * @throws ArgumentError for arrays that cannot be stored, CheckpointError if writing fails; the file
+ * @throws ArgumentError for what is no path and arrays that cannot be stored, CheckpointError if writing fails; the file
  *   at `path` is then as it was.
  */
 export async function save(
@@ -33,6 +34,7 @@ export async function save(
   tensors: Readonly<Record<string, StoredTensor>>,
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
+  checkPath('save', path);
   const parts = fileParts(tensors, metadata);
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   try {
@@ -55,6 +57,7 @@ export async function save(
  * Reads all tensors of a file: `net.loadStateDict(await safetensors.load('net.safetensors'))`.
  * F16 and BF16 are widened to Float32Array.
  *
+ * @throws ArgumentError for what is no path.
  * @throws DataError ERR_NN_DATA_MISSING if the file cannot be opened, ERR_NN_DATA_CORRUPT if it is
  *   damaged or has types that are not read.
  */
@@ -73,13 +76,22 @@ export async function load(path: string): Promise<Record<string, StoredTensor>> 
 
 /**
  * Reads the texts that are stored beside the tensors of a file.
- * @throws DataError as {@link load}.
+ * @throws ArgumentError, DataError as {@link load}.
  */
 export async function metadata(path: string): Promise<Record<string, string>> {
   return withFile(path, async (file) => ({ ...(await readHeader(path, file)).header.metadata }));
 }
 
+function checkPath(who: string, path: unknown): void {
+  if (typeof path !== 'string' || path === '') {
+    throw new ArgumentError(
+      `safetensors.${who} expects path to be a file's path, got ${show(path)}`,
+    );
+  }
+}
+
 async function withFile<T>(path: string, body: (file: FileHandle) => Promise<T>): Promise<T> {
+  checkPath('load', path);
   let file: FileHandle;
   try {
     file = await open(path, 'r');

@@ -222,7 +222,10 @@ describe('any dataset', () => {
     const dataset = { ...fromFunction(() => ({ image: new Uint8Array(2), label: 0 })) };
     const loader = new DataLoader({ ...dataset, mean: [0.5], std: [0.2] });
     for await (const batch of loader) expect(batch).toMatchObject({ mean: [0.5], std: [0.2] });
-    expect(() => new DataLoader({ ...dataset, mean: [0.5, 0.5] })).toThrowError('one value per');
+    for (const mean of [[0.5, 0.5], null, 0.5, ['0.5']]) {
+      const wrong = { ...dataset, mean } as data.Dataset;
+      expect(() => new DataLoader(wrong)).toThrowError('one value per channel (1), got');
+    }
   });
 
   it('passes on what get throws', async () => {

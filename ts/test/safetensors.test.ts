@@ -108,11 +108,26 @@ describe('save and load', () => {
     ['another number of values', { x: { data: new Float32Array(2), shape: [3] } }, {}, '2 values'],
     ['the reserved name', JSON.parse('{"__metadata__": {}}'), {}, "'__metadata__'"],
     ['metadata that is no text', {}, { epoch: 3 }, "got 3 for 'epoch'"],
+    ['null for tensors', null, {}, 'an object of tensors by name, got null'],
+    ['a list of tensors', [], {}, 'an object of tensors by name, got []'],
+    ['null for metadata', {}, null, 'an object of metadata by name, got null'],
   ])('refuse %s', async (_title, tensors, metadata, message) => {
     const call = safetensors.save(place('refused'), tensors as never, metadata as never);
     await expect(call).rejects.toThrow(ArgumentError);
     await expect(call).rejects.toThrow(message);
     expect(readdirSync(folder)).not.toContain('refused');
+  });
+
+  it.each([undefined, null, 3, ''])('refuse the path %j', async (path) => {
+    const message = "expects path to be a file's path, got";
+    for (const call of [
+      safetensors.save(path as string, {}),
+      safetensors.load(path as string),
+      safetensors.metadata(path as string),
+    ]) {
+      await expect(call).rejects.toThrow(ArgumentError);
+      await expect(call).rejects.toThrow(message);
+    }
   });
 });
 

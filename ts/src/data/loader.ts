@@ -7,7 +7,7 @@
  */
 import { unlessAborted } from '../abortable.js';
 import { ArgumentError, DisposedError } from '../errors.js';
-import { checkInteger } from '../graph/arguments.js';
+import { checkInteger, show } from '../graph/arguments.js';
 import { BufferPool, LoadedBatch } from './batch.js';
 import { type Filled, type Filler, MainFiller } from './filler.js';
 import { checkLoaderOptions, type DataLoaderOptions } from './loader-options.js';
@@ -223,11 +223,15 @@ function checkDataset(dataset: Dataset): void {
   }
   checkImageShape('DataLoader', dataset.imageShape);
   for (const name of ['mean', 'std'] as const) {
-    const values = dataset[name];
-    if (values !== undefined && values.length !== dataset.imageShape[0]) {
+    const values: unknown = dataset[name];
+    const [channels] = dataset.imageShape;
+    const fits =
+      values === undefined ||
+      (Array.isArray(values) && values.length === channels && values.every(Number.isFinite));
+    if (!fits) {
       throw new ArgumentError(
         `DataLoader: expected dataset.${name} to have one value per channel ` +
-          `(${dataset.imageShape[0]}), got ${values.length}`,
+          `(${channels}), got ${show(values)}`,
       );
     }
   }

@@ -69,12 +69,22 @@ export class Resize {
    *
    * @param image Pixels of `shape`, row-major.
    * @param shape [H, W] or [C, H, W].
+   * @throws {ArgumentError} where the image is no Uint8Array, or the shape none of an image.
    * @throws {ShapeError} where the image does not have the shape's number of pixels.
    */
   apply<S extends readonly [number, number] | ImageShape>(
     image: Uint8Array,
     shape: S,
   ): { image: Uint8Array; shape: S } {
+    if (!(image instanceof Uint8Array)) {
+      throw new ArgumentError(`Resize: expected image to be a Uint8Array, got ${show(image)}`);
+    }
+    const isShape = Array.isArray(shape) && (shape.length === 2 || shape.length === 3);
+    if (!isShape || !shape.every((size) => Number.isSafeInteger(size) && size > 0)) {
+      throw new ArgumentError(
+        `Resize: expected shape to be [H, W] or [C, H, W] of positive integers, got ${show(shape)}`,
+      );
+    }
     const channels = shape.length === 3 ? shape[0] : 1;
     const [height, width] = shape.slice(-2) as [number, number];
     if (image.length !== channels * height * width || image.length === 0) {

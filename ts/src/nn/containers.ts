@@ -75,12 +75,18 @@ export class Sequential extends Module implements Iterable<Module> {
   }
 }
 
-/** A list of modules that are registered, to be called one by one in a module's `forward`. */
+/**
+ * A list of modules that are registered, to be called one by one in a module's `forward`.
+ * @throws ArgumentError for what is no list of modules.
+ */
 export class ModuleList extends Module implements Iterable<Module> {
   readonly #modules: Module[];
 
   constructor(modules: Iterable<Module> = []) {
     super();
+    if (typeof modules !== 'object' || modules === null || !(Symbol.iterator in modules)) {
+      throw new ArgumentError(`ModuleList expects a list of modules, got ${show(modules)}`);
+    }
     this.#modules = [...modules].map((module, index) =>
       checkModule('ModuleList', `${index}`, module),
     );
