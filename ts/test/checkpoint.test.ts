@@ -1,52 +1,19 @@
-/** Checkpoints: exact resumption, files that PyTorch reads, faults at every point of writing. */
-import { mkdir, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
+/** Checkpoints: exact resumption, files that PyTorch reads, damaged files. */
+import { readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  CheckpointError,
-  type FitOptions,
-  latestCheckpoint,
-  models,
-  type nn,
-  optim,
-  type StepEvent,
-  safetensors,
-} from 'neuronode';
+import { CheckpointError, latestCheckpoint, models, type nn, optim, safetensors } from 'neuronode';
 import { describe, expect, test } from 'vitest';
 import { temporaryFolder } from './data-support.js';
 import {
+  trainedImages as count,
   flat,
   learnableLoader,
   makeTrainer,
   seededLenet,
   seededTiny,
-  startScript,
   TinyNet,
+  trainTwoEpochs as train,
 } from './trainer-support.js';
-
-const count = 80; // five batches of 16
-
-/** Trains a new network of the kind and returns each step's loss, by step. */
-async function train(
-  makeNet: () => nn.Module,
-  size: number,
-  options: Partial<FitOptions>,
-  seed = 9,
-): Promise<{ losses: Map<number, number>; epochs: number[]; weights: Float32Array }> {
-  const losses = new Map<number, number>();
-  const trainer = makeTrainer(makeNet(), { seed });
-  const result = await trainer.fit(learnableLoader(count, {}, size), {
-    epochs: 2,
-    log: false,
-    test: learnableLoader(20, { shuffle: false }, size),
-    ...options,
-    onStep: (event: StepEvent) => {
-      losses.set(event.step, event.loss);
-      return options.onStep?.(event);
-    },
-  });
-  const epochs = result.epochs.flatMap((e) => [e.epoch, e.loss, e.trainAccuracy, e.testLoss ?? -1]);
-  return { losses, epochs, weights: flat(await trainer.stateDict()) };
-}
 
 describe('resume', () => {
   test.each([
@@ -271,6 +238,8 @@ describe('loading', () => {
     ['a cut state', (path) => truncate(join(path, 'state.json'), 50), /state\.json: expected JSON/],
     ['a list for a state', (path) => writeFile(join(path, 'state.json'), '[]'), /an object/],
     ['a step that is none', (path) => editState(path, { step: -1 }), /step to be .* got -1/],
+    ['no run', (path) => editState(path, { run: '' }), /run to be a name/],
+    ['no time', (path) => editState(path, { savedAt: 'now' }), /savedAt to be a date/],
     ['no learning rate', (path) => editState(path, { groups: [{}] }), /groups\[0\]\.lr/],
     ['sums that are none', (path) => editState(path, { sums: { steps: 1 } }), /sums\.examples/],
     ['a later version', (path) => editState(path, { version: 2 }), /version 1, got 2/],
@@ -311,61 +280,5 @@ describe('loading', () => {
       await expect(trainer.loadCheckpoint(path)).rejects.toThrow(/there is no checkpoint in/);
     }
     expect(await latestCheckpoint(dir)).toBeUndefined();
-  });
-});
-
-describe('a kill', () => {
-  test('at any moment of writing leaves the last whole checkpoint', async () => {
-    const dir = await temporaryFolder();
-    // Saves without end; 256 KB of weights, so that kills fall into every part of the writing.
-    const script = `
-      import { manualSeed, models, nn, optim, Trainer } from 'neuronode';
-      manualSeed(0);
-      const net = models.lenet();
-      const trainer = new Trainer(net, {
-        loss: new nn.CrossEntropyLoss(),
-        optimizer: new optim.Adam(net.parameters()),
-      });
-      const image = new Uint8Array(2 * 784);
-      const batch = { image, imageShape: [2, 1, 28, 28], label: Int32Array.of(0, 1) };
-      for (;;) {
-        await trainer.step(batch);
-        console.log(await trainer.saveCheckpoint(${JSON.stringify(dir)}, { keepLast: 2 }));
-      }`;
-    for (let kill = 0; kill < 4; kill++) {
-      const child = startScript(script, { OMP_NUM_THREADS: '1' });
-      await child.waitFor('step-00000002');
-      await new Promise((resolve) => setTimeout(resolve, 7 * kill));
-      child.kill('SIGKILL');
-      const { signal, stdout } = await child.ended;
-      expect(signal).toBe('SIGKILL');
-      const reported = stdout.trimEnd().split('\n').at(-1);
-      const trainer = makeTrainer(new models.LeNet());
-      await trainer.loadCheckpoint(dir);
-      // The last that was reported, or one that became visible just before the kill.
-      const step = Number(/(\d+)$/.exec(reported ?? '')?.[1]);
-      expect(trainer.stepCount).toBeGreaterThanOrEqual(step);
-    }
-    // What the kills left behind goes away with the next checkpoint.
-    const next = makeTrainer(seededTiny());
-    await next.compile({ batchSize: 2, imageShape: [1, 10, 10] });
-    await next.saveCheckpoint(dir);
-    const hidden = (await readdir(dir)).filter((name) => name.startsWith('.'));
-    expect(hidden).toEqual([]);
-  });
-
-  test('between the two renames of a replacement leaves the old one in use', async () => {
-    const dir = await temporaryFolder();
-    const { weights } = await train(() => seededTiny(), 10, { maxSteps: 2, checkpoint: { dir } });
-    const path = join(dir, 'step-00000002');
-    await rename(path, `${path}.old`);
-    await mkdir(join(dir, '.writing-999999-0-abcdef01'));
-    expect(await latestCheckpoint(dir)).toBe(`${path}.old`);
-    const trainer = makeTrainer(seededTiny());
-    await trainer.loadCheckpoint(dir);
-    expect(flat(await trainer.stateDict())).toEqual(weights);
-    await trainer.compile({ batchSize: 16, imageShape: [1, 10, 10] });
-    expect(await trainer.saveCheckpoint(dir)).toBe(path);
-    expect(await readdir(dir)).toEqual(['step-00000002']);
   });
 });

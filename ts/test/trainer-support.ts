@@ -9,11 +9,13 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import {
   data,
+  type FitOptions,
   type LabelledBatch,
   manualSeed,
   models,
   nn,
   optim,
+  type StepEvent,
   setNumThreads,
   type Tensor,
   Trainer,
@@ -124,6 +126,32 @@ export function seededTiny(p = 0.5): TinyNet {
 /** Every parameter of a state dict, one after the other. */
 export function flat(dict: nn.StateDict): Float32Array {
   return Float32Array.from(Object.values(dict).flatMap(({ data: values }) => [...values]));
+}
+
+/** Images of {@link trainTwoEpochs}: five batches of 16. */
+export const trainedImages = 80;
+
+/** Trains a new network of the kind for two epochs and returns each step's loss, by step. */
+export async function trainTwoEpochs(
+  makeNet: () => nn.Module,
+  size: number,
+  options: Partial<FitOptions>,
+  seed = 9,
+): Promise<{ losses: Map<number, number>; epochs: number[]; weights: Float32Array }> {
+  const losses = new Map<number, number>();
+  const trainer = makeTrainer(makeNet(), { seed });
+  const result = await trainer.fit(learnableLoader(trainedImages, {}, size), {
+    epochs: 2,
+    log: false,
+    test: learnableLoader(20, { shuffle: false }, size),
+    ...options,
+    onStep: (event: StepEvent) => {
+      losses.set(event.step, event.loss);
+      return options.onStep?.(event);
+    },
+  });
+  const epochs = result.epochs.flatMap((e) => [e.epoch, e.loss, e.trainAccuracy, e.testLoss ?? -1]);
+  return { losses, epochs, weights: flat(await trainer.stateDict()) };
 }
 
 /** How a child process ended. */

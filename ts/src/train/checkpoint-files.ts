@@ -2,24 +2,39 @@
  * Owns the checkpoint directories on disk: their names, how one comes into being whole, which one
  * is the latest, and which are deleted.
  *
- * Policy: a checkpoint is written into a hidden directory beside its place, every file and the
- * directory are synced, and one rename makes it visible; a kill at any moment leaves the earlier
+ * Policy: a checkpoint is written into a hidden directory beside its place, every file is synced
+ * once, then the directory, and one rename makes it visible; a kill at any moment leaves the earlier
  * ones untouched. A directory that takes the place of one of the same step sets that one aside as
  * `step-N.old` first, which counts as the checkpoint of its step until the new one is there.
+ *
+ * Several runs may write into one directory. The latest checkpoint is the one that was written last,
+ * whatever its step and run; a run deletes old checkpoints of its own only.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { threadId } from 'node:worker_threads';
 import { CheckpointError } from '../errors.js';
+import { parseOrigin } from './checkpoint-state.js';
 
 const stepPattern = /^step-(\d{8,})(\.old)?$/;
 const temporaryPattern = /^\.writing-(\d+)-\d+-[0-9a-f]+$/;
 
-/** A checkpoint found by its name. */
+/** Names of a checkpoint's files. */
+export const checkpointFiles = {
+  model: 'model.safetensors',
+  optimizer: 'optimizer.safetensors',
+  state: 'state.json',
+} as const;
+
+/** A checkpoint found in a directory. */
 export interface FoundCheckpoint {
   readonly path: string;
   readonly step: number;
+  /** The run that wrote it; undefined where its state is damaged. */
+  readonly run: string | undefined;
+  /** When it was written, in milliseconds since 1970. */
+  readonly savedAt: number;
 }
 
 /** `step-00000469` */
@@ -28,27 +43,58 @@ export function checkpointName(step: number): string {
 }
 
 /**
- * The checkpoints in a directory, oldest step first. A directory that does not exist has none.
+ * The checkpoints in a directory, in the order in which they were written. A directory that does not
+ * exist has none.
  *
  * @throws {@link CheckpointError} where the directory cannot be read.
  */
 export async function listCheckpoints(dir: string): Promise<FoundCheckpoint[]> {
-  const found = new Map<number, FoundCheckpoint>();
+  const paths = new Map<number, string>();
   for (const name of await entries(dir)) {
     const match = stepPattern.exec(name);
     if (match === null) continue;
     const step = Number(match[1]);
     const isOld = match[2] !== undefined;
-    if (!isOld || !found.has(step)) found.set(step, { path: join(dir, name), step });
+    if (!isOld || !paths.has(step)) paths.set(step, join(dir, name));
   }
-  return [...found.values()].sort((a, b) => a.step - b.step);
+  const found: FoundCheckpoint[] = [];
+  for (const [step, path] of paths) {
+    const origin = await originOf(path);
+    if (origin !== undefined) found.push({ path, step, ...origin });
+  }
+  return found.sort((a, b) => a.savedAt - b.savedAt || a.step - b.step);
+}
+
+/**
+ * The run and time of a checkpoint. One that is damaged has its directory's time, so that whoever
+ * loads it is told what is wrong with it; one that another process deletes meanwhile has none.
+ */
+async function originOf(
+  path: string,
+): Promise<Pick<FoundCheckpoint, 'run' | 'savedAt'> | undefined> {
+  try {
+    const origin = parseOrigin(await readFile(join(path, checkpointFiles.state), 'utf8'));
+    if (origin !== undefined) return origin;
+  } catch (error) {
+    if (!isMissing(error)) throw unusable(path, 'read', error);
+  }
+  try {
+    return { run: undefined, savedAt: (await stat(path)).mtimeMs };
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw unusable(path, 'read', error);
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT';
 }
 
 async function entries(dir: string): Promise<string[]> {
   try {
     return await readdir(dir);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    if (isMissing(error)) return [];
     throw unusable(dir, 'read', error);
   }
 }
@@ -65,7 +111,7 @@ function unusable(dir: string, doing: string, error: unknown): CheckpointError {
  *
  * @param dir Directory of the checkpoints; created if need be.
  * @param step Number of the step, which names the checkpoint.
- * @param write Fills the directory that it is given.
+ * @param write Fills the directory that it is given, and syncs each file.
  * @returns Path of the finished checkpoint.
  * @throws {@link CheckpointError} where a file cannot be written; nothing visible has changed then.
  */
@@ -83,7 +129,6 @@ export async function writeCheckpointDirectory(
     await mkdir(temporary);
     try {
       await write(temporary);
-      for (const name of await readdir(temporary)) await sync(join(temporary, name));
       await sync(temporary);
       await replace(temporary, final);
       await sync(dir);
@@ -140,14 +185,24 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Deletes all but the `keep` newest checkpoints; `current` always stays. */
+/**
+ * Deletes all but the `keep` newest checkpoints of a run; `current` always stays.
+ *
+ * @throws {@link CheckpointError} where one cannot be deleted.
+ */
 export async function deleteOldCheckpoints(
   dir: string,
+  run: string,
   keep: number,
   current: string,
 ): Promise<void> {
-  const checkpoints = await listCheckpoints(dir);
-  for (const { path } of checkpoints.slice(0, Math.max(0, checkpoints.length - keep))) {
-    if (path !== current) await rm(path, { recursive: true, force: true });
+  const own = (await listCheckpoints(dir)).filter((checkpoint) => checkpoint.run === run);
+  for (const { path } of own.slice(0, Math.max(0, own.length - keep))) {
+    if (path === current) continue;
+    try {
+      await rm(path, { recursive: true, force: true });
+    } catch (error) {
+      throw unusable(dir, 'delete an old checkpoint from', error);
+    }
   }
 }

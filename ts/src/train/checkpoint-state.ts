@@ -37,6 +37,10 @@ export interface LoaderState {
 /** Contents of state.json. */
 export interface CheckpointState {
   version: number;
+  /** Which run wrote it: a random name, which a resumed run keeps. */
+  run: string;
+  /** When it was written, as ISO 8601. */
+  savedAt: string;
   /** Steps done. */
   step: number;
   /** Epoch in progress, from 0: the epochs that are complete. */
@@ -66,8 +70,24 @@ type Check = (value: unknown) => boolean;
 const isCount: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
 const isSize: Check = (value) => Number.isSafeInteger(value) && (value as number) > 0;
 const isNumber: Check = (value) => Number.isFinite(value);
+const isName: Check = (value) => typeof value === 'string' && value !== '';
+const isDate: Check = (value) => typeof value === 'string' && !Number.isNaN(Date.parse(value));
 const isSetting: Check = (value) =>
   typeof value === 'boolean' || isNumber(value) || (Array.isArray(value) && value.every(isNumber));
+
+/** What orders checkpoints, from the text of a state.json; undefined where it is damaged. */
+export function parseOrigin(text: string): { run: string; savedAt: number } | undefined {
+  let state: Partial<CheckpointState> | null;
+  try {
+    state = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const { run, savedAt } = state ?? {};
+  return isName(run) && isDate(savedAt)
+    ? { run: run as string, savedAt: Date.parse(savedAt as string) }
+    : undefined;
+}
 
 /** Turns the text of a state.json into checked contents. */
 export function parseCheckpointState(text: string, path: string): CheckpointState {
@@ -105,7 +125,8 @@ export function parseCheckpointState(text: string, path: string): CheckpointStat
   for (const name of ['step', 'epoch', 'batch', 'seed']) {
     need(state, '', name, 'a non-negative integer', isCount);
   }
-  need(state, '', 'optimizer', 'a name', (value) => typeof value === 'string' && value !== '');
+  for (const name of ['run', 'optimizer']) need(state, '', name, 'a name', isName);
+  need(state, '', 'savedAt', 'a date', isDate);
   need(state, '', 'groups', 'a list', Array.isArray);
   for (const [index, value] of (state.groups as unknown[]).entries()) {
     const at = `groups[${index}]`;

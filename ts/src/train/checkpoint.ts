@@ -4,7 +4,7 @@
  * Policy: weights have PyTorch's state_dict names, optimizer state those of the training program
  * (`exp_avg.conv.0.weight`). Everything is read and checked before anything is given to a trainer.
  */
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError } from '../errors.js';
 import type { StateDict, StateTensor } from '../nn/index.js';
@@ -12,16 +12,11 @@ import * as safetensors from '../safetensors.js';
 import {
   checkpointName,
   deleteOldCheckpoints,
+  checkpointFiles as files,
   listCheckpoints,
   writeCheckpointDirectory,
 } from './checkpoint-files.js';
 import { type CheckpointState, parseCheckpointState } from './checkpoint-state.js';
-
-const files = {
-  model: 'model.safetensors',
-  optimizer: 'optimizer.safetensors',
-  state: 'state.json',
-} as const;
 
 /** What a checkpoint holds. */
 export interface CheckpointContents {
@@ -33,10 +28,10 @@ export interface CheckpointContents {
 }
 
 /**
- * Writes a checkpoint as a whole, then deletes old ones.
+ * Writes a checkpoint as a whole, then deletes old ones of the same run.
  *
  * @param dir Directory of the checkpoints.
- * @param keepLast Newest checkpoints to keep; all where undefined.
+ * @param keepLast Newest checkpoints of the run to keep; all where undefined.
  * @returns Path of the checkpoint.
  * @throws CheckpointError where it cannot be written.
  */
@@ -49,14 +44,25 @@ export async function saveCheckpoint(
   const path = await writeCheckpointDirectory(dir, state.step, async (temporary) => {
     await safetensors.save(join(temporary, files.model), model);
     await safetensors.save(join(temporary, files.optimizer), optimizer);
-    await writeFile(join(temporary, files.state), `${JSON.stringify(state, null, 2)}\n`);
+    await writeSynced(join(temporary, files.state), `${JSON.stringify(state, null, 2)}\n`);
   });
-  if (keepLast !== undefined) await deleteOldCheckpoints(dir, keepLast, path);
+  if (keepLast !== undefined) await deleteOldCheckpoints(dir, state.run, keepLast, path);
   return path;
 }
 
+async function writeSynced(path: string, text: string): Promise<void> {
+  const file = await open(path, 'wx');
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
 /**
- * Path of the newest checkpoint in a directory, or undefined where it has none.
+ * Path of the checkpoint in a directory that was written last, whichever run wrote it, or undefined
+ * where it has none.
  *
  * @throws CheckpointError where the directory cannot be read.
  */

@@ -45,7 +45,10 @@ export interface CheckpointOptions {
   dir: string;
   /** Steps between checkpoints, beside those at the end of each epoch; none unless given. */
   everySteps?: number | undefined;
-  /** Newest checkpoints to keep; all unless given. */
+  /**
+   * Newest checkpoints of this run to keep; all unless given. Those that other runs wrote into the
+   * directory stay, but for one of the same step, which is replaced.
+   */
   keepLast?: number | undefined;
   /** Called with the path of each checkpoint that was written. */
   onSave?: ((path: string) => void) | undefined;

@@ -6,6 +6,7 @@
  * reporter. The device has the live parameters; the network's host copies are brought up to date by
  * `fit`, `syncParameters`, `stateDict`, `saveCheckpoint` and `dispose`.
  */
+import { randomBytes } from 'node:crypto';
 import { ArgumentError, CheckpointError } from '../errors.js';
 import { checkInteger, checkOneOf, checkOptions } from '../graph/arguments.js';
 import { type DeviceInfo, type PlanInfo, resolveDevice } from '../native.js';
@@ -76,6 +77,8 @@ export class Trainer implements AsyncDisposable {
   readonly #metricsPath: string | undefined;
   #metrics: Promise<MetricsFile> | undefined;
   readonly #position: Position = { epoch: 0, batch: 0, sums: emptySums(), loader: null };
+  /** Name of the run in checkpoints. */
+  #run = randomBytes(8).toString('hex');
   #isFitting = false;
 
   /**
@@ -270,6 +273,8 @@ export class Trainer implements AsyncDisposable {
    * Writes a checkpoint: parameters, optimizer state, step number, seed and learning rates.
    *
    * @param dir Directory of the checkpoints; this one becomes a directory in it.
+   * @param options.keepLast Newest checkpoints of this run to keep; all unless given. Those that
+   *   other runs wrote into the directory stay, but for one of the same step, which is replaced.
    * @returns Path of the checkpoint.
    * @throws CheckpointError where it cannot be written.
    * @throws ArgumentError before the first step or `compile`, and while `fit` runs.
@@ -360,6 +365,8 @@ export class Trainer implements AsyncDisposable {
     const { epoch, batch, sums, loader } = position;
     const state = {
       version: checkpointVersion,
+      run: this.#run,
+      savedAt: new Date().toISOString(),
       step,
       epoch,
       batch,
@@ -390,6 +397,7 @@ export class Trainer implements AsyncDisposable {
       const target = this.optimizer.paramGroups[index];
       if (target !== undefined) target.lr = group.lr as number;
     }
+    this.#run = state.run;
     const { epoch, batch, sums, loader } = state;
     this.#moveTo({ epoch, batch, sums, loader });
   }

@@ -1,0 +1,151 @@
+/** Checkpoint directories: which is the newest, faults and kills at every point of writing. */
+import fs, { mkdir, open, readdir, readlink, rename } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
+import { join, relative } from 'node:path';
+import { CheckpointError, latestCheckpoint, models } from 'neuronode';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { temporaryFolder } from './data-support.js';
+import {
+  flat,
+  learnableLoader,
+  makeTrainer,
+  seededTiny,
+  startScript,
+  takeBatches,
+  trainTwoEpochs as train,
+} from './trainer-support.js';
+
+/** Calls back, with the file's path, before each file is synced; until the test is over. */
+async function onEverySync(callback: (path: string) => Promise<void>): Promise<void> {
+  const file = await open('/dev/null');
+  const prototype = Object.getPrototypeOf(file) as typeof file;
+  await file.close();
+  const original = prototype.sync;
+  const sync = vi.spyOn(prototype, 'sync').mockImplementation(async function (this: typeof file) {
+    await callback(await readlink(`/proc/self/fd/${this.fd}`));
+    await original.call(this);
+  });
+  onTestFinished(() => sync.mockRestore());
+}
+
+describe('a checkpoint', () => {
+  test('of a fresh run counts as the newest beside those of a longer one', async () => {
+    const dir = await temporaryFolder();
+    const long = await train(() => seededTiny(), 10, { checkpoint: { dir } });
+    const checkpoint = { dir, everySteps: 1, keepLast: 1 };
+    const fresh = await train(() => seededTiny(0.1), 10, { maxSteps: 3, checkpoint });
+    // The long run's checkpoints stay.
+    const all = ['step-00000003', 'step-00000005', 'step-00000010'];
+    expect((await readdir(dir)).sort()).toEqual(all);
+    expect(await latestCheckpoint(dir)).toBe(join(dir, 'step-00000003'));
+
+    // A resumed run goes on with the run's name: it deletes the checkpoint that it came from.
+    const options = { maxSteps: 1, resume: dir, checkpoint };
+    const resumed = await train(() => seededTiny(0.1), 10, options);
+    expect([...resumed.losses.keys()]).toEqual([4]);
+    expect(resumed.weights).not.toEqual(fresh.weights);
+    expect((await readdir(dir)).sort()).toEqual(['step-00000004', ...all.slice(1)]);
+
+    const loaded = makeTrainer(seededTiny());
+    await loaded.loadCheckpoint(join(dir, 'step-00000010'));
+    expect(flat(await loaded.stateDict())).toEqual(long.weights);
+  });
+
+  test('is synced once, file by file, before it becomes visible', async () => {
+    const dir = await temporaryFolder();
+    const synced: string[] = [];
+    const trainer = makeTrainer(seededTiny());
+    await trainer.compile({ batchSize: 16, imageShape: [1, 10, 10] });
+    await onEverySync(async (path) => {
+      const visible = (await readdir(dir)).includes('step-00000000');
+      synced.push(`${relative(dir, path).replace(/^\.writing[^/]*/, 'new')} ${visible}`);
+    });
+    await trainer.saveCheckpoint(dir);
+    expect(synced.map((line) => line.replace(/\.[0-9a-f]{12}\.tmp/, ''))).toEqual([
+      'new/model.safetensors false',
+      'new/optimizer.safetensors false',
+      'new/state.json false',
+      'new false',
+      ' true',
+    ]);
+  });
+
+  test('whose predecessor cannot be deleted is there; the error is typed', async () => {
+    const dir = await temporaryFolder();
+    const trainer = makeTrainer(seededTiny());
+    await trainer.compile({ batchSize: 16, imageShape: [1, 10, 10] });
+    await trainer.saveCheckpoint(dir);
+    const [batch] = await takeBatches(learnableLoader(16, {}, 10), 1);
+    await trainer.step(batch!);
+    const { rm: original } = fs;
+    const remove = vi.spyOn(fs, 'rm').mockImplementation(async (path, options) => {
+      if (String(path).endsWith('step-00000000')) throw new Error('EBUSY: injected');
+      return original(path, options);
+    });
+    syncBuiltinESMExports();
+    onTestFinished(() => {
+      remove.mockRestore();
+      syncBuiltinESMExports();
+    });
+    const error = await trainer.saveCheckpoint(dir, { keepLast: 1 }).catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(CheckpointError);
+    expect(String(error)).toMatch(/could not delete an old checkpoint from .*EBUSY: injected/);
+    expect(await latestCheckpoint(dir)).toBe(join(dir, 'step-00000001'));
+  });
+});
+
+describe('a kill', () => {
+  test('at any moment of writing leaves the last whole checkpoint', async () => {
+    const dir = await temporaryFolder();
+    // Saves without end; 256 KB of weights, so that kills fall into every part of the writing.
+    const script = `
+      import { manualSeed, models, nn, optim, Trainer } from 'neuronode';
+      manualSeed(0);
+      const net = models.lenet();
+      const trainer = new Trainer(net, {
+        loss: new nn.CrossEntropyLoss(),
+        optimizer: new optim.Adam(net.parameters()),
+      });
+      const image = new Uint8Array(2 * 784);
+      const batch = { image, imageShape: [2, 1, 28, 28], label: Int32Array.of(0, 1) };
+      for (;;) {
+        await trainer.step(batch);
+        console.log(await trainer.saveCheckpoint(${JSON.stringify(dir)}, { keepLast: 2 }));
+      }`;
+    for (let kill = 0; kill < 4; kill++) {
+      const child = startScript(script, { OMP_NUM_THREADS: '1' });
+      await child.waitFor('step-00000002');
+      await new Promise((resolve) => setTimeout(resolve, 7 * kill));
+      child.kill('SIGKILL');
+      const { signal, stdout } = await child.ended;
+      expect(signal).toBe('SIGKILL');
+      const reported = stdout.trimEnd().split('\n').at(-1);
+      const trainer = makeTrainer(new models.LeNet());
+      await trainer.loadCheckpoint(dir);
+      // The last that was reported, or one that became visible just before the kill.
+      const step = Number(/(\d+)$/.exec(reported ?? '')?.[1]);
+      expect(trainer.stepCount).toBeGreaterThanOrEqual(step);
+    }
+    // What the kills left behind goes away with the next checkpoint.
+    const next = makeTrainer(seededTiny());
+    await next.compile({ batchSize: 2, imageShape: [1, 10, 10] });
+    await next.saveCheckpoint(dir);
+    const hidden = (await readdir(dir)).filter((name) => name.startsWith('.'));
+    expect(hidden).toEqual([]);
+  });
+
+  test('between the two renames of a replacement leaves the old one in use', async () => {
+    const dir = await temporaryFolder();
+    const { weights } = await train(() => seededTiny(), 10, { maxSteps: 2, checkpoint: { dir } });
+    const path = join(dir, 'step-00000002');
+    await rename(path, `${path}.old`);
+    await mkdir(join(dir, '.writing-999999-0-abcdef01'));
+    expect(await latestCheckpoint(dir)).toBe(`${path}.old`);
+    const trainer = makeTrainer(seededTiny());
+    await trainer.loadCheckpoint(dir);
+    expect(flat(await trainer.stateDict())).toEqual(weights);
+    await trainer.compile({ batchSize: 16, imageShape: [1, 10, 10] });
+    expect(await trainer.saveCheckpoint(dir)).toBe(path);
+    expect(await readdir(dir)).toEqual(['step-00000002']);
+  });
+});
