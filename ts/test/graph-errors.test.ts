@@ -100,6 +100,14 @@ describe('errors at trace time', () => {
       () => predictGraph(new nn.Sequential(new nn.MaxPool2d(3, { padding: 2 })), gray),
     ],
     [
+      'padding beyond half the window, which dilation does not make wider, as in PyTorch',
+      /^0: MaxPool2d expects padding of at most half the kernel, got padding 2 with kernelSize 3/,
+      () => {
+        const options = { padding: 2, dilation: 2 };
+        return predictGraph(new nn.Sequential(new nn.MaxPool2d(3, options)), gray);
+      },
+    ],
+    [
       'a forward that returns nothing',
       /^inner: forward must return a tensor, got undefined$/,
       () => {

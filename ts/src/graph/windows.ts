@@ -32,7 +32,10 @@ export interface ConvOptions {
 export interface MaxPoolOptions {
   /** Step of the window; the window's own size by default. */
   stride?: PairLike;
-  /** Cells added on each side that no maximum takes; 0 by default, at most half the window. */
+  /**
+   * Cells added on each side that no maximum takes; 0 by default, at most half of kernelSize,
+   * whatever the dilation.
+   */
   padding?: PairLike;
   /** Distance between the window's cells; 1 by default. */
   dilation?: PairLike;
@@ -44,7 +47,7 @@ export interface MaxPoolOptions {
 export interface AvgPoolOptions {
   /** Step of the window; the window's own size by default. */
   stride?: PairLike;
-  /** Zeros added on each side; 0 by default, at most half the window. */
+  /** Zeros added on each side; 0 by default, at most half of kernelSize. */
   padding?: PairLike;
   /** Whether a last, partial window counts; false by default. */
   ceilMode?: boolean;

@@ -44,10 +44,11 @@ export function pooledShape(who: string, x: Shape, attrs: Attrs, ceilMode: boole
           `got kernelSize ${kernel}, stride ${stride}, dilation ${dilation}, padding ${padding}`,
       );
     }
-    if (padding > Math.floor(((kernel - 1) * dilation + 1) / 2)) {
+    // As PyTorch: half the kernel, however far dilation spreads it.
+    if (padding > Math.floor(kernel / 2)) {
       throw new ArgumentError(
         `${who} expects padding of at most half the kernel, got padding ${padding} ` +
-          `with kernelSize ${kernel} and dilation ${dilation}`,
+          `with kernelSize ${kernel}`,
       );
     }
     return poolOutputSize(at(x, 2 + axis), kernel, stride, padding, dilation, ceilMode);
