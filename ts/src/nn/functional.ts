@@ -36,6 +36,8 @@ function operand(who: string, x: Tensor, value: Operand | undefined): Tensor[] {
  * @param weight [K, C / groups, kh, kw]
  * @param bias [K]
  * @returns [N, K, H', W'] with H' = floor((H + 2 padding - dilation (kh - 1) - 1) / stride) + 1
+ * @throws ArgumentError for unknown options and values out of range, ShapeError for sizes that do not
+ *   fit.
  */
 export function conv2d(
   x: Tensor,
@@ -61,6 +63,7 @@ export function conv2d(
  * @param weight [out, in]
  * @param bias [out]
  * @returns [N, out], or [..., out]
+ * @throws ArgumentError for what is no tensor, ShapeError for sizes that do not fit.
  */
 export function linear(x: Tensor, weight: Operand, bias?: Operand, who = 'linear'): Tensor {
   const input = asTensor(who, x);
@@ -87,17 +90,30 @@ export function linear(x: Tensor, weight: Operand, bias?: Operand, who = 'linear
   return output.reshape(...input.shape.slice(0, -1), at(output.shape, 1));
 }
 
-/** max(x, 0), element by element. */
+/**
+ * max(x, 0), element by element.
+ * @throws ArgumentError for what is no tensor.
+ */
 export function relu(x: Tensor): Tensor {
   return asTensor('relu', x).relu();
 }
 
-/** 1 / (1 + exp(-x)), element by element. */
+/**
+ * 1 / (1 + exp(-x)), element by element.
+ * @throws ArgumentError for what is no tensor.
+ */
 export function sigmoid(x: Tensor): Tensor {
   return asTensor('sigmoid', x).sigmoid();
 }
 
-/** Largest value of each window. x: [N, C, H, W]. */
+/**
+ * Largest value of each window.
+ * @param x [N, C, H, W]
+ * @returns [N, C, H', W'] with H' = floor((H + 2 padding - dilation (kh - 1) - 1) / stride) + 1, or, with
+ *   `ceilMode`, rounded up where the last window still begins inside the input or its left padding
+ * @throws ArgumentError for unknown options and values out of range, ShapeError for a window that is
+ *   larger than the padded input.
+ */
 export function maxPool2d(
   x: Tensor,
   kernelSize: PairLike,
@@ -110,7 +126,14 @@ export function maxPool2d(
   return first(input.tracer.record('maxPool2d', [input], attrs, { who, shapes: [shape, shape] }));
 }
 
-/** Mean of each window. x: [N, C, H, W]. */
+/**
+ * Mean of each window.
+ * @param x [N, C, H, W]
+ * @returns [N, C, H', W'] with H' = floor((H + 2 padding - kh) / stride) + 1, or, with
+ *   `ceilMode`, rounded up where the last window still begins inside the input or its left padding
+ * @throws ArgumentError for unknown options and values out of range, ShapeError for a window that is
+ *   larger than the padded input.
+ */
 export function avgPool2d(
   x: Tensor,
   kernelSize: PairLike,
@@ -123,7 +146,12 @@ export function avgPool2d(
   return first(input.tracer.record('avgPool2d', [input], attrs, { who, shapes: [shape] }));
 }
 
-/** Means over windows chosen so that the output has the size wanted; null keeps an axis. */
+/**
+ * Means over windows chosen so that the output has the size wanted; null keeps an axis.
+ * @param x [N, C, H, W]
+ * @returns [N, C, H', W'] of the size wanted
+ * @throws ArgumentError for a size that is not positive, ShapeError for an input of another rank.
+ */
 export function adaptiveAvgPool2d(
   x: Tensor,
   outputSize: AdaptiveSize,
@@ -141,6 +169,8 @@ export type AdaptiveSize = number | null | readonly [number | null, number | nul
  * Sets elements to zero with probability p and scales the others by 1 / (1 - p); the tensor itself
  * where `training` is false. Each call in a network has masks of its own, a function of
  * (seed, step, call, element).
+ * @param p From 0 to 1; 0.5 by default.
+ * @throws ArgumentError for a p out of its range and for what is no tensor.
  */
 export function dropout(x: Tensor, p = 0.5, training = true): Tensor {
   const input = asTensor('dropout', x);
@@ -152,7 +182,12 @@ export function dropout(x: Tensor, p = 0.5, training = true): Tensor {
   return first(tracer.record('dropout', [input, step], { p, ...stream }, { who: 'Dropout' }));
 }
 
-/** exp(x) / sum(exp(x)) of each row. x: [N, C]. It has no gradient: the loss takes logits. */
+/**
+ * exp(x) / sum(exp(x)) of each row. It has no gradient: the loss takes logits.
+ * @param x [N, C]
+ * @returns [N, C]
+ * @throws ArgumentError for what is no tensor, ShapeError for an input of another rank.
+ */
 export function softmax(x: Tensor): Tensor {
   const input = asTensor('softmax', x);
   return first(input.tracer.record('softmax', [input]));
@@ -160,7 +195,10 @@ export function softmax(x: Tensor): Tensor {
 
 /** Options of {@link crossEntropy}. */
 export interface CrossEntropyOptions {
-  /** Whether the rows' losses are averaged (over the real rows of a padded batch) or summed. */
+  /**
+   * Whether the rows' losses are averaged (over the real rows of a padded batch) or summed; 'mean' by
+   * default.
+   */
   reduction?: 'mean' | 'sum';
 }
 
@@ -171,6 +209,8 @@ export interface CrossEntropyOptions {
  * @param logits [N, C]
  * @param labels i32 [N]
  * @returns A single number.
+ * @throws ArgumentError for an unknown reduction, ShapeError for sizes that do not fit, DTypeError for
+ *   labels of another type.
  */
 export function crossEntropy(
   logits: Tensor,
@@ -195,7 +235,11 @@ export function crossEntropy(
   return loss;
 }
 
-/** Joins the axes `startDim` to `endDim` into one. */
+/**
+ * Joins the axes `startDim` (0 by default) to `endDim` (the last by default) into one; negative axes
+ * count from the end.
+ * @throws ArgumentError for what is no tensor, ShapeError for axes that the tensor does not have.
+ */
 export function flatten(x: Tensor, startDim = 0, endDim = -1): Tensor {
   return asTensor('flatten', x).flatten(startDim, endDim);
 }

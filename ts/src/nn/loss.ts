@@ -6,10 +6,11 @@ import { Module } from './module.js';
 
 /**
  * Cross entropy of logits [N, C] and labels i32 [N]: -log(softmax(logits)[label]), averaged over the
- * real rows of the batch or summed.
+ * real rows of the batch (the default) or summed.
  * @throws ArgumentError for an unknown reduction.
  */
 export class CrossEntropyLoss extends Module {
+  /** Whether the rows' losses are averaged or summed. */
   readonly reduction: 'mean' | 'sum';
 
   constructor(options: functional.CrossEntropyOptions = {}) {
