@@ -43,6 +43,10 @@ describe('stateDict and loadStateDict', () => {
         '\tMissing key(s) in state_dict: "bias".\n' +
         '\tUnexpected key(s) in state_dict: "scale".',
     );
+    const all = { scale: { data: new Float32Array(1), shape: [1] }, weight: [1] };
+    expect(() => linear.loadStateDict(all as never)).toThrow(
+      /:\n\tMissing key\(s\) .* "bias"\.\n\tUnexpected key\(s\) .* "scale"\.\n\tweight must be/,
+    );
     const other = { weight: { data: new Float32Array(4), shape: [2, 2] } };
     expect(() => linear.loadStateDict(other, { strict: false })).toThrow(
       'size mismatch for weight: copying a param with shape [2, 2] from checkpoint, ' +
