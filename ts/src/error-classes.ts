@@ -20,6 +20,7 @@ export type ErrorCode =
   | 'ERR_NN_WORKER'
   | 'ERR_NN_CHECKPOINT'
   | 'ERR_NN_STATE_DICT'
+  | 'ERR_NN_FILE'
   | 'ERR_NN_NATIVE';
 
 /** Options of every error: what caused it, if something did. */
@@ -120,6 +121,14 @@ export class StateDictError extends NeuronodeError {
   override name = 'StateDictError';
   constructor(message: string, options?: NeuronodeErrorOptions) {
     super('ERR_NN_STATE_DICT', message, options);
+  }
+}
+
+/** A file that is neither data nor a checkpoint, such as the metrics file, cannot be used. */
+export class FileError extends NeuronodeError {
+  override name = 'FileError';
+  constructor(message: string, options?: NeuronodeErrorOptions) {
+    super('ERR_NN_FILE', message, options);
   }
 }
 

@@ -10,6 +10,7 @@ import {
   DisposedError,
   DTypeError,
   type ErrorCode,
+  FileError,
   NativeError,
   NeuronodeError,
   type NeuronodeErrorOptions,
@@ -36,6 +37,7 @@ const factories: Record<ErrorCode, ErrorFactory> = {
   ERR_NN_WORKER: (m, o) => new WorkerError(m, o),
   ERR_NN_CHECKPOINT: (m, o) => new CheckpointError(m, o),
   ERR_NN_STATE_DICT: (m, o) => new StateDictError(m, o),
+  ERR_NN_FILE: (m, o) => new FileError(m, o),
   ERR_NN_NATIVE: (m, o) => new NativeError(m, o),
 };
 

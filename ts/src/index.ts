@@ -10,6 +10,7 @@ export {
   DisposedError,
   DTypeError,
   type ErrorCode,
+  FileError,
   NativeError,
   NeuronodeError,
   OutOfMemoryError,

@@ -17,6 +17,7 @@ const classes: Record<errors.ErrorCode, string> = {
   ERR_NN_WORKER: 'WorkerError',
   ERR_NN_CHECKPOINT: 'CheckpointError',
   ERR_NN_STATE_DICT: 'StateDictError',
+  ERR_NN_FILE: 'FileError',
   ERR_NN_NATIVE: 'NativeError',
 };
 
