@@ -70,6 +70,65 @@ describe('a checkpoint', () => {
     ]);
   });
 
+  test('is written while training goes on', async () => {
+    const dir = await temporaryFolder();
+    let open = () => {};
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    await onEverySync(() => gate);
+    const batches = await takeBatches(learnableLoader(32, {}, 10), 2);
+    const trainer = makeTrainer(seededTiny());
+    await trainer.step(batches[0]!);
+    const weights = flat(await trainer.stateDict());
+    const saving = trainer.saveCheckpoint(dir);
+    expect((await trainer.step(batches[1]!)).step).toBe(2);
+    await trainer.loadStateDict(seededTiny(0.1).stateDict());
+
+    // In fit too; nothing opens the gate before the third step after the checkpoint's.
+    const fitted = makeTrainer(seededTiny());
+    const saved: string[] = [];
+    const result = await fitted.fit(learnableLoader(80, {}, 10), {
+      epochs: 1,
+      log: false,
+      checkpoint: { dir: join(dir, 'fit'), everySteps: 2, onSave: (path) => saved.push(path) },
+      onStep: ({ step }) => {
+        if (step === 4) {
+          expect(saved).toEqual([]);
+          open();
+        }
+      },
+    });
+    const names = ['step-00000002', 'step-00000004', 'step-00000005'];
+    expect(saved).toEqual(names.map((name) => join(dir, 'fit', name)));
+    expect(result.checkpoint).toBe(saved[2]);
+
+    // It holds the moment of the call.
+    const loaded = makeTrainer(seededTiny());
+    await loaded.loadCheckpoint(await saving);
+    expect(loaded.stepCount).toBe(1);
+    expect(flat(await loaded.stateDict())).toEqual(weights);
+  });
+
+  test('that cannot be written ends fit soon', async () => {
+    const dir = await temporaryFolder();
+    await onEverySync(() => Promise.reject(new Error('EIO: injected')));
+    const steps: number[] = [];
+    const fit = makeTrainer(seededTiny()).fit(learnableLoader(320, {}, 10), {
+      epochs: 1,
+      log: false,
+      checkpoint: { dir, everySteps: 2 },
+      onStep: async ({ step }) => {
+        steps.push(step);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      },
+    });
+    await expect(fit).rejects.toThrow(/EIO: injected/);
+    await expect(fit).rejects.toBeInstanceOf(CheckpointError);
+    expect(steps.length).toBeLessThan(20);
+    expect(await readdir(dir)).toEqual([]);
+  });
+
   test('whose predecessor cannot be deleted is there; the error is typed', async () => {
     const dir = await temporaryFolder();
     const trainer = makeTrainer(seededTiny());

@@ -1,16 +1,10 @@
-/** The training loop: what it prints and reports, in which order, and how it is stopped. */
+/** The training loop: what it reports, in which order, how it is stopped, and what goes wrong. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type EpochEvent, optim, type StepEvent, TextReporter } from 'neuronode';
-import { describe, expect, test, vi } from 'vitest';
+import { type EpochEvent, FileError, optim, type StepEvent } from 'neuronode';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { temporaryFolder } from './data-support.js';
 import { flat, learnableLoader, makeTrainer, seededTiny } from './trainer-support.js';
-
-/** A stream that remembers what was written. */
-function recorder(isTTY: boolean, columns = 100) {
-  const chunks: string[] = [];
-  return { chunks, isTTY, columns, write: (text: string) => chunks.push(text) };
-}
 
 describe('fit', () => {
   test('reports every step and epoch, with sums that add up', async () => {
@@ -88,19 +82,28 @@ describe('fit', () => {
     expect(loader.epoch).toBe(2);
   });
 
-  test('stops after maxSteps, and starts a new epoch after that', async () => {
+  test('stops after maxSteps; the next call finishes the epoch', async () => {
     const trainer = makeTrainer(seededTiny());
     const loader = learnableLoader(64, {}, 10);
     const stopped = await trainer.fit(loader, { epochs: 2, maxSteps: 3, log: false });
     expect(stopped).toEqual({ step: 3, epochs: [] });
-    const seen: number[] = [];
-    const onStep = ({ epoch }: StepEvent) => {
-      seen.push(epoch);
+    const seen: number[][] = [];
+    const onStep = ({ epoch, stepInEpoch }: StepEvent) => {
+      seen.push([epoch, stepInEpoch]);
     };
-    await trainer.fit(loader, { epochs: 1, maxSteps: 4, log: false, onStep });
-    expect(seen).toEqual([2, 2, 2, 2]);
-    // The last of the steps ended the epoch, so that it counts.
-    expect(trainer.epochCount).toBe(2);
+    const rest = await trainer.fit(loader, { epochs: 1, log: false, onStep });
+    expect(seen.splice(0)).toEqual([[1, 4]]);
+    expect(trainer.epochCount).toBe(1);
+    // As if there had been one call.
+    const whole = makeTrainer(seededTiny());
+    const once = await whole.fit(learnableLoader(64, {}, 10), { epochs: 1, log: false });
+    expect(rest.epochs[0]?.loss).toBe(once.epochs[0]?.loss);
+    expect(flat(await trainer.stateDict())).toEqual(flat(await whole.stateDict()));
+
+    // Another loader has no such epoch.
+    await trainer.fit(loader, { epochs: 1, maxSteps: 2, log: false });
+    await trainer.fit(learnableLoader(64, { seed: 6 }, 10), { epochs: 1, log: false, onStep });
+    expect(seen).toEqual([1, 2, 3, 4].map((step) => [3, step]));
   });
 
   test('takes a larger loader than the program, and any async iterable', async () => {
@@ -162,6 +165,81 @@ describe('fit', () => {
     });
     expect(lines.map((line) => JSON.parse(line))).toEqual(wanted);
     expect(wanted[0]).toMatchObject({ step: 1, epoch: 1, size: 16, lr: 0.01 });
+  });
+});
+
+describe('an error', () => {
+  test('of the loader leaves a position that agrees with the parameters', async () => {
+    const dir = await temporaryFolder();
+    const inner = learnableLoader(80, {}, 10);
+    let isBroken = true;
+    const broken = {
+      ...{ length: 5, batchSize: 16, shuffle: true, seed: 5 },
+      setEpoch: (epoch: number, batch?: number) => inner.setEpoch(epoch, batch),
+      async *[Symbol.asyncIterator]() {
+        for await (const batch of inner) {
+          if (batch.index === 3 && isBroken) throw new Error('disk');
+          yield batch;
+        }
+      },
+    };
+    const trainer = makeTrainer(seededTiny());
+    const fit = trainer.fit(broken, { epochs: 1, log: false });
+    await expect(fit).rejects.toThrow('disk');
+    expect(trainer.stepCount).toBe(3);
+    const path = await trainer.saveCheckpoint(dir);
+    const state = JSON.parse(await readFile(join(path, 'state.json'), 'utf8'));
+    expect(state).toMatchObject({ step: 3, batch: 3, sums: { steps: 3, examples: 48 } });
+
+    isBroken = false;
+    const whole = makeTrainer(seededTiny());
+    await whole.fit(learnableLoader(80, {}, 10), { epochs: 1, log: false });
+    const wanted = flat(await whole.stateDict());
+    // The same trainer goes on, as does another one from the checkpoint.
+    const other = makeTrainer(seededTiny());
+    await other.loadCheckpoint(path);
+    for (const each of [trainer, other]) {
+      const { step, epochs } = await each.fit(broken, { epochs: 1, log: false });
+      expect([step, epochs.length]).toEqual([5, 1]);
+      expect(flat(await each.stateDict())).toEqual(wanted);
+    }
+  });
+
+  test('that ends the loop is the one that fit rejects with', async () => {
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error) => warnings.push(warning);
+    process.on('warning', onWarning);
+    onTestFinished(() => {
+      process.off('warning', onWarning);
+    });
+    const trainer = makeTrainer(seededTiny(), { metricsFile: '/dev/full' });
+    const onEpoch = () => {
+      throw new Error('mine');
+    };
+    const loader = learnableLoader(16, {}, 10);
+    const fit = trainer.fit(loader, { epochs: 1, log: false, onEpoch });
+    await expect(fit).rejects.toThrow('mine');
+    await new Promise(setImmediate);
+    expect(warnings).toEqual([expect.objectContaining({ code: 'ERR_NN_FILE' })]);
+    await trainer.dispose();
+  });
+
+  test('of the metrics file is typed, and reported once', async () => {
+    const trainer = makeTrainer(seededTiny(), { metricsFile: '/dev/full' });
+    const loader = learnableLoader(160, {}, 10);
+    const steps: number[] = [];
+    const onStep = async ({ step }: StepEvent) => {
+      steps.push(step);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    };
+    const options = { epochs: 1, log: false, onStep };
+    const error = await trainer.fit(loader, options).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(FileError);
+    expect(String(error)).toMatch(/metricsFile \/dev\/full could not be written: ENOSPC/);
+    // At once, not at the end of the epoch.
+    expect(steps.length).toBeLessThan(10);
+    await expect(trainer.fit(loader, options)).rejects.toBeInstanceOf(FileError);
+    await trainer.dispose();
   });
 });
 
@@ -258,90 +336,5 @@ describe('a custom iterator', () => {
     const fit = makeTrainer(seededTiny()).fit(loader, { epochs: 1, log: false });
     await expect(fit).rejects.toThrow('broken');
     expect(leave).not.toHaveBeenCalled();
-  });
-});
-
-describe('output', () => {
-  test('is the lines of the PyTorch text, and nothing else', async () => {
-    const stream = recorder(false);
-    await makeTrainer(seededTiny()).fit(learnableLoader(32, {}, 10), {
-      test: learnableLoader(32, {}, 10),
-      epochs: 2,
-      log: new TextReporter(stream),
-    });
-    const lines = stream.chunks.join('').split('\n');
-    expect(lines).toHaveLength(7);
-    expect(lines.pop()).toBe('');
-    const step = (n: number) => new RegExp(`^step ${n}, train_acc: [01]\\.\\d{4}$`);
-    const epoch = (n: number) =>
-      new RegExp(
-        `^epoch ${n}, loss 0\\.\\d{4}, train acc [01]\\.\\d{3}, test acc [01]\\.\\d{3}, ` +
-          'time \\d+\\.\\d sec$',
-      );
-    for (const [index, pattern] of [
-      step(1),
-      step(2),
-      epoch(1),
-      step(3),
-      step(4),
-      epoch(2),
-    ].entries()) {
-      expect(lines[index]).toMatch(pattern);
-    }
-  });
-
-  test('goes to standard output by default, and nowhere with log: false', async () => {
-    const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
-    try {
-      const loader = learnableLoader(16, {}, 10);
-      await makeTrainer(seededTiny()).fit(loader, { epochs: 1, log: false });
-      expect(write).not.toHaveBeenCalled();
-      await makeTrainer(seededTiny()).fit(loader, { epochs: 1 });
-      const text = write.mock.calls.map(([chunk]) => String(chunk)).join('');
-      expect(text).toMatch(/step 1, train_acc: .*\n.*epoch 1, loss /s);
-    } finally {
-      write.mockRestore();
-    }
-  });
-
-  const event = {
-    step: 120,
-    epoch: 1,
-    stepInEpoch: 120,
-    loss: 1,
-    correct: 12,
-    size: 128,
-    trainAccuracy: 12 / 128,
-    lr: 0.001,
-    ms: 500,
-  };
-
-  test('has a bar with images per second and the time left on a terminal', () => {
-    const stream = recorder(true);
-    const reporter = new TextReporter(stream);
-    reporter.start({ epochs: 5, stepsPerEpoch: 240, examplesPerEpoch: 30720 });
-    reporter.step(event);
-    expect(stream.chunks.join('')).toBe(
-      'step 120, train_acc: 0.0938\n' +
-        'epoch 1/5 [############------------] 120/240, 256 images/s, 1:00 left',
-    );
-    reporter.step({ ...event, step: 121, stepInEpoch: 121 });
-    expect(stream.chunks[1]?.startsWith('\r\x1b[2Kstep 121, train_acc: 0.0938\nepoch 1/5 ')).toBe(
-      true,
-    );
-    reporter.end();
-    expect(stream.chunks[2]).toBe('\r\x1b[2K');
-  });
-
-  test('cuts the bar to the terminal, and has none in a file', () => {
-    const narrow = recorder(true, 20);
-    const file = recorder(false);
-    for (const stream of [narrow, file]) {
-      const reporter = new TextReporter(stream);
-      reporter.start({ epochs: 5, stepsPerEpoch: 240, examplesPerEpoch: 30720 });
-      reporter.step(event);
-    }
-    expect(narrow.chunks.join('').split('\n')[1]).toHaveLength(19);
-    expect(file.chunks.join('')).toBe('step 120, train_acc: 0.0938\n');
   });
 });

@@ -5,6 +5,7 @@ import {
   DisposedError,
   DTypeError,
   errors,
+  FileError,
   type LabelledBatch,
   nn,
   optim,
@@ -95,15 +96,20 @@ describe('step refuses', () => {
     const trainer = makeTrainer(seededTiny());
     const loader = learnableLoader(32, {}, 10);
     const refused: unknown[] = [];
+    const dict = seededTiny().stateDict();
+    const larger = { batchSize: 64, imageShape: [1, 10, 10] };
     const onStep = async () => {
       refused.push(await trainer.step(good).catch((error: unknown) => error));
       refused.push(await trainer.fit(loader, { epochs: 1 }).catch((error: unknown) => error));
       refused.push(await trainer.saveCheckpoint('x').catch((error: unknown) => error));
+      refused.push(await trainer.loadCheckpoint('x').catch((error: unknown) => error));
+      refused.push(await trainer.loadStateDict(dict).catch((error: unknown) => error));
+      refused.push(await trainer.compile(larger).catch((error: unknown) => error));
     };
     const fit = trainer.fit(loader, { epochs: 1, log: false, onStep });
     await expect(trainer.step(good)).rejects.toThrow(/fit is running/);
     expect((await fit).step).toBe(2);
-    expect(refused).toHaveLength(6);
+    expect(refused).toHaveLength(12);
     for (const error of refused) {
       expect(error).toBeInstanceOf(ArgumentError);
       expect((error as Error).message).toContain('fit is running');
@@ -199,8 +205,26 @@ describe('fit refuses', () => {
     const metricsFile = `${await temporaryFolder()}/no/such/folder.jsonl`;
     const trainer = makeTrainer(seededTiny(), { metricsFile });
     const fit = trainer.fit(learnableLoader(32, {}, 10), { epochs: 1, log: false });
-    await expect(fit).rejects.toThrow(/could not open metricsFile.*ENOENT/);
+    await expect(fit).rejects.toThrow(/metricsFile .* could not be opened: ENOENT/);
+    await expect(fit).rejects.toBeInstanceOf(FileError);
   });
+});
+
+test('evaluate refuses options and a signal that are none', async () => {
+  const trainer = makeTrainer(seededTiny());
+  const loader = learnableLoader(32, {}, 10);
+  const cases: [unknown, RegExp][] = [
+    [null, /options object, got null/],
+    [{ signal: {} }, /AbortSignal, got Object/],
+    [{ signal: null }, /AbortSignal, got null/],
+    [{ batchSize: 3 }, /no option 'batchSize'/],
+  ];
+  for (const [options, message] of cases) {
+    const call = trainer.evaluate(loader, options as { signal?: AbortSignal });
+    await expect(call).rejects.toThrow(ArgumentError);
+    await expect(call).rejects.toThrow(message);
+  }
+  expect((await trainer.evaluate(loader)).size).toBe(32);
 });
 
 describe('dispose', () => {

@@ -7,7 +7,7 @@
 import { open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError } from '../errors.js';
-import type { StateDict, StateTensor } from '../nn/index.js';
+import type { Module, StateDict, StateTensor } from '../nn/index.js';
 import * as safetensors from '../safetensors.js';
 import {
   checkpointName,
@@ -98,6 +98,20 @@ export async function loadCheckpoint(path: string): Promise<CheckpointContents> 
     model: await loadTensors(join(found, files.model)),
     optimizer: await loadTensors(join(found, files.optimizer)),
   };
+}
+
+/**
+ * Copies a checkpoint's parameters into a network.
+ *
+ * @throws CheckpointError where they are of another one; nothing is changed then.
+ */
+export function loadModel(net: Module, { path, model }: CheckpointContents): void {
+  try {
+    net.loadStateDict(model);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new CheckpointError(`${path} is not of this network: ${message}`, { cause: error });
+  }
 }
 
 async function isFile(path: string): Promise<boolean> {

@@ -42,6 +42,16 @@ export interface BatchResult {
   readonly size: number;
 }
 
+/** Result of an evaluation. */
+export interface EvaluationResult {
+  /** Mean loss over all examples. */
+  readonly loss: number;
+  /** Share of examples whose largest output was the label's, 0 to 1. */
+  readonly accuracy: number;
+  /** Number of examples. */
+  readonly size: number;
+}
+
 /** A step that the device has been given. */
 export interface SubmittedStep {
   /** Number of the step, from 1. */
@@ -150,7 +160,7 @@ export class Engine {
     batches: AsyncIterable<ReleasableBatch>,
     batchSize: number,
     signal: AbortSignal | undefined,
-  ): Promise<{ loss: number; accuracy: number; size: number }> {
+  ): Promise<EvaluationResult> {
     const sums = { loss: 0, correct: 0, size: 0 };
     const add = ({ loss, correct, size }: BatchResult) => {
       sums.loss += loss * size;

@@ -3,14 +3,16 @@
  *
  * Policy: while the device works on one step, the next is already submitted, so at most two are in
  * flight; their results are reported in order. Before anything that must see a settled state (a
- * checkpoint, an evaluation, the end) the loop waits for both. Whatever ends it, nothing is left in
- * flight.
+ * checkpoint, an evaluation, the end) the loop waits for both. Training goes on while a checkpoint
+ * is written; one is written at a time. Whatever ends the loop, nothing is left in flight, position
+ * and parameters agree, and the caller gets the error that ended it: what fails after that becomes a
+ * warning of the process.
  */
 import { abortable } from '../abortable.js';
 import { ArgumentError, CheckpointError } from '../errors.js';
 import { checkImages } from './batch.js';
 import { type EpochSums, emptySums, type LoaderState } from './checkpoint-state.js';
-import type { Engine, ReleasableBatch, SubmittedStep } from './engine.js';
+import type { BatchResult, Engine, ReleasableBatch, SubmittedStep } from './engine.js';
 import type { MetricsFile } from './metrics.js';
 import type { EpochEvent, Reporter, StepEvent } from './reporter.js';
 
@@ -68,8 +70,14 @@ export interface FitLoopOptions {
   readonly checkpoint: CheckpointOptions | undefined;
   readonly onStep: ((event: StepEvent) => void | Promise<void>) | undefined;
   readonly onEpoch: ((event: EpochEvent) => void | Promise<void>) | undefined;
-  /** Writes a checkpoint and returns its path. */
-  readonly save: (options: CheckpointOptions) => Promise<string>;
+  /** Begins a checkpoint of this moment; training may go on once the promise is resolved. */
+  readonly save: (options: CheckpointOptions) => Promise<BegunCheckpoint>;
+}
+
+/** A checkpoint whose contents are read from the device, and which is being written. */
+export interface BegunCheckpoint {
+  /** Path of the checkpoint, once it is complete. */
+  readonly written: Promise<string>;
 }
 
 /** How training ended. */
@@ -95,7 +103,14 @@ export class FitLoop {
   #submitted = 0;
   #lastResultAt = 0;
   #epochStart = 0;
-  #saved: { step: number; path: string } | undefined;
+  /** Step of the newest checkpoint that was begun. */
+  #savedStep: number | undefined;
+  /** Resolves when no checkpoint is being written; never rejects. */
+  #writing: Promise<void> = Promise.resolve();
+  /** What writing one failed with, until it is thrown. */
+  #writeFailure: { error: unknown } | undefined;
+  /** Path of the newest checkpoint that is complete. */
+  #path: string | undefined;
 
   /** @param position Is moved on as training goes. */
   constructor(engine: Engine, position: Position, options: FitLoopOptions) {
@@ -114,18 +129,37 @@ export class FitLoop {
       reporter.start?.({ epochs: lastEpoch, stepsPerEpoch: length, examplesPerEpoch });
     }
     try {
-      while (this.#position.epoch < lastEpoch && this.#hasStepsLeft) await this.#epoch();
-      await this.#save();
-    } catch (error) {
-      if (signal?.aborted !== true || error !== signal.reason) throw error;
-      await this.#save();
-      throw error;
+      try {
+        while (this.#position.epoch < lastEpoch && this.#hasStepsLeft) await this.#epoch();
+      } catch (error) {
+        if (signal?.aborted === true && error === signal.reason) await this.#finish();
+        throw error;
+      }
+      await this.#finish();
     } finally {
-      await this.#engine.drain();
+      await this.#leaveNothing();
       for (const reporter of reporters) reporter.end?.();
     }
     const result = { step: this.#engine.step, epochs: this.#epochs };
-    return this.#saved === undefined ? result : { ...result, checkpoint: this.#saved.path };
+    return this.#path === undefined ? result : { ...result, checkpoint: this.#path };
+  }
+
+  /** Reports the step in flight, and completes the last checkpoint. */
+  async #finish(): Promise<void> {
+    await this.#save();
+    await this.#written();
+  }
+
+  /** Waits for what is still under way after the end, or after an error; never rejects. */
+  async #leaveNothing(): Promise<void> {
+    await this.#engine.drain();
+    const pending = this.#pending;
+    this.#pending = undefined;
+    // A step that failed changed nothing that could be counted; an error before it ended the loop.
+    const result = await pending?.result.catch(() => undefined);
+    if (pending !== undefined && result !== undefined) this.#count(pending, result);
+    await this.#writing;
+    if (this.#writeFailure !== undefined) warn(this.#writeFailure.error);
   }
 
   get #hasStepsLeft(): boolean {
@@ -211,8 +245,16 @@ export class FitLoop {
     if (pending !== undefined) await this.#report(pending);
   }
 
-  async #report({ step, lr, result }: SubmittedStep): Promise<void> {
-    const { loss, correct, size } = await result;
+  async #report(submitted: SubmittedStep): Promise<void> {
+    const event = this.#count(submitted, await submitted.result);
+    for (const reporter of this.#options.reporters) reporter.step?.(event);
+    await this.#options.onStep?.(event);
+    this.#options.metrics?.throwIfFailed();
+    this.#throwIfNotWritten();
+  }
+
+  /** Counts a step that is done into the position and the metrics. */
+  #count({ step, lr }: SubmittedStep, { loss, correct, size }: BatchResult): StepEvent {
     const now = performance.now();
     const position = this.#position;
     const { sums } = position;
@@ -236,8 +278,7 @@ export class FitLoop {
     };
     this.#lastResultAt = now;
     this.#options.metrics?.write(event);
-    for (const reporter of this.#options.reporters) reporter.step?.(event);
-    await this.#options.onStep?.(event);
+    return event;
   }
 
   get #isCheckpointDue(): boolean {
@@ -245,17 +286,42 @@ export class FitLoop {
     return every !== undefined && this.#engine.step % every === 0;
   }
 
-  /** Writes a checkpoint of the settled state, unless there is nothing new to write. */
+  /** Begins a checkpoint of the settled state, unless there is nothing new to write. */
   async #save(): Promise<void> {
     await this.#settle();
     const { checkpoint, save, metrics } = this.#options;
     const { step } = this.#engine;
-    if (checkpoint === undefined || this.#submitted === 0 || this.#saved?.step === step) return;
+    if (checkpoint === undefined || this.#submitted === 0 || this.#savedStep === step) return;
+    await this.#written();
     await metrics?.flush();
-    const path = await save(checkpoint);
-    this.#saved = { step, path };
-    checkpoint.onSave?.(path);
+    const { written } = await save(checkpoint);
+    this.#savedStep = step;
+    this.#writing = written
+      .then((path) => {
+        this.#path = path;
+        checkpoint.onSave?.(path);
+      })
+      .catch((error: unknown) => {
+        this.#writeFailure = { error };
+      });
   }
+
+  /** Waits for the checkpoint that is being written, if any. */
+  async #written(): Promise<void> {
+    await this.#writing;
+    this.#throwIfNotWritten();
+  }
+
+  #throwIfNotWritten(): void {
+    const failure = this.#writeFailure;
+    this.#writeFailure = undefined;
+    if (failure !== undefined) throw failure.error;
+  }
+}
+
+/** Tells of a failure that comes second to the error that the caller gets. */
+export function warn(error: unknown): void {
+  process.emitWarning(error instanceof Error ? error : String(error));
 }
 
 /** The order of a loader, as checkpoints keep it. */
@@ -264,16 +330,28 @@ export function loaderState(loader: BatchLoader): LoaderState {
   return { batchSize, batches: length, seed: shuffle === true ? (seed ?? null) : null };
 }
 
+/** What differs between a loader and the one of a position. */
+function difference(loader: BatchLoader, saved: LoaderState) {
+  const now = loaderState(loader);
+  const name = (['batchSize', 'batches', 'seed'] as const).find(
+    (each) => now[each] !== saved[each],
+  );
+  return name === undefined ? undefined : { name, now: now[name], saved: saved[name] };
+}
+
+/** Whether a loader can go on with an epoch that was left half done. */
+export function continues(loader: BatchLoader, { batch, loader: saved }: Position): boolean {
+  return saved !== null && batch < saved.batches && difference(loader, saved) === undefined;
+}
+
 /** @throws CheckpointError where a loader is not the one that a checkpoint was made with. */
 export function checkLoader(loader: BatchLoader, saved: LoaderState): void {
-  const now = loaderState(loader);
-  for (const name of ['batchSize', 'batches', 'seed'] as const) {
-    if (now[name] === saved[name]) continue;
-    throw new CheckpointError(
-      `the training loader is not the checkpoint's: expected ${name} ${saved[name]}, ` +
-        `got ${now[name]}. Make the loader as it was, so that the epoch goes on where it stopped.`,
-    );
-  }
+  const found = difference(loader, saved);
+  if (found === undefined) return;
+  throw new CheckpointError(
+    `the training loader is not the checkpoint's: expected ${found.name} ${found.saved}, ` +
+      `got ${found.now}. Make the loader as it was, so that the epoch goes on where it stopped.`,
+  );
 }
 
 /** The batches from the position on. A loader that cannot start there is read from its start. */

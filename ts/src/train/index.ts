@@ -1,6 +1,7 @@
 /** Training: the public names. */
 export type { ImageBatch, LabelledBatch } from './batch.js';
 export { latestCheckpoint } from './checkpoint.js';
+export type { EvaluationResult } from './engine.js';
 export type { BatchLoader, CheckpointOptions, FitResult } from './fit.js';
 export type { MetricsLine } from './metrics.js';
 export type { TrainerOptimizer } from './optimizer-settings.js';
@@ -13,4 +14,4 @@ export {
   TextReporter,
   type TextStream,
 } from './reporter.js';
-export { type EvaluationResult, type StepResult, Trainer } from './trainer.js';
+export { type StepResult, Trainer } from './trainer.js';

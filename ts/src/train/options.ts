@@ -33,7 +33,7 @@ export interface TrainerOptions {
 /** Options of `Trainer.fit`. */
 export interface FitOptions {
   /**
-   * Epochs to train. With `resume`, the epochs of the whole run, those of the checkpoint included.
+   * Epochs to train, one that was left half done included. With `resume`, the epochs of the whole run, those of the checkpoint included.
    */
   epochs: number;
   /** Evaluated at the end of each epoch. */
@@ -110,9 +110,7 @@ export function checkFitOptions(who: string, train: BatchLoader, options: FitOpt
   checkInteger(who, 'epochs', options.epochs, 1);
   if (test !== undefined) checkLoaderArgument(who, 'test', test);
   if (maxSteps !== undefined) checkInteger(who, 'maxSteps', maxSteps, 1);
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new ArgumentError(`${who} expects signal to be an AbortSignal, got ${show(signal)}`);
-  }
+  checkSignal(who, signal);
   if (log !== undefined && typeof log !== 'boolean' && (typeof log !== 'object' || log === null)) {
     throw new ArgumentError(`${who} expects log to be a boolean or a reporter, got ${show(log)}`);
   }
@@ -137,6 +135,12 @@ function checkCheckpoint(who: string, options: CheckpointOptions): void {
       `${who} expects checkpoint.onSave to be a function, got ${show(onSave)}`,
     );
   }
+}
+
+/** @throws ArgumentError where a value is given and is no AbortSignal. */
+export function checkSignal(who: string, signal: unknown): void {
+  if (signal === undefined || signal instanceof AbortSignal) return;
+  throw new ArgumentError(`${who} expects signal to be an AbortSignal, got ${show(signal)}`);
 }
 
 /** @throws ArgumentError where a value is no path. */

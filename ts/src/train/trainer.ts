@@ -7,24 +7,32 @@
  * `fit`, `syncParameters`, `stateDict`, `saveCheckpoint` and `dispose`.
  */
 import { randomBytes } from 'node:crypto';
-import { ArgumentError, CheckpointError } from '../errors.js';
+import { ArgumentError } from '../errors.js';
 import { checkInteger, checkOneOf, checkOptions } from '../graph/arguments.js';
 import { type DeviceInfo, type PlanInfo, resolveDevice } from '../native.js';
 import type { Module, StateDict } from '../nn/index.js';
 import { initialSeed } from '../random/index.js';
 import { type LabelledBatch, makeSignature } from './batch.js';
-import { type CheckpointContents, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
+import {
+  type CheckpointContents,
+  loadCheckpoint,
+  loadModel,
+  saveCheckpoint,
+} from './checkpoint.js';
 import { checkpointVersion, emptySums } from './checkpoint-state.js';
 import { type CompileTarget, deviceOf } from './compiled.js';
 import { copyInSlices } from './copy.js';
-import { type BatchResult, Engine } from './engine.js';
+import { type BatchResult, Engine, type EvaluationResult } from './engine.js';
 import {
   type BatchLoader,
+  type BegunCheckpoint,
   type CheckpointOptions,
   checkLoader,
+  continues,
   FitLoop,
   type FitResult,
   type Position,
+  warn,
 } from './fit.js';
 import { MetricsFile } from './metrics.js';
 import { checkOptimizer, groupSettings, type TrainerOptimizer } from './optimizer-settings.js';
@@ -32,26 +40,18 @@ import {
   checkFitOptions,
   checkLoaderArgument,
   checkPath,
+  checkSignal,
   checkTrainerOptions,
   type FitOptions,
   type TrainerOptions,
 } from './options.js';
 import { TextReporter } from './reporter.js';
+import { TaskQueue } from './task-queue.js';
 
 /** Result of one training step. */
 export interface StepResult extends BatchResult {
   /** Number of the step, from 1. */
   readonly step: number;
-}
-
-/** Result of an evaluation. */
-export interface EvaluationResult {
-  /** Mean loss over all examples. */
-  readonly loss: number;
-  /** Share of examples whose largest output was the label's, 0 to 1. */
-  readonly accuracy: number;
-  /** Number of examples. */
-  readonly size: number;
 }
 
 /**
@@ -74,8 +74,9 @@ export class Trainer implements AsyncDisposable {
   readonly optimizer: TrainerOptimizer;
   readonly #target: CompileTarget;
   readonly #engine: Engine;
-  readonly #metricsPath: string | undefined;
-  #metrics: Promise<MetricsFile> | undefined;
+  readonly #metrics: MetricsFile | undefined;
+  /** Checkpoints being written, one after the other. */
+  readonly #writes = new TaskQueue();
   readonly #position: Position = { epoch: 0, batch: 0, sums: emptySums(), loader: null };
   /** Name of the run in checkpoints. */
   #run = randomBytes(8).toString('hex');
@@ -92,7 +93,7 @@ export class Trainer implements AsyncDisposable {
     this.net = net;
     this.optimizer = optimizer;
     this.#target = { device: resolveDevice(device), algorithm };
-    this.#metricsPath = metricsFile;
+    this.#metrics = metricsFile === undefined ? undefined : new MetricsFile(metricsFile);
     this.#engine = new Engine({ net, loss, optimizer, target: this.#target }, seed);
   }
 
@@ -139,6 +140,8 @@ export class Trainer implements AsyncDisposable {
    * @param options.mean Mean per channel on the 0..1 scale, for bytes. Default: 0.
    * @param options.std Standard deviation per channel on the 0..1 scale, for bytes. Default: 1.
    * @throws ShapeError with the module's path where the network does not take such images.
+   * @throws OutOfMemoryError where there is too little memory; an earlier program stays in use then.
+   * @throws ArgumentError while `fit` runs.
    */
   async compile(options: {
     batchSize: number;
@@ -149,6 +152,7 @@ export class Trainer implements AsyncDisposable {
   }): Promise<void> {
     const caller = 'Trainer.compile';
     this.#engine.assertUsable(caller);
+    this.#assertNotFitting(caller);
     checkOptions(caller, options, ['batchSize', 'imageShape', 'dtype', 'mean', 'std']);
     const { imageShape, dtype = 'u8', mean, std } = options;
     const batchSize = checkInteger(caller, 'batchSize', options.batchSize, 1);
@@ -185,8 +189,11 @@ export class Trainer implements AsyncDisposable {
     const caller = 'Trainer.evaluate';
     this.#engine.assertUsable(caller);
     checkLoaderArgument(caller, 'loader', loader);
-    options.signal?.throwIfAborted();
-    return this.#engine.evaluate(caller, loader, loader.batchSize, options.signal);
+    checkOptions(caller, options, ['signal']);
+    const { signal } = options;
+    checkSignal(caller, signal);
+    signal?.throwIfAborted();
+    return this.#engine.evaluate(caller, loader, loader.batchSize, signal);
   }
 
   /**
@@ -196,13 +203,18 @@ export class Trainer implements AsyncDisposable {
    * as the PyTorch text does whose output this follows; the events and the metrics file have the
    * true mean.
    *
+   * An epoch that an earlier call or a loaded checkpoint left half done is finished first, and counts
+   * as one of `epochs`, if the loader's batch size, length and seed are the same; with another loader
+   * a new epoch begins.
+   *
    * Two steps are in flight at a time: a learning rate that `onStep` sets for step k applies from
    * step k + 2 on. One that `onEpoch` sets applies from the next epoch's first step.
    *
    * @throws The signal's reason after an abort: the steps in flight are finished and reported, and a
    *   checkpoint is written first where `checkpoint` was given.
    * @throws CheckpointError where `resume` has no checkpoint, or one of another run.
-   * @throws What `step` and the loaders throw.
+   * @throws FileError where the metrics file cannot be written.
+   * @throws What `step`, the loaders and the callbacks throw.
    */
   async fit(train: BatchLoader, options: FitOptions): Promise<FitResult> {
     const caller = 'Trainer.fit';
@@ -216,7 +228,10 @@ export class Trainer implements AsyncDisposable {
     try {
       const position = this.#position;
       if (resume !== undefined) await this.#restore(caller, await loadCheckpoint(resume), train);
-      else if (position.batch > 0) this.#moveTo({ epoch: position.epoch + 1 });
+      else if (position.batch > 0 && !continues(train, position)) {
+        this.#moveTo({ epoch: position.epoch + 1 });
+      }
+      await this.#metrics?.open();
       const reporter = log === true ? new TextReporter() : log;
       const loop = new FitLoop(engine, position, {
         train,
@@ -225,18 +240,18 @@ export class Trainer implements AsyncDisposable {
         maxSteps: options.maxSteps ?? Infinity,
         signal,
         reporters: reporter === false ? [] : [reporter],
-        metrics: await this.#openMetrics(),
+        metrics: this.#metrics,
         checkpoint,
         onStep,
         onEpoch,
         save: (where) => this.#save(caller, where),
       });
-      try {
-        return await loop.run();
-      } finally {
-        if (!engine.isDisposed) await this.#sync(caller);
-        await (await this.#metrics)?.flush();
-      }
+      const result = await loop.run().catch(async (error: unknown) => {
+        await this.#settle(caller).catch(warn);
+        throw error;
+      });
+      await this.#settle(caller);
+      return result;
     } finally {
       this.#isFitting = false;
     }
@@ -262,8 +277,10 @@ export class Trainer implements AsyncDisposable {
    * Loads parameters into the network and onto the device; steps called before it are unaffected.
    *
    * @throws StateDictError where names or shapes do not match; nothing is changed then.
+   * @throws ArgumentError while `fit` runs.
    */
   async loadStateDict(dict: StateDict): Promise<void> {
+    this.#assertNotFitting('Trainer.loadStateDict');
     await this.#engine.restore('Trainer.loadStateDict', () => {
       this.net.loadStateDict(dict);
     });
@@ -286,11 +303,13 @@ export class Trainer implements AsyncDisposable {
     checkOptions(caller, options, ['keepLast']);
     const { keepLast } = options;
     if (keepLast !== undefined) checkInteger(caller, 'keepLast', keepLast, 1);
-    return this.#save(caller, { dir, keepLast });
+    const { written } = await this.#save(caller, { dir, keepLast });
+    return written;
   }
 
   /**
-   * Goes back to a checkpoint: parameters, optimizer state, step number, seed and learning rates.
+   * Goes back to a checkpoint: parameters, optimizer state, step number, seed and learning rates. An
+   * epoch that it has half done is finished by the next `fit`.
    *
    * @param path A checkpoint, or a directory of checkpoints, of which the newest is taken.
    * @throws CheckpointError where there is none, or it is damaged, or of another network or
@@ -306,16 +325,15 @@ export class Trainer implements AsyncDisposable {
   }
 
   /**
-   * Waits for the steps on the device, copies the parameters into the network, and frees all device
-   * memory. Calls that wait reject with a DisposedError, as do later ones. Idempotent.
+   * Waits for the steps on the device and for checkpoints, copies the parameters into the network,
+   * and frees all device memory. Calls that wait reject with a DisposedError, as do later ones. Idempotent.
    */
   async dispose(): Promise<void> {
     try {
       await this.#engine.dispose();
+      await this.#writes.settled();
     } finally {
-      const metrics = this.#metrics;
-      this.#metrics = undefined;
-      await (await metrics)?.close();
+      await this.#metrics?.close();
     }
   }
 
@@ -335,16 +353,10 @@ export class Trainer implements AsyncDisposable {
     await this.#engine.synchronise(caller, async () => {});
   }
 
-  async #openMetrics(): Promise<MetricsFile | undefined> {
-    if (this.#metricsPath === undefined) return undefined;
-    this.#metrics ??= MetricsFile.open(this.#metricsPath);
-    try {
-      return await this.#metrics;
-    } catch (error) {
-      this.#metrics = undefined;
-      const message = error instanceof Error ? error.message : String(error);
-      throw new ArgumentError(`Trainer: could not open metricsFile: ${message}`, { cause: error });
-    }
+  /** What fit leaves behind: host parameters that are up to date, and metrics on disk. */
+  async #settle(caller: string): Promise<void> {
+    if (!this.#engine.isDisposed) await this.#sync(caller);
+    await this.#metrics?.flush();
   }
 
   #moveTo(to: Partial<Position>): void {
@@ -352,9 +364,10 @@ export class Trainer implements AsyncDisposable {
     Object.assign(this.#position, start, to);
   }
 
-  async #save(caller: string, { dir, keepLast }: CheckpointOptions): Promise<string> {
+  async #save(caller: string, { dir, keepLast }: CheckpointOptions): Promise<BegunCheckpoint> {
     const [snapshot, position] = await this.#engine.snapshot(caller, () => {
-      return { ...this.#position, sums: { ...this.#position.sums } };
+      const groups = groupSettings(this.optimizer);
+      return { ...this.#position, sums: { ...this.#position.sums }, groups };
     });
     const { model, optimizer, step, seed } = snapshot;
     if (optimizer === undefined) {
@@ -362,7 +375,7 @@ export class Trainer implements AsyncDisposable {
         `${caller}: there is nothing to save before the first step; call compile or step first`,
       );
     }
-    const { epoch, batch, sums, loader } = position;
+    const { epoch, batch, sums, loader, groups } = position;
     const state = {
       version: checkpointVersion,
       run: this.#run,
@@ -372,26 +385,20 @@ export class Trainer implements AsyncDisposable {
       batch,
       seed,
       optimizer: this.optimizer.kind,
-      groups: groupSettings(this.optimizer),
+      groups,
       sums,
       loader,
     };
-    return saveCheckpoint(dir, keepLast, { model, optimizer, state });
+    const contents = { model, optimizer, state };
+    return { written: this.#writes.enqueue(() => saveCheckpoint(dir, keepLast, contents)) };
   }
 
   async #restore(caller: string, contents: CheckpointContents, train?: BatchLoader): Promise<void> {
-    const { state, model, optimizer, path } = contents;
+    const { state, optimizer } = contents;
     if (train !== undefined && state.loader !== null) checkLoader(train, state.loader);
     checkOptimizer(this.optimizer, contents);
-    const change = () => {
-      try {
-        this.net.loadStateDict(model);
-      } catch (error) {
-        const message = error instanceof Error ? error.message : String(error);
-        throw new CheckpointError(`${path} is not of this network: ${message}`, { cause: error });
-      }
-    };
     const { step, seed } = state;
+    const change = () => loadModel(this.net, contents);
     await this.#engine.restore(caller, change, { optimizer, step, seed });
     for (const [index, group] of state.groups.entries()) {
       const target = this.optimizer.paramGroups[index];
