@@ -25,6 +25,7 @@ await cli.runTraining('train-alexnet', defaults, async (options, fit) => {
     resize,
     numWorkers: options.workers,
     download: true,
+    signal: fit.signal,
     ...(options.dataRoot === undefined ? {} : { root: options.dataRoot }),
   });
 

@@ -167,7 +167,7 @@ export interface Child {
   kill(signal: NodeJS.Signals): void;
   /** Closes the reading end of its standard output. */
   closeOutput(): void;
-  /** Resolves when standard output contains the text; rejects if the process ends without it. */
+  /** Resolves when the output or the errors contain the text; rejects if the process ends first. */
   waitFor(text: string): Promise<void>;
   readonly ended: Promise<ChildResult>;
 }
@@ -193,9 +193,10 @@ export function startNode(args: readonly string[], env: NodeJS.ProcessEnv = {}):
   const waitFor = (text: string) =>
     new Promise<void>((resolve, reject) => {
       const look = () => {
-        if (stdout.includes(text)) resolve();
+        if (stdout.includes(text) || stderr.includes(text)) resolve();
       };
       child.stdout.on('data', look);
+      child.stderr.on('data', look);
       child.on('close', () => reject(new Error(`no '${text}' in:\n${stdout}\n${stderr}`)));
       look();
     });

@@ -70,8 +70,8 @@ export async function runProgram(body: (context: ProgramContext) => Promise<void
       process.exitCode = 1;
     }
   } finally {
-    // After an abort the handler stays: what still runs ends at once at a second Ctrl-C.
+    // After an abort the handler stays: what still runs ends at once at a second Ctrl-C. That of the
+    // output stays in any case, since a broken pipe can be told after the last line was written.
     if (!controller.signal.aborted) process.off('SIGINT', onInterrupt);
-    process.stdout.off('error', onOutputError);
   }
 }

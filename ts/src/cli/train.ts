@@ -12,17 +12,18 @@ import { Interrupted, runProgram } from './run.js';
 const checkpointsKept = 2;
 
 /** The part of `fit`'s options that the command line decides. */
-export type FitSettings = Pick<
-  FitOptions,
-  'epochs' | 'maxSteps' | 'signal' | 'checkpoint' | 'resume'
->;
+export type FitSettings = Pick<FitOptions, 'epochs' | 'maxSteps' | 'checkpoint' | 'resume'> & {
+  /** Aborted by Ctrl-C; the loaders take it too. */
+  readonly signal: AbortSignal;
+};
 
 /**
  * Runs a training program: parses the command line, prints help, stops at Ctrl-C with a checkpoint,
  * and says at the end where that is and what can be done with it.
  *
  * @param name Name of the program, for the help text.
- * @param body Trains, with `fit` as part of its options for `Trainer.fit`.
+ * @param body Trains, with `fit` as part of its options for `Trainer.fit`, and gives `fit.signal` to
+ *   whatever else takes long.
  */
 export async function runTraining(
   name: string,
