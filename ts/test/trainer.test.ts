@@ -23,7 +23,9 @@ describe('step', () => {
     }
     expect(losses).toHaveLength(100);
     expect(losses[0]).toBeCloseTo(Math.log(10), 0);
-    expect(losses.at(-1)).toBeLessThan(0.6);
+    // The last epoch's mean, 0.2 here: single batches vary.
+    const last = losses.slice(-20).reduce((sum, loss) => sum + loss, 0) / 20;
+    expect(last).toBeLessThan(0.6);
     const { accuracy, size } = await trainer.evaluate(learnableLoader(100, {}, 10));
     expect(size).toBe(100);
     expect(accuracy).toBeGreaterThan(0.95);
