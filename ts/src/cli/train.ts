@@ -8,7 +8,7 @@ import type { FitOptions, FitResult } from '../train/index.js';
 import { parseTrainOptions, type TrainDefaults, type TrainOptions, trainUsage } from './options.js';
 import { Interrupted, runProgram } from './run.js';
 
-/** Checkpoints that a program keeps: one of AlexNet takes 560 MB. */
+/** Checkpoints of its own that a run keeps: one of AlexNet takes 560 MB. */
 const checkpointsKept = 2;
 
 /** The part of `fit`'s options that the command line decides. */

@@ -3,8 +3,9 @@
  * checkpoints.
  *
  * Policy: arguments are checked before any work. Nothing is printed except by `fit`, through its
- * reporter. The device has the live parameters; the network's host copies are brought up to date by
- * `fit`, `syncParameters`, `stateDict`, `saveCheckpoint` and `dispose`.
+ * reporter. The device has the live parameters; the network's host parameters are brought up to date
+ * by `fit`, `syncParameters`, `stateDict` and `dispose`, each with a new array, so that nothing large
+ * is copied on the event loop.
  */
 import { randomBytes } from 'node:crypto';
 import { ArgumentError } from '../errors.js';
@@ -257,7 +258,10 @@ export class Trainer implements AsyncDisposable {
     }
   }
 
-  /** Copies the live parameters into the network's host parameters. */
+  /**
+   * Brings the network's host parameters up to date. Each gets a new array: those of an earlier
+   * `net.stateDict()` keep their values.
+   */
   async syncParameters(): Promise<void> {
     await this.#sync('Trainer.syncParameters');
   }
