@@ -110,6 +110,18 @@ TEST_P(Elementwise, Add) {
   }
 }
 
+TEST_P(Elementwise, AddRow) {
+  for (auto [rows, columns] : {std::pair<int64_t, int64_t>{1, 1}, {3, 7}, {5, 10}, {37, 1003}}) {
+    const auto y = randomFloats(rows * columns, -1, 1, 5), row = randomFloats(columns, -1, 1, 6);
+    const auto sum = sameForThreads([&] {
+      Guarded<float> in(row), out(y);
+      kernels_.addRow(out.data(), in.data(), rows, columns);
+      return out.values();
+    });
+    for (int64_t i = 0; i < rows * columns; ++i) ASSERT_EQ(sum[i], y[i] + row[i % columns]) << i;
+  }
+}
+
 TEST_P(Elementwise, BytesToFloatRoundsEachStepAsTorchvision) {
   const float mean[] = {0.485f, 0.456f, 0.406f}, std[] = {0.229f, 0.224f, 0.225f};
   std::vector<float> table(3 * 256);

@@ -41,6 +41,8 @@ struct ElementwiseKernels {
   void (*sigmoidGrad)(const float* gy, const float* y, float* gx, int64_t n);
   /// y = a + b.
   void (*add)(const float* a, const float* b, float* y, int64_t n);
+  /// y[i] += row[i] for each of the rows of y: [rows, columns].
+  void (*addRow)(float* y, const float* row, int64_t rows, int64_t columns);
   /// Writes zeros to the lanes past shape.c of the last channel block; nothing if there are none.
   void (*zeroPaddingLanes)(float* x, const PlaneShape& shape);
   /// sums[c] = sum of x over images and pixels (the bias gradient of a convolution, and with

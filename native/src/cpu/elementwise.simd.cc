@@ -52,6 +52,14 @@ void add(const float* a, const float* b, float* y, int64_t n) {
   });
 }
 
+void addRow(float* y, const float* row, int64_t rows, int64_t columns) {
+  parallelItems(rows, columns, [=](int64_t r) {
+    float* at = y + r * columns;
+#pragma omp simd
+    for (int64_t i = 0; i < columns; ++i) at[i] += row[i];
+  });
+}
+
 void zeroPaddingLanes(float* x, const PlaneShape& shape) {
   const int64_t block = shape.block;
   const int64_t used = shape.c % block;
@@ -145,7 +153,7 @@ void channelSum(const float* x, float* sums, const PlaneShape& shape) {
 }  // namespace
 
 extern const ElementwiseKernels elementwiseTable;
-const ElementwiseKernels elementwiseTable = {bytesToFloat, relu, reluGrad,         sigmoid,
-                                             sigmoidGrad,  add,  zeroPaddingLanes, channelSum};
+const ElementwiseKernels elementwiseTable = {
+    bytesToFloat, relu, reluGrad, sigmoid, sigmoidGrad, add, addRow, zeroPaddingLanes, channelSum};
 
 }  // namespace neuronode::NN_ISA

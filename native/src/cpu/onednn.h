@@ -89,37 +89,6 @@ inline dnnl::convolution_backward_weights::primitive_desc convBackwardWeights(
 #endif
 }
 
-inline dnnl::inner_product_forward::primitive_desc innerForward(
-    const dnnl::engine& engine, dnnl::prop_kind kind, const Desc& src, const Desc& weights,
-    const Desc& bias, const Desc& dst, const dnnl::primitive_attr& attr) {
-#if DNNL_VERSION_MAJOR >= 3
-  return {engine, kind, src, weights, bias, dst, attr};
-#else
-  return {{kind, src, weights, bias, dst}, attr, engine};
-#endif
-}
-
-inline dnnl::inner_product_backward_data::primitive_desc innerBackwardData(
-    const dnnl::engine& engine, const Desc& diffSrc, const Desc& weights, const Desc& diffDst,
-    const dnnl::inner_product_forward::primitive_desc& hint, const dnnl::primitive_attr& attr) {
-#if DNNL_VERSION_MAJOR >= 3
-  return {engine, diffSrc, weights, diffDst, hint, attr};
-#else
-  return {{diffSrc, weights, diffDst}, attr, engine, hint};
-#endif
-}
-
-inline dnnl::inner_product_backward_weights::primitive_desc innerBackwardWeights(
-    const dnnl::engine& engine, const Desc& src, const Desc& diffWeights, const Desc& diffBias,
-    const Desc& diffDst, const dnnl::inner_product_forward::primitive_desc& hint,
-    const dnnl::primitive_attr& attr) {
-#if DNNL_VERSION_MAJOR >= 3
-  return {engine, src, diffWeights, diffBias, diffDst, hint, attr};
-#else
-  return {{src, diffWeights, diffBias, diffDst}, attr, engine, hint};
-#endif
-}
-
 inline Dims dimsOf(const Desc& desc) {
 #if DNNL_VERSION_MAJOR >= 3
   return desc.get_dims();
