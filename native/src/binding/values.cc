@@ -4,6 +4,8 @@
 #include <memory>
 #include <utility>
 
+#include "cpu/cpu_device.h"
+
 namespace neuronode::binding {
 
 namespace {
@@ -224,10 +226,15 @@ Napi::ArrayBuffer toArrayBuffer(Napi::Env env, std::vector<std::byte> bytes) {
     if (!bytes.empty()) std::memcpy(buffer.Data(), bytes.data(), bytes.size());
     return buffer;
   }
-  auto owner = std::make_unique<std::vector<std::byte>>(std::move(bytes));
-  Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(
-      env, owner->data(), owner->size(),
-      [](Napi::Env, void*, std::vector<std::byte>* hint) { delete hint; }, owner.get());
+  using Owner = std::shared_ptr<std::vector<std::byte>>;
+  auto owner = std::make_unique<Owner>(std::make_shared<std::vector<std::byte>>(std::move(bytes)));
+  // Freeing much memory takes long too: the device's thread does it.
+  const auto finalize = [](Napi::Env, void*, Owner* hint) {
+    const std::unique_ptr<Owner> collected(hint);
+    CpuDevice::instance().queue().post([memory = std::move(*collected)] {});
+  };
+  Napi::ArrayBuffer buffer =
+      Napi::ArrayBuffer::New(env, (*owner)->data(), (*owner)->size(), finalize, owner.get());
   owner.release();
   return buffer;
 }
