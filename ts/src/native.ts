@@ -101,6 +101,18 @@ interface Addon {
 
 let loaded: Addon | undefined;
 
+/**
+ * OpenMP threads wait for each other by spinning, which wastes the cores where other processes or
+ * workers want them: a small kernel then takes a whole time slice. A short spin costs nothing where
+ * the cores are free. libgomp reads these variables once, when it is loaded; the user's own win.
+ */
+function limitSpinning(): void {
+  const { OMP_WAIT_POLICY, GOMP_SPINCOUNT } = process.env;
+  if (OMP_WAIT_POLICY === undefined && GOMP_SPINCOUNT === undefined) {
+    process.env.GOMP_SPINCOUNT = '1000';
+  }
+}
+
 function addonPath(): string {
   const override = process.env.NEURONODE_ADDON;
   if (override !== undefined && override !== '') return override;
@@ -116,6 +128,7 @@ function addon(): Addon {
         'Build it with `npm run build`, or set NEURONODE_ADDON to its path.',
     );
   }
+  limitSpinning();
   try {
     loaded = createRequire(import.meta.url)(path) as Addon;
   } catch (cause) {
