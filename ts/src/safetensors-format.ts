@@ -6,8 +6,9 @@
  * Policy: a file is checked whole before any tensor is read: lengths, names, types, shapes, and that
  * the tensors' byte ranges cover the data without a gap or an overlap.
  */
+
+import { show } from './arguments.js';
 import { ArgumentError, DataError } from './errors.js';
-import { show } from './graph/arguments.js';
 import { elementCount, formatShape, type Shape } from './graph/shapes.js';
 
 /** Arrays that a file's tensors are read into. */

@@ -7,8 +7,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { show } from './arguments.js';
 import { ArgumentError, CheckpointError, DataError } from './errors.js';
-import { show } from './graph/arguments.js';
 import {
   checkHeaderLength,
   corrupt,

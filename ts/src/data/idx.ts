@@ -6,8 +6,8 @@
  */
 import { createHash } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
+import { checkOptions, checkSignal, show } from '../arguments.js';
 import { ArgumentError, DataError, NeuronodeError, OutOfMemoryError } from '../errors.js';
-import { checkOptions, checkSignal, show } from '../graph/arguments.js';
 import { isGzip, readContents } from './contents.js';
 
 /** Element type of an IDX file. */

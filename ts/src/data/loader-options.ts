@@ -1,5 +1,5 @@
 /** Owns a loader's options: their defaults and their checks. */
-import { checkBoolean, checkInteger, checkOptions, checkSignal } from '../graph/arguments.js';
+import { checkBoolean, checkInteger, checkOptions, checkSignal } from '../arguments.js';
 import { initialSeed } from '../random/index.js';
 
 /** Options of {@link DataLoader}. */

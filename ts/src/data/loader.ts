@@ -6,8 +6,8 @@
  * batches in slices of a few milliseconds.
  */
 import { unlessAborted } from '../abortable.js';
+import { checkInteger, show } from '../arguments.js';
 import { ArgumentError, DisposedError } from '../errors.js';
-import { checkInteger, show } from '../graph/arguments.js';
 import { BufferPool, LoadedBatch } from './batch.js';
 import { type Filled, type Filler, MainFiller } from './filler.js';
 import { checkLoaderOptions, type DataLoaderOptions } from './loader-options.js';

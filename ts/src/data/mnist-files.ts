@@ -7,8 +7,8 @@
 import { access } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
+import { checkBoolean, checkOptions, checkSignal, show } from '../arguments.js';
 import { ArgumentError, DataError } from '../errors.js';
-import { checkBoolean, checkOptions, checkSignal, show } from '../graph/arguments.js';
 import type { CatalogEntry, CatalogFile } from './catalog.js';
 import { type DownloadProgress, downloadFile } from './download.js';
 import { type IdxArray, readIdx } from './idx.js';

@@ -1,5 +1,5 @@
 /** Owns the named data sets: FashionMNIST, MNIST, and their loaders in one call. */
-import { checkOptions } from '../graph/arguments.js';
+import { checkOptions } from '../arguments.js';
 import { type CatalogEntry, fashionMnist, mnist } from './catalog.js';
 import { DataLoader } from './loader.js';
 import { checkLoaderOptions } from './loader-options.js';

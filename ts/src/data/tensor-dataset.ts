@@ -4,8 +4,9 @@
  * Policy: source images are kept as they came, in 8 bits; they move to shared memory when the first
  * worker needs them (at once, without a copy, where they already live in a SharedArrayBuffer).
  */
+
+import { checkOptions, show } from '../arguments.js';
 import { ArgumentError, DataError, ShapeError } from '../errors.js';
-import { checkOptions, show } from '../graph/arguments.js';
 import { Resampler } from './resample.js';
 import { type ImagePlan, planImages, type Transform } from './transforms.js';
 import type { Dataset, ImageShape, Sample } from './types.js';

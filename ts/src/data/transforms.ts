@@ -4,8 +4,9 @@
  * Policy: only Resize touches pixels, in 8 bits. ToTensor and Normalize run on no host: they become
  * the mean and std of the program's first node, y = (x / 255 - mean) / std.
  */
+
+import { show } from '../arguments.js';
 import { ArgumentError, ShapeError } from '../errors.js';
-import { show } from '../graph/arguments.js';
 import { Resampler } from './resample.js';
 import type { ImageShape } from './types.js';
 

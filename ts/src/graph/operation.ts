@@ -3,8 +3,9 @@
  * shape rule and its gradient rule. The declarations themselves are in rules/, the table of all of
  * them in table.ts.
  */
+
+import type { Pair } from '../arguments.js';
 import { ArgumentError, ShapeError } from '../errors.js';
-import type { Pair } from './arguments.js';
 import { formatShape, type Shape, sameShape } from './shapes.js';
 import type { Attrs, AttrValue, DType, OpName } from './spec.js';
 

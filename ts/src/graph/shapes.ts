@@ -2,8 +2,9 @@
  * Owns the arithmetic of shapes: sizes, reshapes, and the output sizes of windowed operations.
  * Formulas are PyTorch's (torch.nn.Conv2d, torch.nn.MaxPool2d).
  */
+
+import { show } from '../arguments.js';
 import { ArgumentError, ShapeError } from '../errors.js';
-import { show } from './arguments.js';
 
 /** Sizes of a tensor, outermost first; a scalar has none. */
 export type Shape = readonly number[];

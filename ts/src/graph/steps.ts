@@ -5,8 +5,9 @@
  * `step` (1 for the first), `lr` (and `lr.1`, ... for further parameter groups); a graph has only
  * those that it uses. Outputs are `loss` and `correct`, or `logits` or `probabilities`.
  */
+
+import { checkInteger, checkOneOf, show } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
-import { checkInteger, checkOneOf, show } from './arguments.js';
 import { addBackward } from './backward.js';
 import { finish } from './finish.js';
 import { checkShape, type Shape } from './shapes.js';

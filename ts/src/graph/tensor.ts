@@ -6,8 +6,9 @@
  * or in another trace, is an error. The tracer knows parameters as plain objects and modules not at
  * all.
  */
+
+import { show } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
-import { show } from './arguments.js';
 import { atPath, GraphBuilder } from './builder.js';
 import { flattenShape, resolveReshape, type Shape, sameShape } from './shapes.js';
 import type { Attrs, DType, OpName } from './spec.js';

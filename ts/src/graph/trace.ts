@@ -5,8 +5,9 @@
  * `forward` is shadowed by one that notes the module's path and checks the result; afterwards the
  * modules are as before, whatever happened.
  */
+
+import { show } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
-import { show } from './arguments.js';
 import { type ParameterSource, Tensor, type Tracer } from './tensor.js';
 
 /** What tracing needs of a module: nn.Module has it. */

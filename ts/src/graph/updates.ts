@@ -2,8 +2,9 @@
  * Owns the options of optimizer steps as users write them: defaults, checks, and their way to
  * attributes. Both optimizers and single operations go through here. Defaults and rules: torch.optim.
  */
+
+import { checkBoolean, checkNumber, show } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
-import { checkBoolean, checkNumber, show } from './arguments.js';
 import type { Attrs } from './spec.js';
 
 /** Settings of a step of Adam. */

@@ -2,7 +2,7 @@
  * Owns the options of convolutions and pooling as users write them, and their way to attributes.
  * Defaults and rules are PyTorch's. Both layers and single operations go through here.
  */
-import { ArgumentError } from '../errors.js';
+
 import {
   checkBoolean,
   checkInteger,
@@ -12,7 +12,8 @@ import {
   type Pair,
   type PairLike,
   show,
-} from './arguments.js';
+} from '../arguments.js';
+import { ArgumentError } from '../errors.js';
 import { at, checkRank, type Shape } from './shapes.js';
 import type { Attrs } from './spec.js';
 

@@ -2,7 +2,7 @@
  * Owns AlexNet (Krizhevsky, Sutskever, Hinton, 2012) in the one-column form that the PyTorch edition
  * of "Dive into Deep Learning" uses for Fashion-MNIST. State dict names: conv.0.weight to fc.6.bias.
  */
-import { checkNumber } from '../graph/arguments.js';
+import { checkNumber } from '../arguments.js';
 import type { Tensor } from '../graph/tensor.js';
 import { Dropout, MaxPool2d, ReLU } from '../nn/activations.js';
 import { Sequential } from '../nn/containers.js';

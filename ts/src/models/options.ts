@@ -1,5 +1,5 @@
 /** Owns the options that the models share, and their checks. */
-import { checkInteger, checkOptions } from '../graph/arguments.js';
+import { checkInteger, checkOptions } from '../arguments.js';
 
 /** Options of every model. */
 export interface ModelOptions {

@@ -1,5 +1,5 @@
 /** Owns the layers without parameters: activations, pooling, dropout, flatten. */
-import { checkInteger, checkNumber, type PairLike } from '../graph/arguments.js';
+import { checkInteger, checkNumber, type PairLike } from '../arguments.js';
 import type { Tensor } from '../graph/tensor.js';
 import { asTensor } from '../graph/trace.js';
 import { avgPoolAttrs, checkAdaptiveSize, maxPoolAttrs } from '../graph/windows.js';

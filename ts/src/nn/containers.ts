@@ -1,6 +1,7 @@
 /** Owns the modules that hold other modules: Sequential and ModuleList. */
+
+import { show } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
-import { show } from '../graph/arguments.js';
 import type { Tensor } from '../graph/tensor.js';
 import { Module } from './module.js';
 

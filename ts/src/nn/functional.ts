@@ -2,8 +2,9 @@
  * Owns the stateless forms of the layers: functions from symbolic tensors to symbolic tensors, for
  * use in a module's `forward`. Names and meanings are torch.nn.functional's.
  */
+
+import { checkNumber, checkOneOf, checkOptions, type PairLike, show } from '../arguments.js';
 import { ArgumentError, ShapeError } from '../errors.js';
-import { checkNumber, checkOneOf, checkOptions, type PairLike, show } from '../graph/arguments.js';
 import { pooledShape } from '../graph/rules/pooling.js';
 import { at, checkRank, formatShape } from '../graph/shapes.js';
 import { first, type Tensor } from '../graph/tensor.js';

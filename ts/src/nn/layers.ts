@@ -1,5 +1,5 @@
 /** Owns the layers that have parameters: Linear and Conv2d. */
-import { ArgumentError } from '../errors.js';
+
 import {
   checkBoolean,
   checkInteger,
@@ -7,7 +7,8 @@ import {
   checkPair,
   type Pair,
   type PairLike,
-} from '../graph/arguments.js';
+} from '../arguments.js';
+import { ArgumentError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
 import { convAttrs } from '../graph/windows.js';
 import { defaultBias, defaultWeight } from '../random/init.js';

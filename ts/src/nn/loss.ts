@@ -1,5 +1,5 @@
 /** Owns the losses. */
-import { checkOneOf, checkOptions } from '../graph/arguments.js';
+import { checkOneOf, checkOptions } from '../arguments.js';
 import type { Tensor } from '../graph/tensor.js';
 import * as functional from './functional.js';
 import { Module } from './module.js';

@@ -5,8 +5,9 @@
  * they were defined, as PyTorch registers attributes. Plain arrays, maps and private fields are not
  * searched; Sequential and ModuleList are for that.
  */
+
+import { checkBoolean, checkOptions, show } from '../arguments.js';
 import { StateDictError } from '../errors.js';
-import { checkBoolean, checkOptions, show } from '../graph/arguments.js';
 import { formatShape, type Shape, sameShape } from '../graph/shapes.js';
 import type { Tensor } from '../graph/tensor.js';
 import { Parameter } from './parameter.js';

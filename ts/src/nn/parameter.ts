@@ -4,8 +4,9 @@
  * Policy: `data` is in plain PyTorch layout. While a Trainer runs, the device has the live values;
  * it writes them back into `data` when it is asked for them and when it is disposed of.
  */
+
+import { show } from '../arguments.js';
 import { ArgumentError, ShapeError } from '../errors.js';
-import { show } from '../graph/arguments.js';
 import { checkShape, elementCount, formatShape, type Shape } from '../graph/shapes.js';
 
 /** A trainable tensor: shape, host values, and whether it is trained. */

@@ -1,5 +1,5 @@
 /** Owns the text form of modules: what Python's print shows for PyTorch's. */
-import type { PairLike } from '../graph/arguments.js';
+import type { PairLike } from '../arguments.js';
 
 /** A module's text from its class name, its own description and its children's texts. */
 export function describe(

@@ -1,5 +1,5 @@
 /** Owns linear layers and matrix products as single operations on host tensors. */
-import { checkBoolean, checkNumber } from '../graph/arguments.js';
+import { checkBoolean, checkNumber } from '../arguments.js';
 import { type OpOptions, run, splitOptions } from './run.js';
 import {
   type FloatTensor,

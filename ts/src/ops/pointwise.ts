@@ -1,6 +1,7 @@
 /** Owns operations on single elements, rows and shapes as single operations on host tensors. */
+
+import { checkInteger, checkNumber, show } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
-import { checkInteger, checkNumber, show } from '../graph/arguments.js';
 import type { Shape } from '../graph/shapes.js';
 import type { Attrs } from '../graph/spec.js';
 import { type OpOptions, run, splitOptions } from './run.js';

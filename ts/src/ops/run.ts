@@ -2,8 +2,9 @@
  * Owns the way from one operation of the table, with host tensors, to its result: a graph of one
  * node through the machinery that whole networks use.
  */
+
+import { checkNames, checkOneOf, checkOptions, show } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
-import { checkNames, checkOneOf, checkOptions, show } from '../graph/arguments.js';
 import { GraphBuilder } from '../graph/builder.js';
 import { finish } from '../graph/finish.js';
 import type { Operation, Slot } from '../graph/operation.js';

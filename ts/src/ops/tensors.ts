@@ -1,6 +1,7 @@
 /** Owns the host tensors that single operations take and return, and their checks. */
+
+import { checkBoolean, show } from '../arguments.js';
 import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
-import { checkBoolean, show } from '../graph/arguments.js';
 import { checkShape, elementCount, formatShape, type Shape } from '../graph/shapes.js';
 import type { DType } from '../graph/spec.js';
 import type { NativeArray } from '../native.js';

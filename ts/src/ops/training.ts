@@ -1,5 +1,5 @@
 /** Owns the loss and the steps of optimizers as single operations on host tensors. */
-import { checkBoolean, checkInteger, checkNames, checkOneOf } from '../graph/arguments.js';
+import { checkBoolean, checkInteger, checkNames, checkOneOf } from '../arguments.js';
 import {
   type AdamSettings,
   adamAttrs,

@@ -1,5 +1,5 @@
 /** Owns convolution and pooling as single operations on host tensors. */
-import type { PairLike } from '../graph/arguments.js';
+import type { PairLike } from '../arguments.js';
 import { pooledShape } from '../graph/rules/pooling.js';
 import { at, checkRank, checkShape, type Shape } from '../graph/shapes.js';
 import {

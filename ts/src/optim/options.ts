@@ -1,6 +1,7 @@
 /** Owns what the optimizers share: parameter groups and the checks of their options. */
+
+import { checkNumber, checkOptions, show } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
-import { checkNumber, checkOptions, show } from '../graph/arguments.js';
 import type { StepContext, StepRule } from '../graph/steps.js';
 import { Parameter } from '../nn/parameter.js';
 

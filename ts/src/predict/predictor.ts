@@ -5,8 +5,9 @@
  * Batches of any size are taken: small ones are padded, large ones go to the device in parts, two at
  * a time, so that neither their copies nor the device's queue grow with them.
  */
+
+import { checkBoolean, checkInteger, checkOneOf, checkOptions, show } from '../arguments.js';
 import { ArgumentError, DisposedError, ShapeError } from '../errors.js';
-import { checkBoolean, checkInteger, checkOneOf, checkOptions, show } from '../graph/arguments.js';
 import { predictGraph } from '../graph/steps.js';
 import {
   type Algorithm,

@@ -7,8 +7,8 @@
  * has a generator of its own.
  */
 import { randomBytes } from 'node:crypto';
+import { show } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
-import { show } from '../graph/arguments.js';
 import { Mt19937 } from './mt19937.js';
 
 export { Mt19937 } from './mt19937.js';

@@ -5,8 +5,9 @@
  * A program is compiled for one signature and for a largest number of examples; the checks here say
  * what differs before native code is called.
  */
+
+import { show } from '../arguments.js';
 import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
-import { show } from '../graph/arguments.js';
 
 /** Images as a network takes them. A batch of a `DataLoader` is one. */
 export interface ImageBatch {

@@ -1,6 +1,7 @@
 /** Owns the options of `Trainer` and of `Trainer.fit`, and their checks. */
+
+import { checkInteger, checkOneOf, checkOptions, show } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
-import { checkInteger, checkOneOf, checkOptions, show } from '../graph/arguments.js';
 import { type Algorithm, algorithms } from '../native.js';
 import { type CrossEntropyLoss, Module } from '../nn/index.js';
 import type { BatchLoader, CheckpointOptions } from './fit.js';

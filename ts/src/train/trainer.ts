@@ -8,8 +8,8 @@
  * is copied on the event loop.
  */
 import { randomBytes } from 'node:crypto';
+import { checkInteger, checkOneOf, checkOptions } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
-import { checkInteger, checkOneOf, checkOptions } from '../graph/arguments.js';
 import { type DeviceInfo, type PlanInfo, resolveDevice } from '../native.js';
 import type { Module, StateDict } from '../nn/index.js';
 import { initialSeed } from '../random/index.js';

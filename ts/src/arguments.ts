@@ -4,7 +4,7 @@
  * Policy: a check throws an ArgumentError that names the caller (`who`), the argument, what was
  * expected and what came, before any work is done.
  */
-import { ArgumentError } from '../errors.js';
+import { ArgumentError } from './errors.js';
 
 /** One number for both axes, or [height, width]. */
 export type PairLike = number | readonly [number, number];
