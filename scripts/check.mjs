@@ -3,11 +3,12 @@
  * that one run tells all.
  */
 import { main, printFailure } from './lib/report.mjs';
-import { lint, sanitize, test } from './lib/sections.mjs';
+import { lint, onednn3, sanitize, test } from './lib/sections.mjs';
 import { summary, total } from './lib/suites.mjs';
 
 const sections = [
   ['Lint and format', lint],
+  ['oneDNN 3', onednn3],
   ['Types and tests', test],
   ['Sanitizers', sanitize],
 ];

@@ -49,6 +49,7 @@ const commands = {
     native: [sanitized],
     typescript: [],
   },
+  onednn3: { system: ['compiler', 'onednn', 'pip'], wanted: [], native: [], typescript: undefined },
   lint: { system: ['clangFormat'], wanted: [], native: [], typescript: undefined },
 };
 

@@ -4,7 +4,7 @@
  */
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { bootstrap } from './bootstrap.mjs';
 import { clangFormat } from './clang-format.mjs';
 import { shown } from './exec.mjs';
@@ -35,6 +35,33 @@ export async function test({ native = true, typescript = true, args = [] } = {})
   if (native) results.push(await runNativeTests(releaseDir));
   if (typescript) results.push(await runTypeScriptTests(args));
   return total(results);
+}
+
+/**
+ * Compiles, without linking, what uses oneDNN against the headers of version 3, which come as a
+ * Python package; Debian 12 has version 2. Tests pass with both.
+ */
+export async function onednn3() {
+  await bootstrap('onednn3');
+  const folder = inRoot('build', 'onednn3');
+  const include = `${folder}/include`;
+  if (!existsSync(`${include}/oneapi/dnnl/dnnl.hpp`)) {
+    const pip = ['-m', 'pip', 'install', '--quiet', '--no-deps', '--root-user-action=ignore'];
+    const wheel = ['--prefix', folder, '--ignore-installed', 'onednn-devel-cpu-gomp==2023.2.0'];
+    // Debian refuses pip's installs unless told that nothing goes to the system's own folders.
+    const env = { PIP_BREAK_SYSTEM_PACKAGES: '1' };
+    if ((await shown('python3', [...pip, ...wheel], { env })) !== 0) return { ok: false };
+  }
+  const sources = readdirSync(inRoot('native', 'src', 'cpu'))
+    .map((name) => inRoot('native', 'src', 'cpu', name))
+    .filter(
+      (path) => path.endsWith('.cc') && /onednn|cpu_backend/.test(readFileSync(path, 'utf8')),
+    );
+  const flags = ['-std=c++20', '-Wall', '-Wextra', '-Werror', '-fopenmp', '-fsyntax-only'];
+  const paths = ['-I', inRoot('native', 'src'), '-isystem', include];
+  const ok = (await shown('c++', [...flags, ...paths, ...sources])) === 0;
+  note(`${sources.length} files ${ok ? 'compile' : 'do not compile'} against oneDNN 3`);
+  return { ok };
 }
 
 /** The TypeScript tests that drive the addon hardest; the rest would only test V8 under ASan. */

@@ -65,6 +65,11 @@ const needs = {
     package: 'clang-format',
     isMet: () => onPath('clang-format'),
   },
+  pip: {
+    text: "Python's pip",
+    package: 'python3-pip',
+    isMet: () => spawnSync('python3', ['-m', 'pip', '--version']).status === 0,
+  },
   fashionMnist: {
     text: 'the Fashion-MNIST files',
     package: 'dataset-fashion-mnist',
