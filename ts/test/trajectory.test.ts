@@ -2,24 +2,25 @@
  * Whole training steps against PyTorch's: the losses of the first steps on Fashion-MNIST, from the
  * same initial weights, with the same batches and no dropout.
  *
- * A loss may differ from PyTorch's in float64 by the fixture's tolerance (1e-3 for AlexNet, 1e-4 for
- * LeNet, relatively), or by a few times as much as PyTorch's own float32 has differed from its float64
- * up to that step: in its first steps Adam divides by the root of tiny second moments, which lets
- * rounding grow fast in AlexNet (scripts/fixtures/trajectory.py). For that reason the long run of
- * AlexNet computes its convolutions directly; the others take what is fastest, as users do.
+ * At each of a run's `stableSteps` a loss may differ by the run's tolerance, relatively, from
+ * PyTorch's in float64 and in float32: those are the steps at which PyTorch's own two precisions agree
+ * within 2.5e-4. What that means for AlexNet (scripts/fixtures/trajectory.py says why): with the
+ * founding example's batch of 128 and lr 0.001 five steps are comparable, beyond them PyTorch differs
+ * from itself; with lr 0.00001 all 20 are, and are held to 2e-5, since losses move less there. Both
+ * are trained with the algorithms that are fastest here, as users do, and with direct convolutions.
  */
 import { readFileSync } from 'node:fs';
-import { data, manualSeed, models, nn, optim, Trainer } from 'neuronode';
+import { data, manualSeed, models, nn, optim, Trainer, type TrainerOptions } from 'neuronode';
 import { describe, expect, it } from 'vitest';
 
 interface Run {
   name: string;
   model: 'alexnet' | 'lenet';
   resize: number | null;
-  tolerance: number;
   batch: number;
-  steps: number;
   lr: number;
+  steps: number;
+  stableSteps: number;
   float32: number[];
   float64: number[];
 }
@@ -28,19 +29,21 @@ const fixture = JSON.parse(
   readFileSync(new URL('fixtures/trajectory.json', import.meta.url), 'utf8'),
 ) as { runs: Run[] };
 
-const DRIFT_FACTOR = 4;
-const DIRECT = new Set(['alexnet-batch-32']);
+/** By the run's name, so that a run without one fails. */
+const tolerances = new Map([
+  ['lenet', 1e-4],
+  ['alexnet', 1e-3],
+  ['alexnet, small steps', 2e-5],
+]);
 
-/** Largest relative difference that is allowed at each step. */
-function allowances({ tolerance, float32, float64 }: Run): number[] {
-  let drift = 0;
-  return float64.map((reference, step) => {
-    drift = Math.max(drift, Math.abs(float32[step]! - reference) / reference);
-    return Math.max(tolerance, DRIFT_FACTOR * drift);
-  });
-}
+type Algorithm = NonNullable<TrainerOptions['algorithm']>;
 
-async function losses(run: Run): Promise<number[]> {
+const cases = fixture.runs.flatMap((run) => {
+  const algorithms: Algorithm[] = run.model === 'alexnet' ? ['auto', 'direct'] : ['auto'];
+  return algorithms.map((algorithm) => ({ ...run, algorithm }));
+});
+
+async function losses(run: Run, algorithm: Algorithm): Promise<number[]> {
   manualSeed(0);
   const net = run.model === 'alexnet' ? models.alexnet({ dropout: 0 }) : models.lenet();
   const resize = run.resize === null ? [] : [new data.Resize(run.resize)];
@@ -53,39 +56,54 @@ async function losses(run: Run): Promise<number[]> {
     loss: new nn.CrossEntropyLoss(),
     optimizer: new optim.Adam(net.parameters(), { lr: run.lr }),
     device: 'cpu',
-    algorithm: DIRECT.has(run.name) ? 'direct' : 'auto',
+    algorithm,
   });
   const found: number[] = [];
   for await (const batch of loader) {
     found.push((await trainer.step(batch)).loss);
-    if (found.length === run.steps) break;
+    if (found.length === run.stableSteps) break;
   }
   return found;
 }
 
-describe("the losses of the first steps are PyTorch's", () => {
-  it.each(fixture.runs)('$name, $steps steps', { timeout: 600_000 }, async (run) => {
-    const found = await losses(run);
-    expect(found).toHaveLength(run.steps);
-    const allowed = allowances(run);
-    const worst = { step: 0, difference: 0, allowed: 1, ours: 0, reference: 0 };
-    for (const [step, ours] of found.entries()) {
-      const reference = run.float64[step]!;
-      const difference = Math.abs(ours - reference) / reference;
-      if (!(difference / allowed[step]! <= worst.difference / worst.allowed)) {
-        Object.assign(worst, {
-          step: step + 1,
-          difference,
-          allowed: allowed[step],
-          ours,
-          reference,
-        });
-      }
-    }
-    console.log(
-      `${run.name}: largest share of the allowance at step ${worst.step}: ` +
-        `${worst.difference.toExponential(1)} of ${worst.allowed.toExponential(1)}`,
-    );
-    expect(worst.difference, JSON.stringify(worst)).toBeLessThanOrEqual(worst.allowed);
+/** The largest relative difference and the step, from 1, that has it; a NaN is the largest. */
+function worstOf(found: readonly number[], reference: readonly number[]) {
+  const differences = found.map((loss, step) => {
+    const difference = Math.abs(loss - reference[step]!) / reference[step]!;
+    return Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference;
   });
+  const difference = Math.max(...differences);
+  return { difference, step: differences.indexOf(difference) + 1 };
+}
+
+describe("the losses of the first steps are PyTorch's", () => {
+  it('in runs as long as promised', () => {
+    const lengths = fixture.runs.map(({ name, stableSteps }) => [name, stableSteps]);
+    expect(Object.fromEntries(lengths)).toEqual({
+      lenet: 200,
+      alexnet: 5,
+      'alexnet, small steps': 20,
+    });
+  });
+
+  it.each(cases)(
+    '$name, $algorithm: $stableSteps steps of $batch',
+    {
+      timeout: 600_000,
+    },
+    async (run) => {
+      const found = await losses(run, run.algorithm);
+      expect(found).toHaveLength(run.stableSteps);
+      for (const precision of ['float64', 'float32'] as const) {
+        const worst = worstOf(found, run[precision]);
+        console.log(
+          `${run.name}, ${run.algorithm}: differs from PyTorch in ${precision} by up to ` +
+            `${worst.difference.toExponential(1)}, at step ${worst.step}`,
+        );
+        expect(worst.difference, `at step ${worst.step}`).toBeLessThanOrEqual(
+          tolerances.get(run.name)!,
+        );
+      }
+    },
+  );
 });
