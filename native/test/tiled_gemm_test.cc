@@ -13,7 +13,8 @@ namespace {
 
 TEST(TiledGemm, AgreesWithFloat64AndIsTheSameOnAnyNumberOfThreads) {
   const std::array<int64_t, 3> sizes[] = {{1, 1, 1},       {3, 5, 7},      {128, 70, 33},
-                                          {70, 200, 2000}, {200, 10, 129}, {2, 513, 64}, {1100, 70, 3}};
+                                          {70, 200, 2000}, {200, 10, 129}, {2, 513, 64},
+                                          {1100, 70, 3}};
   for (auto [m, n, k] : sizes) {
     const auto a = randomFloats(m * k, -1, 1, 1), b = randomFloats(k * n, -1, 1, 2);
     for (const bool transposeA : {false, true}) {

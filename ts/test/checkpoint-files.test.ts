@@ -58,7 +58,7 @@ describe('a checkpoint', () => {
     await trainer.compile({ batchSize: 16, imageShape: [1, 10, 10] });
     await onEverySync(async (path) => {
       const visible = (await readdir(dir)).includes('step-00000000');
-      synced.push(`${relative(dir, path).replace(/^\.writing[^/]*/, 'new')} ${visible}`);
+      synced.push(`${relative(dir, path).replace(/^\.temporary[^/]*/, 'new')} ${visible}`);
     });
     await trainer.saveCheckpoint(dir);
     expect(synced.map((line) => line.replace(/\.[0-9a-f]{12}\.tmp/, ''))).toEqual([
@@ -136,10 +136,10 @@ describe('a checkpoint', () => {
     await trainer.saveCheckpoint(dir);
     const [batch] = await takeBatches(learnableLoader(16, {}, 10), 1);
     await trainer.step(batch!);
-    const { rm: original } = fs;
-    const remove = vi.spyOn(fs, 'rm').mockImplementation(async (path, options) => {
-      if (String(path).endsWith('step-00000000')) throw new Error('EBUSY: injected');
-      return original(path, options);
+    const { rename: original } = fs;
+    const remove = vi.spyOn(fs, 'rename').mockImplementation(async (from, to) => {
+      if (String(from).endsWith('step-00000000')) throw new Error('EBUSY: injected');
+      return original(from, to);
     });
     syncBuiltinESMExports();
     onTestFinished(() => {
@@ -198,7 +198,7 @@ describe('a kill', () => {
     const { weights } = await train(() => seededTiny(), 10, { maxSteps: 2, checkpoint: { dir } });
     const path = join(dir, 'step-00000002');
     await rename(path, `${path}.old`);
-    await mkdir(join(dir, '.writing-999999-0-abcdef01'));
+    await mkdir(join(dir, '.temporary-999999-0-abcdef01'));
     expect(await latestCheckpoint(dir)).toBe(`${path}.old`);
     const trainer = makeTrainer(seededTiny());
     await trainer.loadCheckpoint(dir);

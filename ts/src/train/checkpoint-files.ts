@@ -5,20 +5,21 @@
  * Policy: a checkpoint is written into a hidden directory beside its place, every file is synced
  * once, then the directory, and one rename makes it visible; a kill at any moment leaves the earlier
  * ones untouched. A directory that takes the place of one of the same step sets that one aside as
- * `step-N.old` first, which counts as the checkpoint of its step until the new one is there.
+ * `step-N.old` first, which counts as the checkpoint of its step until the new one is there. One that
+ * is deleted is renamed to a hidden name first, so that it too goes as a whole.
  *
  * Several runs may write into one directory. The latest checkpoint is the one that was written last,
  * whatever its step and run; a run deletes old checkpoints of its own only.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { threadId } from 'node:worker_threads';
 import { CheckpointError } from '../errors.js';
 import { parseOrigin } from './checkpoint-state.js';
 
 const stepPattern = /^step-(\d{8,})(\.old)?$/;
-const temporaryPattern = /^\.writing-(\d+)-\d+-[0-9a-f]+$/;
+const temporaryPattern = /^\.temporary-(\d+)-\d+-[0-9a-f]+$/;
 
 /** Names of a checkpoint's files. */
 export const checkpointFiles = {
@@ -120,8 +121,7 @@ export async function writeCheckpointDirectory(
   step: number,
   write: (temporary: string) => Promise<void>,
 ): Promise<string> {
-  const unique = `${process.pid}-${threadId}-${randomBytes(4).toString('hex')}`;
-  const temporary = join(dir, `.writing-${unique}`);
+  const temporary = join(dir, temporaryName());
   const final = join(dir, checkpointName(step));
   try {
     await mkdir(dir, { recursive: true });
@@ -150,11 +150,27 @@ async function replace(temporary: string, final: string): Promise<void> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
-    await rm(old, { recursive: true, force: true });
+    await removeWhole(old);
     await rename(final, old);
     await rename(temporary, final);
   }
-  await rm(old, { recursive: true, force: true });
+  await removeWhole(old);
+}
+
+function temporaryName(): string {
+  return `.temporary-${process.pid}-${threadId}-${randomBytes(4).toString('hex')}`;
+}
+
+/** Deletes a checkpoint, if it is there, so that a kill never leaves half of one visible. */
+async function removeWhole(path: string): Promise<void> {
+  const hidden = join(dirname(path), temporaryName());
+  try {
+    await rename(path, hidden);
+  } catch (error) {
+    if (isMissing(error)) return;
+    throw error;
+  }
+  await rm(hidden, { recursive: true, force: true });
 }
 
 async function sync(path: string): Promise<void> {
@@ -200,7 +216,7 @@ export async function deleteOldCheckpoints(
   for (const { path } of own.slice(0, Math.max(0, own.length - keep))) {
     if (path === current) continue;
     try {
-      await rm(path, { recursive: true, force: true });
+      await removeWhole(path);
     } catch (error) {
       throw unusable(dir, 'delete an old checkpoint from', error);
     }
