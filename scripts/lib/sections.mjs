@@ -39,7 +39,7 @@ export async function test({ native = true, typescript = true, args = [] } = {})
 
 /**
  * Compiles, without linking, what uses oneDNN against the headers of version 3, which come as a
- * Python package; Debian 12 has version 2. Tests pass with both.
+ * Python package; Debian 12 has version 2.
  */
 export async function onednn3() {
   await bootstrap('onednn3');
