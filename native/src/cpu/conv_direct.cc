@@ -71,13 +71,13 @@ class DirectConvolution {
 
   dnnl::convolution_forward::primitive_desc forwardHint() const {
     return onednn::convForward(backend_.engine(), dnnl::prop_kind::forward_training, x_,
-                               anyWeights(), {}, y_, geometry_, onednn::userScratchpad());
+                               anyWeights(), {}, y_, geometry_);
   }
 
   std::unique_ptr<Kernel> makeForward() {
     const bool bias = request_.inputs.size() == 3;
     const auto pd = onednn::convForward(backend_.engine(), dnnl::prop_kind::forward_training, x_,
-                                        anyWeights(), biasDesc(bias), y_, geometry_, attr_);
+                                        anyWeights(), biasDesc(bias), y_, geometry_);
     auto kernel = onednnKernel(backend_, "direct", pd, dnnl::convolution_forward(pd));
     kernel->addInput(DNNL_ARG_SRC, pd.src_desc(), tensors_.x.shape);
     kernel->addInput(DNNL_ARG_WEIGHTS, pd.weights_desc(), tensors_.w.shape);
@@ -88,8 +88,8 @@ class DirectConvolution {
   }
 
   std::unique_ptr<Kernel> makeInputGrad() {
-    const auto pd = onednn::convBackwardData(backend_.engine(), x_, anyWeights(), y_, geometry_,
-                                             forwardHint(), attr_);
+    const auto pd =
+        onednn::convBackwardData(backend_.engine(), x_, anyWeights(), y_, geometry_, forwardHint());
     auto kernel = onednnKernel(backend_, "direct", pd, dnnl::convolution_backward_data(pd));
     kernel->addInput(DNNL_ARG_DIFF_DST, pd.diff_dst_desc(), tensors_.y.shape);
     kernel->addInput(DNNL_ARG_WEIGHTS, pd.weights_desc(), tensors_.w.shape);
@@ -101,7 +101,7 @@ class DirectConvolution {
   std::unique_ptr<Kernel> makeWeightGrad() {
     const bool bias = request_.outputs.size() == 2;
     const auto pd = onednn::convBackwardWeights(backend_.engine(), x_, anyWeights(), biasDesc(bias),
-                                                y_, geometry_, forwardHint(), attr_);
+                                                y_, geometry_, forwardHint());
     auto kernel = onednnKernel(backend_, "direct", pd, dnnl::convolution_backward_weights(pd));
     kernel->addInput(DNNL_ARG_SRC, pd.src_desc(), tensors_.x.shape);
     kernel->addInput(DNNL_ARG_DIFF_DST, pd.diff_dst_desc(), tensors_.y.shape);
@@ -117,7 +117,6 @@ class DirectConvolution {
   ConvTensors tensors_;
   int64_t groups_;
   onednn::ConvGeometry geometry_;
-  dnnl::primitive_attr attr_ = onednn::userScratchpad();
   Desc x_, y_;
 };
 

@@ -39,34 +39,33 @@ inline dnnl::primitive_attr userScratchpad() {
   return attr;
 }
 
-// A bias of zero dimensions stands for none.
+// All primitives take their scratchpad from the caller. A bias of zero dimensions stands for none.
 inline dnnl::convolution_forward::primitive_desc convForward(const dnnl::engine& engine,
                                                              dnnl::prop_kind kind, const Desc& src,
                                                              const Desc& weights, const Desc& bias,
-                                                             const Desc& dst, const ConvGeometry& g,
-                                                             const dnnl::primitive_attr& attr) {
+                                                             const Desc& dst,
+                                                             const ConvGeometry& g) {
   const auto algorithm = dnnl::algorithm::convolution_direct;
 #if DNNL_VERSION_MAJOR >= 3
   return {engine, kind,      algorithm, src,       weights,   bias,
-          dst,    g.strides, g.dilates, g.padding, g.padding, attr};
+          dst,    g.strides, g.dilates, g.padding, g.padding, userScratchpad()};
 #else
   return {{kind, algorithm, src, weights, bias, dst, g.strides, g.dilates, g.padding, g.padding},
-          attr,
+          userScratchpad(),
           engine};
 #endif
 }
 
 inline dnnl::convolution_backward_data::primitive_desc convBackwardData(
     const dnnl::engine& engine, const Desc& diffSrc, const Desc& weights, const Desc& diffDst,
-    const ConvGeometry& g, const dnnl::convolution_forward::primitive_desc& hint,
-    const dnnl::primitive_attr& attr) {
+    const ConvGeometry& g, const dnnl::convolution_forward::primitive_desc& hint) {
   const auto algorithm = dnnl::algorithm::convolution_direct;
 #if DNNL_VERSION_MAJOR >= 3
-  return {engine,    algorithm, diffSrc,   weights, diffDst, g.strides,
-          g.dilates, g.padding, g.padding, hint,    attr};
+  return {engine,    algorithm, diffSrc,   weights, diffDst,         g.strides,
+          g.dilates, g.padding, g.padding, hint,    userScratchpad()};
 #else
   return {{algorithm, diffSrc, weights, diffDst, g.strides, g.dilates, g.padding, g.padding},
-          attr,
+          userScratchpad(),
           engine,
           hint};
 #endif
@@ -75,15 +74,15 @@ inline dnnl::convolution_backward_data::primitive_desc convBackwardData(
 inline dnnl::convolution_backward_weights::primitive_desc convBackwardWeights(
     const dnnl::engine& engine, const Desc& src, const Desc& diffWeights, const Desc& diffBias,
     const Desc& diffDst, const ConvGeometry& g,
-    const dnnl::convolution_forward::primitive_desc& hint, const dnnl::primitive_attr& attr) {
+    const dnnl::convolution_forward::primitive_desc& hint) {
   const auto algorithm = dnnl::algorithm::convolution_direct;
 #if DNNL_VERSION_MAJOR >= 3
   return {engine,    algorithm, src,       diffWeights, diffBias, diffDst,
-          g.strides, g.dilates, g.padding, g.padding,   hint,     attr};
+          g.strides, g.dilates, g.padding, g.padding,   hint,     userScratchpad()};
 #else
   return {
       {algorithm, src, diffWeights, diffBias, diffDst, g.strides, g.dilates, g.padding, g.padding},
-      attr,
+      userScratchpad(),
       engine,
       hint};
 #endif
@@ -94,14 +93,6 @@ inline Dims dimsOf(const Desc& desc) {
   return desc.get_dims();
 #else
   return desc.dims();
-#endif
-}
-
-inline dnnl::memory::data_type dataTypeOf(const Desc& desc) {
-#if DNNL_VERSION_MAJOR >= 3
-  return desc.get_data_type();
-#else
-  return desc.data_type();
 #endif
 }
 

@@ -55,6 +55,8 @@ class Compiler {
         piece.desc.layout = sharedLayout(value);
       }
       pieceOf_[i] = addPiece(std::move(piece));
+      // Inputs are uploaded before the first step.
+      if (value.kind == ValueKind::Input) pieces_.back().life.first = -1;
     }
   }
 
@@ -214,7 +216,6 @@ class Compiler {
       Piece& piece = pieces_[i];
       if (piece.persistent >= 0 || viewOf_.contains(static_cast<int>(i))) continue;
       piece.life.bytes = backend_.bytes(piece.desc);
-      if (isInput(static_cast<int>(i))) piece.life.first = -1;
       lifetimes.push_back(piece.life);
       owners.push_back(static_cast<int>(i));
     }
@@ -237,14 +238,6 @@ class Compiler {
       program_->outputs_[graph_.outputs[i].name] = {pieces_[outputPieces_[i]].desc,
                                                     address(outputPieces_[i])};
     }
-  }
-
-  // Inputs are uploaded before the first step.
-  bool isInput(int piece) const {
-    for (int i = 0; i < valueCount(); ++i) {
-      if (pieceOf_[i] == piece) return graph_.values[i].kind == ValueKind::Input;
-    }
-    return false;
   }
 
   void* arenaAt(size_t offset) {
