@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -32,6 +33,12 @@ struct FusedNode {
   // Input gradients: the last of spec.inputs is a forward ReLU's output (for maxPool2dGrad: the
   // pool's own output, whose input was a ReLU's); where it is not positive the gradient is zero.
   bool reluMask = false;
+  // Optimizer steps of several parameters in one kernel, where the backend merges them: spec.inputs
+  // are those of each step in turn, without the scalars that they share, which follow once.
+  // Adam: (param, grad, m, v)*, step, lr. SGD: (param, grad[, buffer])*, step, lr.
+  int updates = 1;
+  // Optimizer steps: the inputs of which the kernel writes a rounded copy as well, as its outputs.
+  std::vector<int> shadows;
 };
 
 class Kernel {
@@ -53,29 +60,93 @@ class Kernel {
 // wherever there is a kernel of it.
 enum class ConvAlgorithm { Auto, Direct, Winograd };
 
+// How products are computed. F32: in f32 throughout. TF32: operands rounded to 10 bits of mantissa.
+// BF16: activations and operands stored as bf16; parameters, optimizer state, loss, reductions f32.
+enum class Precision { F32, TF32, BF16 };
+
+// Whose max-pooling a program uses: our own pair, or the device library's wherever it can serve.
+enum class PoolingKernel { Own, Library };
+
 struct KernelOptions {
   ConvAlgorithm algorithm = ConvAlgorithm::Auto;
+  Precision precision = Precision::F32;
+  PoolingKernel pooling = PoolingKernel::Own;
+  bool deterministic = false;  // refuse kernels whose result depends on the order of their threads
+  bool autotune = false;       // time the device library's plans and take the fastest
+};
+
+// One transfer between host and device that every run makes.
+struct Transfer {
+  void* device = nullptr;
+  size_t bytes = 0;
+};
+
+// A run under way.
+class PendingRun {
+ public:
+  virtual ~PendingRun() = default;
+  // Waits for the run to end; what it wrote, in the order of the executor's outputs. Once only.
+  virtual std::vector<std::vector<std::byte>> finish() = 0;
+};
+
+// Puts the steps of one program on the device, run after run. Must go before the memory it uses.
+class Executor {
+ public:
+  virtual ~Executor() = default;
+  // `inputs` in the order of the executor's inputs, free for reuse on return. `enqueue` calls every
+  // kernel once, always in the same order and with the same pointers; a backend which can record
+  // them does not call it each time. A synchronous backend does all the work here. What `enqueue`
+  // throws comes through, with nothing left under way.
+  virtual std::unique_ptr<PendingRun> start(std::span<const void* const> inputs,
+                                            const std::function<void()>& enqueue) = 0;
 };
 
 class Backend {
  public:
   virtual ~Backend() = default;
 
+  // Whether kernels and executors return before their work is done.
+  virtual bool isAsynchronous() const { return false; }
+  // Waits for all work that was put on the device.
+  virtual void synchronize() {}
+
   virtual size_t bytes(const TensorDesc& desc) const = 0;
   // Throws ERR_NN_OUT_OF_MEMORY before taking what the machine does not have.
   virtual std::unique_ptr<Buffer> allocate(size_t bytes) = 0;
 
   // Input layouts may be Undecided for parameters that no kernel has placed yet: the kernel then
-  // chooses, as it does for its outputs.
+  // chooses, as it does for its outputs. An output's layout is what its first reader prefers, as a
+  // hint, and Undecided where that does not care.
   virtual std::unique_ptr<Kernel> makeKernel(const FusedNode& node,
                                              std::span<const TensorDesc> inputs,
                                              std::span<const TensorDesc> outputs,
                                              const KernelOptions& options) = 0;
   virtual std::unique_ptr<Kernel> makeReorder(const TensorDesc& from, const TensorDesc& to) = 0;
 
-  // Host to device and back, plain bytes.
+  virtual std::unique_ptr<Executor> makeExecutor(std::vector<Transfer> inputs,
+                                                 std::vector<Transfer> outputs) = 0;
+
+  // Host to device and back, plain bytes, after all work so far; done on return.
   virtual void upload(void* device, const void* host, size_t bytes) = 0;
   virtual void download(void* host, const void* device, size_t bytes) = 0;
+
+  // The layout in which the kernel of `node` would like its input number `input`, before anything
+  // has decided that input's layout; Undecided where it does not care.
+  virtual Layout preferredLayout(const FusedNode& /*node*/, std::span<const TensorDesc> /*inputs*/,
+                                 std::span<const TensorDesc> /*outputs*/, size_t /*input*/,
+                                 const KernelOptions& /*options*/) {
+    return Layout::Undecided;
+  }
+  // The layout in which the memory of `from`, untouched, is a tensor of shape `to` (a reshape);
+  // Undecided where there is none, and the reshape goes by the plain layout.
+  virtual Layout viewLayout(const TensorDesc& /*from*/, const Shape& /*to*/) {
+    return Layout::Undecided;
+  }
+  // The layout in which a parameter or state is kept that kernels want in `wanted`: the same, or
+  // its full-precision form. Kernels then read a copy, kept up to date as a shadow where possible.
+  virtual Layout storageLayout(Layout wanted) { return wanted; }
+  // Whether optimizer steps with equal attributes become one kernel.
+  virtual bool mergesUpdates() const { return false; }
 };
 
 }  // namespace neuronode

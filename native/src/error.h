@@ -14,6 +14,7 @@ inline constexpr const char* kShape = "ERR_NN_SHAPE";
 inline constexpr const char* kDType = "ERR_NN_DTYPE";
 inline constexpr const char* kOutOfMemory = "ERR_NN_OUT_OF_MEMORY";
 inline constexpr const char* kDeviceUnavailable = "ERR_NN_DEVICE_UNAVAILABLE";
+inline constexpr const char* kDeviceFailed = "ERR_NN_DEVICE_FAILED";
 inline constexpr const char* kDisposed = "ERR_NN_DISPOSED";
 inline constexpr const char* kNative = "ERR_NN_NATIVE";
 inline constexpr const char* kCancelled = "ERR_NN_CANCELLED";

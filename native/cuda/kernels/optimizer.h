@@ -1,0 +1,45 @@
+// Launches of the optimizer steps: all parameters of a program in one launch, each tensor cut into
+// chunks that blocks walk with 16-byte accesses.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "kernels/elementwise.h"
+#include "math/optimizer.h"
+
+namespace neuronode::cuda {
+
+// One parameter, in device memory; pointers 16-byte aligned, elements in the same layout.
+struct UpdateTensor {
+  float* param;
+  const void* grad;      // f32, or bf16 where the table says so
+  float* first;          // Adam: m. SGD: the momentum buffer, or null
+  float* second;         // Adam: v
+  uint16_t* shadow;      // bf16 copy of param to write, or null
+  int64_t count;
+};
+
+// One block's share of a step.
+struct UpdateChunk {
+  int32_t tensor;
+  int32_t pad;
+  int64_t begin;  // element, a multiple of kUpdateChunk
+};
+inline constexpr int64_t kUpdateChunk = 4096;
+
+// The chunks that cover `tensors`, for the host to upload once.
+std::vector<UpdateChunk> updateChunks(std::span<const UpdateTensor> tensors);
+
+// Tables and scalars are in device memory; bias corrections are computed there, in f64.
+struct UpdateTable {
+  const UpdateTensor* tensors;
+  const UpdateChunk* chunks;
+  int64_t chunkCount;
+  const int32_t* step;
+  const double* lr;
+};
+void adamStep(cudaStream_t stream, const UpdateTable& table, const AdamOptions& options);
+void sgdStep(cudaStream_t stream, const UpdateTable& table, const SgdOptions& options);
+
+}  // namespace neuronode::cuda

@@ -1,0 +1,136 @@
+// The one way to launch a kernel. A kernel is a functor, plain data taken by value:
+//
+//   launchElements: `void operator()(int64_t i) const` for every i in [0, count), in any order; the
+//     real launch is a grid-stride loop.
+//   launchBlocks: a block of Body::kThreads threads goes through Body::kPhases phases, and a
+//     barrier lies between any two; `template <int P> void phase(Block, Shared&) const`. What one
+//     phase hands to the next goes through Shared: locals do not survive, and within a phase threads
+//     run in any order.
+//
+// Functions of a body are NN_DEVICE. In the host emulation (NN_CUDA_EMULATION) the same functors
+// run on the CPU when the emulated stream gets to them.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+#include "status.h"
+
+#if defined(__CUDACC__)
+#define NN_DEVICE __device__ __forceinline__
+#else
+#define NN_DEVICE inline
+#endif
+
+namespace neuronode::cuda {
+
+// A thread's place.
+struct Block {
+  int64_t index;  // of the block
+  int thread;     // 0 .. Body::kThreads - 1
+};
+
+struct NoShared {};
+
+#if defined(NN_CUDA_EMULATION)
+
+namespace emulation {
+// Queues `run` on the stream; it is called once, when the stream gets there, with every thread's
+// writes already allowed to reach device memory.
+cudaError_t launch(cudaStream_t stream, const char* name, int64_t work,
+                   void (*run)(const void* body, int64_t work, uint64_t seed), const void* body,
+                   size_t bodyBytes);
+// A permutation of [0, count) drawn from the seed, as the order of threads.
+int64_t shuffled(int64_t i, int64_t count, uint64_t seed);
+}  // namespace emulation
+
+template <class Body>
+void launchElements(cudaStream_t stream, const char* name, int64_t count, const Body& body) {
+  if (count == 0) return;
+  const auto run = [](const void* copy, int64_t work, uint64_t seed) {
+    const Body& self = *static_cast<const Body*>(copy);
+    for (int64_t i = 0; i < work; ++i) self(emulation::shuffled(i, work, seed));
+  };
+  checkCuda(emulation::launch(stream, name, count, run, &body, sizeof body), name);
+}
+
+template <class Body, int kPhase>
+void runPhases(const Body& body, int64_t block, typename Body::Shared& shared, uint64_t seed) {
+  if constexpr (kPhase < Body::kPhases) {
+    for (int i = 0; i < Body::kThreads; ++i) {
+      const int64_t thread = emulation::shuffled(i, Body::kThreads, seed + kPhase);
+      body.template phase<kPhase>(Block{block, static_cast<int>(thread)}, shared);
+    }
+    runPhases<Body, kPhase + 1>(body, block, shared, seed);
+  }
+}
+
+template <class Body>
+void launchBlocks(cudaStream_t stream, const char* name, int64_t blocks, const Body& body) {
+  if (blocks == 0) return;
+  const auto run = [](const void* copy, int64_t work, uint64_t seed) {
+    const Body& self = *static_cast<const Body*>(copy);
+    for (int64_t i = 0; i < work; ++i) {
+      typename Body::Shared shared;
+      std::fill_n(reinterpret_cast<unsigned char*>(&shared), sizeof shared, 0xFF);  // NaN
+      runPhases<Body, 0>(self, emulation::shuffled(i, work, seed), shared, seed);
+    }
+  };
+  checkCuda(emulation::launch(stream, name, blocks, run, &body, sizeof body), name);
+}
+
+#elif defined(__CUDACC__)
+
+template <class Body>
+__global__ void __launch_bounds__(256) elementsKernel(int64_t count, const Body body) {
+  const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < count;
+       i += stride) {
+    body(i);
+  }
+}
+
+template <class Body, int kPhase>
+__device__ __forceinline__ void runPhases(const Body& body, const Block& block,
+                                          typename Body::Shared& shared) {
+  if constexpr (kPhase < Body::kPhases) {
+    if constexpr (kPhase > 0) __syncthreads();
+    body.template phase<kPhase>(block, shared);
+    runPhases<Body, kPhase + 1>(body, block, shared);
+  }
+}
+
+template <class Body>
+__global__ void __launch_bounds__(Body::kThreads) blocksKernel(int64_t blocks, const Body body) {
+  __shared__ typename Body::Shared shared;
+  for (int64_t i = blockIdx.x; i < blocks; i += gridDim.x) {
+    runPhases<Body, 0>(body, Block{i, static_cast<int>(threadIdx.x)}, shared);
+    __syncthreads();
+  }
+}
+
+inline constexpr int64_t kMostBlocks = 65535;
+
+template <class Body>
+void launchElements(cudaStream_t stream, const char* name, int64_t count, const Body& body) {
+  if (count == 0) return;
+  constexpr int kThreads = 256;
+  const int64_t blocks = std::min((count + kThreads - 1) / kThreads, kMostBlocks);
+  elementsKernel<Body><<<static_cast<unsigned>(blocks), kThreads, 0, stream>>>(count, body);
+  checkCuda(cudaGetLastError(), name);
+}
+
+template <class Body>
+void launchBlocks(cudaStream_t stream, const char* name, int64_t blocks, const Body& body) {
+  if (blocks == 0) return;
+  const auto grid = static_cast<unsigned>(std::min(blocks, kMostBlocks));
+  blocksKernel<Body><<<grid, Body::kThreads, 0, stream>>>(blocks, body);
+  checkCuda(cudaGetLastError(), name);
+}
+
+#endif
+
+}  // namespace neuronode::cuda
