@@ -1,0 +1,98 @@
+// How the CUDA backend makes its kernels: one function per family, each in a file of its own, with a
+// second function that says which layout the family would like an input in.
+//
+// Policy: all that a kernel needs besides its tensors (tables, plans, descriptors) is made here, at
+// compile time. run() puts work on Context::compute() and returns: it allocates nothing, waits for
+// nothing, and reads no device memory, so that a graph can record it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "backend.h"
+#include "context.h"
+#include "kernels/elementwise.h"
+
+namespace neuronode::cuda {
+
+struct KernelRequest {
+  Context& context;
+  const FusedNode& node;
+  std::span<const TensorDesc> inputs;
+  std::span<const TensorDesc> outputs;
+  const KernelOptions& options;
+
+  Op op() const { return node.spec.op; }
+  Attrs::Pair pair(const char* name) const { return node.spec.attrs.pair(name); }
+
+  // How activations and the operands of products are stored.
+  Storage storage() const {
+    return options.precision == Precision::BF16 ? Storage::BF16 : Storage::F32;
+  }
+  const LayoutInfo& info(Layout layout) const { return context.layouts().info(layout); }
+  Layout layout(const LayoutInfo& info) const { return context.layouts().id(info); }
+  Layout plain(Storage storage) const { return layout({.storage = storage}); }
+  Layout channelsLast(Storage storage) const {
+    return layout({.order = Order::ChannelsLast, .storage = storage});
+  }
+  // What products write matrices as: rows whose pitch is a multiple of 8 elements, which the fast
+  // kernels of the library need. What lies between a row's end and the next is undefined.
+  Layout rows(int64_t columns, Storage storage) const {
+    constexpr int64_t kMultiple = 8;
+    const int64_t pitch = (columns + kMultiple - 1) / kMultiple * kMultiple;
+    return layout({.storage = storage, .rowPitch = pitch == columns ? 0 : pitch});
+  }
+  // Elements of memory, padding included, of a tensor of this shape in this layout.
+  IndexMap map(Layout layout, const Shape& shape) const { return indexMap(info(layout), shape); }
+};
+
+std::unique_ptr<Kernel> makeConvolution(const KernelRequest& request);
+std::unique_ptr<Kernel> makePooling(const KernelRequest& request);
+std::unique_ptr<Kernel> makeLinear(const KernelRequest& request);
+std::unique_ptr<Kernel> makeGemm(const KernelRequest& request);
+std::unique_ptr<Kernel> makeToFloat(const KernelRequest& request);
+std::unique_ptr<Kernel> makeElementwise(const KernelRequest& request);
+std::unique_ptr<Kernel> makeSoftmax(const KernelRequest& request);
+std::unique_ptr<Kernel> makeLoss(const KernelRequest& request);
+std::unique_ptr<Kernel> makeOptimizerStep(const KernelRequest& request);
+
+// Backend::preferredLayout of the families that have a preference.
+Layout preferredByConvolution(const KernelRequest& request, size_t input);
+Layout preferredByPooling(const KernelRequest& request, size_t input);
+Layout preferredByLinear(const KernelRequest& request, size_t input);
+Layout preferredByLoss(const KernelRequest& request, size_t input);
+Layout preferredByOptimizer(const KernelRequest& request, size_t input);
+
+// A kernel whose work is one function: what it needs is in the closure.
+class FunctionKernel : public Kernel {
+ public:
+  using Pointers = std::span<void* const>;
+  using Body = std::function<void(Pointers inputs, Pointers outputs, void* workspace)>;
+
+  FunctionKernel(std::string kernelName, std::vector<Layout> in, std::vector<Layout> out, Body body,
+                 size_t workspace = 0)
+      : body_(std::move(body)) {
+    name = std::move(kernelName);
+    inputLayouts = std::move(in);
+    outputLayouts = std::move(out);
+    workspaceBytes = workspace;
+  }
+
+  void run(std::span<void* const> inputs, std::span<void* const> outputs,
+           void* workspace) override {
+    body_(inputs, outputs, workspace);
+  }
+
+ private:
+  Body body_;
+};
+
+template <typename T>
+T* as(void* pointer) {
+  return static_cast<T*>(pointer);
+}
+
+}  // namespace neuronode::cuda
