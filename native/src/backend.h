@@ -33,6 +33,9 @@ struct FusedNode {
   // Input gradients: the last of spec.inputs is a forward ReLU's output (for maxPool2dGrad: the
   // pool's own output, whose input was a ReLU's); where it is not positive the gradient is zero.
   bool reluMask = false;
+  // maxPool2dGrad under PoolingKernel::Library: the pool's own input and output follow the indices
+  // among spec.inputs, before the mask.
+  bool poolTensors = false;
   // Optimizer steps of several parameters in one kernel, where the backend merges them: spec.inputs
   // are those of each step in turn, without the scalars that they share, which follow once.
   // Adam: (param, grad, m, v)*, step, lr. SGD: (param, grad[, buffer])*, step, lr.
@@ -85,6 +88,9 @@ struct Transfer {
 class PendingRun {
  public:
   virtual ~PendingRun() = default;
+  // Whether finish() would return at once. The device's thread asks while it has nothing else to
+  // do, so that a next run never waits behind one that is being waited for.
+  virtual bool isDone() { return true; }
   // Waits for the run to end; what it wrote, in the order of the executor's outputs. Once only.
   virtual std::vector<std::vector<std::byte>> finish() = 0;
 };

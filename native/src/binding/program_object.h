@@ -11,8 +11,6 @@
 
 namespace neuronode::binding {
 
-using HostTensors = std::map<std::string, HostTensor>;
-
 // Host memory for the inputs of runs: taken on the environment's thread, given back on the
 // device's, so that a run copies into pages that are already there.
 class StagingPool {

@@ -1,10 +1,12 @@
 #include "cpu/cpu_backend.h"
 
 #include <cstring>
+#include <utility>
 
 #include "cpu/isa.h"
 #include "cpu/kernels.h"
 #include "cpu/memory.h"
+#include "direct_executor.h"
 
 namespace neuronode {
 
@@ -86,6 +88,11 @@ size_t CpuBackend::bytes(const TensorDesc& desc) const {
 }
 
 std::unique_ptr<Buffer> CpuBackend::allocate(size_t bytes) { return allocateHostMemory(bytes); }
+
+std::unique_ptr<Executor> CpuBackend::makeExecutor(std::vector<Transfer> inputs,
+                                                   std::vector<Transfer> outputs) {
+  return makeDirectExecutor(*this, std::move(inputs), std::move(outputs));
+}
 
 void CpuBackend::upload(void* device, const void* host, size_t bytes) {
   std::memcpy(device, host, bytes);

@@ -23,6 +23,8 @@ class CpuBackend : public Backend {
                                      std::span<const TensorDesc> outputs,
                                      const KernelOptions& options) override;
   std::unique_ptr<Kernel> makeReorder(const TensorDesc& from, const TensorDesc& to) override;
+  std::unique_ptr<Executor> makeExecutor(std::vector<Transfer> inputs,
+                                         std::vector<Transfer> outputs) override;
   void upload(void* device, const void* host, size_t bytes) override;
   void download(void* host, const void* device, size_t bytes) override;
 

@@ -4,23 +4,24 @@
 #include <atomic>
 
 #include "cpu/cpu_backend.h"
-#include "device_queue.h"
+#include "device.h"
 
 namespace neuronode {
 
-class CpuDevice {
+class CpuDevice : public Device {
  public:
   // Made on first use and never destroyed, since its thread outlives main(). Throws
   // ERR_NN_DEVICE_UNAVAILABLE where the processor or the settings do not allow it.
   static CpuDevice& instance();
 
-  DeviceQueue& queue() { return queue_; }
-  // On the device's thread only.
-  CpuBackend& backend() { return backend_; }
-
+  DeviceInfo info() override;
+  DeviceQueue& queue() override { return queue_; }
+  int threads() const override { return threads_; }
   // Applies to programs compiled from now on.
   void setThreads(int threads) { threads_ = threads; }
-  int threads() const { return threads_; }
+
+  void beginJob(int threads) override;
+  CpuBackend& backend() override { return backend_; }
 
  private:
   CpuDevice();

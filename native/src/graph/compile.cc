@@ -238,6 +238,14 @@ class Compiler {
       program_->outputs_[graph_.outputs[i].name] = {pieces_[outputPieces_[i]].desc,
                                                     address(outputPieces_[i])};
     }
+    program_->executor_ =
+        backend_.makeExecutor(transfers(program_->inputs_), transfers(program_->outputs_));
+  }
+
+  std::vector<Transfer> transfers(const std::map<std::string, Program::Port>& ports) const {
+    std::vector<Transfer> result;
+    for (auto& [name, port] : ports) result.push_back({port.slot, backend_.bytes(port.desc)});
+    return result;
   }
 
   void* arenaAt(size_t offset) {

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "error.h"
 
 namespace neuronode {
 
-void Program::uploadInputs(const std::map<std::string, HostTensor>& inputs) {
+std::vector<const void*> Program::checkInputs(const HostTensors& inputs) const {
+  std::vector<const void*> data;
   for (auto& [name, port] : inputs_) {
     auto found = inputs.find(name);
     if (found == inputs.end()) throw Error(errc::kArgument, "input '" + name + "' is missing");
@@ -16,8 +18,9 @@ void Program::uploadInputs(const std::map<std::string, HostTensor>& inputs) {
       throw Error(errc::kShape, "input '" + name + "' must be " + dtypeName(port.desc.dtype) + " " +
                                     shapeString(port.desc.shape));
     }
-    backend_.upload(port.slot, tensor.bytes.data(), tensor.bytes.size());
+    data.push_back(tensor.bytes.data());
   }
+  return data;
 }
 
 void Program::runStep(const Step& step) { step.kernel->run(step.inputs, step.outputs, workspace_); }
@@ -26,26 +29,29 @@ void checkCancelled(const std::atomic<bool>& cancel) {
   if (cancel.load(std::memory_order_relaxed)) throw Error(errc::kCancelled, kShuttingDown);
 }
 
-std::map<std::string, HostTensor> Program::run(const std::map<std::string, HostTensor>& inputs,
-                                               const std::atomic<bool>& cancel) {
-  uploadInputs(inputs);
-  for (const Step& step : steps_) {
-    checkCancelled(cancel);
-    runStep(step);
-  }
-  std::map<std::string, HostTensor> results;
+std::unique_ptr<PendingRun> Program::start(const HostTensors& inputs,
+                                           const std::atomic<bool>& cancel) {
+  return executor_->start(checkInputs(inputs), [&] {
+    for (const Step& step : steps_) {
+      checkCancelled(cancel);
+      runStep(step);
+    }
+  });
+}
+
+HostTensors Program::finish(std::unique_ptr<PendingRun> run) {
+  std::vector<std::vector<std::byte>> written = run->finish();
+  HostTensors results;
+  size_t next = 0;
   for (auto& [name, port] : outputs_) {
-    HostTensor& result = results[name];
-    result.dtype = port.desc.dtype;
-    result.shape = port.desc.shape;
-    result.bytes.resize(backend_.bytes(port.desc));
-    backend_.download(result.bytes.data(), port.slot, result.bytes.size());
+    results[name] = {port.desc.dtype, port.desc.shape, std::move(written[next++])};
   }
   return results;
 }
 
-std::vector<double> Program::profile(const std::map<std::string, HostTensor>& inputs,
-                                     int iterations, const std::atomic<bool>& cancel) {
+std::vector<double> Program::profile(const HostTensors& inputs, int iterations,
+                                     const std::atomic<bool>& cancel) {
+  const std::vector<const void*> data = checkInputs(inputs);
   std::map<std::string, std::vector<std::byte>> saved;
   for (auto& [name, persistent] : persistent_) {
     std::vector<std::byte>& copy = saved[name];
@@ -60,11 +66,15 @@ std::vector<double> Program::profile(const std::map<std::string, HostTensor>& in
   std::vector<std::vector<double>> times(steps_.size());
   try {
     for (int i = 0; i < iterations; ++i) {
-      uploadInputs(inputs);
+      size_t next = 0;
+      for (auto& [name, port] : inputs_) {
+        backend_.upload(port.slot, data[next++], backend_.bytes(port.desc));
+      }
       for (size_t s = 0; s < steps_.size(); ++s) {
         checkCancelled(cancel);
         const auto start = std::chrono::steady_clock::now();
         runStep(steps_[s]);
+        backend_.synchronize();
         const std::chrono::duration<double, std::milli> took =
             std::chrono::steady_clock::now() - start;
         times[s].push_back(took.count());

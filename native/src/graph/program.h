@@ -20,6 +20,8 @@ struct HostTensor {
   std::vector<std::byte> bytes;
 };
 
+using HostTensors = std::map<std::string, HostTensor>;
+
 struct PlanStep {
   std::string node;  // the module's path
   std::string op;
@@ -45,11 +47,18 @@ class Program {
                                           const KernelOptions& options, const Program* share,
                                           const std::atomic<bool>& cancel);
 
-  // Inputs by name; all must be there.
-  std::map<std::string, HostTensor> run(const std::map<std::string, HostTensor>& inputs,
-                                        const std::atomic<bool>& cancel);
+  // Puts a run on the device. Inputs by name; all must be there, and are free for reuse on return.
+  // Of an asynchronous backend two runs may be under way at a time. What it throws leaves nothing
+  // under way that it began.
+  std::unique_ptr<PendingRun> start(const HostTensors& inputs, const std::atomic<bool>& cancel);
+  // Waits for what start() began, and ends it: its outputs by name.
+  HostTensors finish(std::unique_ptr<PendingRun> run);
+  // Both.
+  HostTensors run(const HostTensors& inputs, const std::atomic<bool>& cancel) {
+    return finish(start(inputs, cancel));
+  }
   // Median milliseconds of each step over `iterations` runs. Parameters are put back afterwards.
-  std::vector<double> profile(const std::map<std::string, HostTensor>& inputs, int iterations,
+  std::vector<double> profile(const HostTensors& inputs, int iterations,
                               const std::atomic<bool>& cancel);
 
   // Parameters and state in plain layout.
@@ -79,7 +88,8 @@ class Program {
   };
 
   explicit Program(Backend& backend) : backend_(backend) {}
-  void uploadInputs(const std::map<std::string, HostTensor>& inputs);
+  // In the order of inputs_.
+  std::vector<const void*> checkInputs(const HostTensors& inputs) const;
   void runStep(const Step& step);
   Persistent& persistent(const std::string& name);
 
@@ -90,6 +100,7 @@ class Program {
   std::map<std::string, Persistent> persistent_;
   std::unique_ptr<Buffer> arena_;
   Slot workspace_ = nullptr;
+  std::unique_ptr<Executor> executor_;
   PlanInfo plan_;
 };
 
