@@ -1,6 +1,6 @@
 // NVIDIA's libraries, found and opened while the program runs: cuBLASLt, cuBLAS, cuDNN and NVRTC.
-// None is linked, so that neuronode_cuda loads, and can say what is missing, on any machine. The CUDA
-// runtime is linked statically and finds the driver itself.
+// None is linked, so that neuronode_cuda loads, and can say what is missing, on any machine. The
+// CUDA runtime is linked statically and finds the driver itself.
 //
 // Policy: libraries are opened by absolute path, local, and never closed. The C functions that the
 // backend calls are defined in forward_*.cc and forward to what was opened here; calling one before
@@ -26,7 +26,7 @@ struct LibraryFacts {
   std::string cublasPath, cudnnPath;
 };
 
-// What was opened: empty before openLibraries() has succeeded.
+// What is open, opening it where need be; empty where that fails.
 LibraryFacts openedLibraries();
 
 // Whether this is the tests' imitation of CUDA rather than CUDA.
