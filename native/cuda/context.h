@@ -1,5 +1,5 @@
-// What one GPU's kernels share: its streams and handles, its layouts, its convolution planner. Used
-// on the device's own thread only.
+// What one GPU's kernels share: its streams and handles, its layouts, its convolution planner and
+// pooling library. Used on the device's own thread only.
 #pragma once
 
 #include <cublasLt.h>
@@ -12,6 +12,7 @@
 #include "convolution/plan.h"
 #include "handles.h"
 #include "layouts.h"
+#include "pooling/library_pooling.h"
 #include "status.h"
 
 namespace neuronode::cuda {
@@ -41,6 +42,7 @@ class Context {
   cublasLtHandle_t blasLt() const { return blasLt_.get(); }
   void* blasWorkspace() const { return blasWorkspace_.get(); }
   ConvPlanner& planner() { return *planner_; }
+  LibraryPooling& pooling() { return *pooling_; }
   LayoutTable& layouts() { return layouts_; }
   const LayoutInfo& info(const TensorDesc& desc) const { return layouts_.info(desc.layout); }
   IndexMap map(const TensorDesc& desc) const { return indexMap(info(desc), desc.shape); }
@@ -54,6 +56,7 @@ class Context {
   BlasLtHandle blasLt_;
   LayoutTable layouts_;
   std::unique_ptr<ConvPlanner> planner_;
+  std::unique_ptr<LibraryPooling> pooling_;
 };
 
 }  // namespace neuronode::cuda

@@ -13,11 +13,12 @@ namespace neuronode::cuda {
 // One parameter, in device memory; pointers 16-byte aligned, elements in the same layout.
 struct UpdateTensor {
   float* param;
-  const void* grad;      // f32, or bf16 where the table says so
+  const void* grad;      // stored as gradStorage says
   float* first;          // Adam: m. SGD: the momentum buffer, or null
   float* second;         // Adam: v
   uint16_t* shadow;      // bf16 copy of param to write, or null
   int64_t count;
+  Storage gradStorage;
 };
 
 // One block's share of a step.
