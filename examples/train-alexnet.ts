@@ -13,11 +13,22 @@ const defaults = {
 };
 
 await cli.runTraining('train-alexnet', defaults, async (options, fit) => {
-  const { batchSize, resize, lr, device, algorithm } = options;
+  const { batchSize, resize, lr, device, algorithm, precision, deterministic, autotune } = options;
   manualSeed(options.seed);
   if (options.threads !== undefined) setNumThreads(options.threads);
 
   const net = models.alexnet();
+  await using trainer = new Trainer(net, {
+    loss: new nn.CrossEntropyLoss(),
+    optimizer: new optim.Adam(net.parameters(), { lr }),
+    device,
+    algorithm,
+    precision,
+    deterministic,
+    autotune,
+    metricsFile: options.metrics,
+  });
+  console.log(cli.describeTraining(trainer, device));
   console.log(String(net));
 
   const { train, test } = await data.loadFashionMnist({
@@ -28,15 +39,6 @@ await cli.runTraining('train-alexnet', defaults, async (options, fit) => {
     signal: fit.signal,
     ...(options.dataRoot === undefined ? {} : { root: options.dataRoot }),
   });
-
-  await using trainer = new Trainer(net, {
-    loss: new nn.CrossEntropyLoss(),
-    optimizer: new optim.Adam(net.parameters(), { lr }),
-    device,
-    algorithm,
-    metricsFile: options.metrics,
-  });
-  console.log(`training on ${cli.describeDevice(trainer.device)}`);
 
   return await trainer.fit(train, { test, ...fit });
 });

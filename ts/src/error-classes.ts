@@ -6,6 +6,16 @@
  * it rejects with the `reason` of the AbortSignal that the caller passed.
  */
 
+/**
+ * Why a device cannot be used: it is not there, it failed and is lost to this process, or a library
+ * that it needs is missing or of a version that does not fit.
+ */
+export type DeviceErrorCode =
+  | 'ERR_NN_DEVICE_UNAVAILABLE'
+  | 'ERR_NN_DEVICE_FAILED'
+  | 'ERR_NN_LIBRARY_MISSING'
+  | 'ERR_NN_LIBRARY_VERSION';
+
 /** Stable error codes. A code never changes its meaning between versions. */
 export type ErrorCode =
   | 'ERR_NN_SHAPE'
@@ -14,7 +24,7 @@ export type ErrorCode =
   | 'ERR_NN_DATA_CORRUPT'
   | 'ERR_NN_DATA_MISSING'
   | 'ERR_NN_DATA_DOWNLOAD'
-  | 'ERR_NN_DEVICE_UNAVAILABLE'
+  | DeviceErrorCode
   | 'ERR_NN_OUT_OF_MEMORY'
   | 'ERR_NN_DISPOSED'
   | 'ERR_NN_WORKER'
@@ -76,10 +86,10 @@ export class DataError extends NeuronodeError {
   }
 }
 
-/** A device does not exist here. */
+/** A device cannot be used here, or not any more; `code` says which. */
 export class DeviceError extends NeuronodeError {
   override name = 'DeviceError';
-  constructor(code: 'ERR_NN_DEVICE_UNAVAILABLE', message: string, options?: NeuronodeErrorOptions) {
+  constructor(code: DeviceErrorCode, message: string, options?: NeuronodeErrorOptions) {
     super(code, message, options);
   }
 }

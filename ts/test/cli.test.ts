@@ -17,7 +17,8 @@ function start(name: string, args: readonly string[]): Child {
 }
 
 function lenet(...args: string[]): Promise<ChildResult> {
-  return start('lenet', ['--batch-size', '16', '--algorithm', 'direct', ...args]).ended;
+  const common = ['--batch-size', '16', '--algorithm', 'direct', '--device', 'cpu'];
+  return start('lenet', [...common, ...args]).ended;
 }
 
 const defaults = { epochs: 5, batchSize: 128, lr: 0.001, resize: 224, checkpointDir: 'c' };
@@ -29,6 +30,9 @@ describe('options', () => {
       ...defaults,
       device: 'auto',
       algorithm: 'auto',
+      precision: 'f32',
+      deterministic: false,
+      autotune: false,
       seed: 0,
       workers: 2,
     });
@@ -36,7 +40,7 @@ describe('options', () => {
 
   test('are read', () => {
     const text =
-      '--epochs 2 --batch-size=32 --algorithm direct --lr 1e-2 --resize 64 --device cuda:1 --seed 7 --max-steps 9 ' +
+      '--epochs 2 --batch-size=32 --algorithm direct --precision bf16 --deterministic --autotune --lr 1e-2 --resize 64 --device cuda:1 --seed 7 --max-steps 9 ' +
       '--threads 4 --workers 0 --checkpoint-dir d --resume r --data-root q --metrics m.jsonl';
     expect(parse(...text.split(' '))).toEqual({
       epochs: 2,
@@ -45,6 +49,9 @@ describe('options', () => {
       resize: 64,
       device: 'cuda:1',
       algorithm: 'direct',
+      precision: 'bf16',
+      deterministic: true,
+      autotune: true,
       seed: 7,
       maxSteps: 9,
       threads: 4,
@@ -67,6 +74,7 @@ describe('options', () => {
     ['--lr=', "--lr expects a number above 0, got ''"],
     ['--device gpu', "--device expects auto, cpu, cuda or cuda:N, got 'gpu'"],
     ['--algorithm fft', "--algorithm expects auto, direct, winograd, got 'fft'"],
+    ['--precision f16', "--precision expects f32, tf32, bf16, got 'f16'"],
     ['--resume=', '--resume expects a value, got an empty text'],
     ['--epoch 1', "Unknown option '--epoch'"],
     ['--epochs', "Option '--epochs <value>' argument missing"],
@@ -110,10 +118,10 @@ describe('a program', () => {
       lenet('--checkpoint-dir', join(dir, name), '--metrics', join(dir, `${name}.jsonl`), ...args);
     const whole = await run('whole', '--max-steps', '4');
     expect([whole.status, whole.stderr]).toEqual([0, '']);
-    expect(whole.stdout).toMatch(/^LeNet\(\n {2}\(conv\): Sequential\(/);
     expect(whole.stdout).toMatch(
-      /\)\ntraining on cpu \(.*, 1 thread\)\nstep 1, train_acc: 0\.\d{4}\n/,
+      /^training on cpu \(.*, 1 thread\)\nLeNet\(\n {2}\(conv\): Sequential\(/,
     );
+    expect(whole.stdout).toMatch(/\n\)\nstep 1, train_acc: 0\.\d{4}\n/);
     expect(whole.stdout).toContain('\nstopped after step 4\ncheckpoint: ');
     expect(whole.stdout).not.toContain('\x1b');
 
@@ -138,6 +146,21 @@ describe('a program', () => {
     const without = await startNode([examplePath('predict')]).ended;
     expect(without.status).toBe(2);
     expect(without.stderr).toMatch(/^expected one checkpoint/);
+  });
+
+  test('says for auto why it does not train on a GPU', async () => {
+    const dir = await temporaryFolder();
+    const library = { NEURONODE_CUDA_LIBRARY: join(dir, 'none.so') };
+    const args = ['--max-steps', '1', '--batch-size', '16', '--checkpoint-dir', dir];
+    const { status, stdout } = await startNode([examplePath('lenet'), ...args], library).ended;
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^auto: no NVIDIA GPU: .+; training on cpu \(.*\)\nLeNet\(/);
+  });
+
+  test('refuses a precision that the device does not have, before it reads data', async () => {
+    const { status, stdout, stderr } = await lenet('--precision', 'bf16', '--data-root', 'none');
+    expect([status, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(/^error \[ERR_NN_ARGUMENT\]: Trainer expects precision to be 'f32' on/);
   });
 
   test('stops at Ctrl-C with a checkpoint, and can go on from it', async () => {

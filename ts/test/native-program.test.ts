@@ -1,9 +1,10 @@
 /** The addon's own surface: what it refuses, and that no misuse and no exit ends the process badly. */
 import { spawnSync } from 'node:child_process';
+import { getNumThreads, setNumThreads } from 'neuronode';
 import { describe, expect, it } from 'vitest';
 import type { GraphSpec } from '../../dist/graph/spec.js';
 import { operations } from '../../dist/graph/table.js';
-import { compile, getNumThreads, nativeOperations, setNumThreads } from '../../dist/native.js';
+import { compile, nativeOperations } from '../../dist/native.js';
 
 const convolution: GraphSpec = {
   values: [

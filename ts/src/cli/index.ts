@@ -7,4 +7,4 @@ export {
   UsageError,
 } from './options.js';
 export { describeError, Interrupted, type ProgramContext, runProgram } from './run.js';
-export { describeDevice, type FitSettings, runTraining } from './train.js';
+export { describeDevice, describeTraining, type FitSettings, runTraining } from './train.js';

@@ -6,7 +6,7 @@
  * and which status to exit with is for the caller (`run.ts`).
  */
 import { parseArgs } from 'node:util';
-import { type Algorithm, algorithms } from '../native.js';
+import { type Algorithm, algorithms, type Precision, precisions } from '../target.js';
 
 /** A command line that cannot be understood. Programs print its message and exit with status 2. */
 export class UsageError extends Error {
@@ -24,6 +24,12 @@ export interface TrainOptions {
   device: string;
   /** How convolutions compute. */
   algorithm: Algorithm;
+  /** How products are computed. */
+  precision: Precision;
+  /** Whether to refuse kernels of a GPU's libraries whose results differ from run to run. */
+  deterministic: boolean;
+  /** Whether to time cuDNN's plans. */
+  autotune: boolean;
   seed: number;
   /** Steps to stop after, if given. */
   maxSteps?: number;
@@ -57,6 +63,9 @@ const optionTypes = {
   resize: { type: 'string' },
   device: { type: 'string' },
   algorithm: { type: 'string' },
+  precision: { type: 'string' },
+  deterministic: { type: 'boolean' },
+  autotune: { type: 'boolean' },
   seed: { type: 'string' },
   'max-steps': { type: 'string' },
   threads: { type: 'string' },
@@ -80,8 +89,11 @@ Options:
   --lr X                learning rate (default ${defaults.lr})
   --resize N            edge length of the images in pixels (default ${defaults.resize})
   --device NAME         auto, cpu, cuda or cuda:N (default auto)
-  --algorithm NAME      auto (times them), direct or winograd (default auto); name one for
-                        runs that must repeat bit for bit
+  --algorithm NAME      on the CPU: auto (times them), direct or winograd (default auto); name
+                        one for runs that must repeat bit for bit
+  --precision NAME      f32, or on a GPU also tf32 and bf16 (default f32)
+  --deterministic       on a GPU: only kernels that repeat bit for bit
+  --autotune            on a GPU: time the kernels and take the fastest
   --seed N              seed of weights, shuffling and dropout (default 0)
   --max-steps N         stop after N steps
   --threads N           CPU threads for training (default: all cores)
@@ -143,7 +155,10 @@ export function parseTrainOptions(
     lr: values.lr === undefined ? defaults.lr : positive('lr', values.lr),
     resize: whole('resize', 1, defaults.resize),
     device: device(values.device ?? 'auto'),
-    algorithm: algorithm(values.algorithm ?? 'auto'),
+    algorithm: oneOf('algorithm', values.algorithm ?? 'auto', algorithms),
+    precision: oneOf('precision', values.precision ?? 'f32', precisions),
+    deterministic: values.deterministic ?? false,
+    autotune: values.autotune ?? false,
     seed: whole('seed', 0, 0),
     workers: whole('workers', 0, defaultWorkers, 1024),
     checkpointDir: present('checkpoint-dir', values['checkpoint-dir'] ?? defaults.checkpointDir),
@@ -174,8 +189,8 @@ function device(name: string): string {
   return name;
 }
 
-function algorithm(name: string): Algorithm {
-  const known = algorithms.find((each) => each === name);
+function oneOf<T extends string>(option: string, name: string, names: readonly T[]): T {
+  const known = names.find((each) => each === name);
   if (known !== undefined) return known;
-  throw new UsageError(`--algorithm expects ${algorithms.join(', ')}, got '${name}'`);
+  throw new UsageError(`--${option} expects ${names.join(', ')}, got '${name}'`);
 }

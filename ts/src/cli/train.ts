@@ -3,8 +3,8 @@
  * said at the end.
  */
 import { relative } from 'node:path';
-import type { DeviceInfo } from '../native.js';
-import type { FitOptions, FitResult } from '../train/index.js';
+import type { DeviceInfo } from '../devices.js';
+import type { FitOptions, FitResult, Trainer } from '../train/index.js';
 import { parseTrainOptions, type TrainDefaults, type TrainOptions, trainUsage } from './options.js';
 import { Interrupted, runProgram } from './run.js';
 
@@ -79,6 +79,39 @@ function quoted(word: string): string {
 }
 
 /** `cpu (AMD EPYC 7763, 2 threads)` */
-export function describeDevice({ name, model, threads }: DeviceInfo): string {
-  return `${name} (${model}, ${threads} thread${threads === 1 ? '' : 's'})`;
+export function describeDevice(device: DeviceInfo): string {
+  const { name, model } = device;
+  if (device.type === 'cpu') {
+    const { threads } = device;
+    return `${name} (${model}, ${threads} thread${threads === 1 ? '' : 's'})`;
+  }
+  const { computeCapability, driver, cudnn, cublas } = device;
+  const facts = [
+    model,
+    `compute capability ${computeCapability}`,
+    `driver ${driver}`,
+    `cuDNN ${cudnn}`,
+    `cuBLAS ${cublas}`,
+  ];
+  return `${name} (${facts.join(', ')})`;
+}
+
+/**
+ * What a program says first: which device trains, for `auto` why not a GPU, and that an emulated
+ * device is one.
+ *
+ * @param wanted The device that was asked for.
+ */
+export function describeTraining(
+  trainer: Pick<Trainer, 'device' | 'deviceChoice' | 'precision'>,
+  wanted: string,
+): string {
+  const { device, deviceChoice, precision } = trainer;
+  const auto = wanted === 'auto' ? 'auto: ' : '';
+  const why = deviceChoice.reason === undefined ? '' : `no NVIDIA GPU: ${deviceChoice.reason}; `;
+  const how = precision === 'f32' ? '' : ` in ${precision}`;
+  const line = `${auto}${why}training on ${describeDevice(device)}${how}`;
+  return device.type === 'cuda' && device.emulated
+    ? `${line}\n${device.name} is EMULATED on the CPU: for tests; slow; no GPU is used`
+    : line;
 }

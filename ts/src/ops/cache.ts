@@ -4,8 +4,11 @@
  * Policy: a program is disposed of when it is the oldest of too many and nobody uses it. Operations
  * that update values in place run one at a time on their program; others share it.
  */
+
+import { getNumThreads } from '../devices.js';
 import type { GraphSpec } from '../graph/spec.js';
-import { type CompileOptions, compile, getNumThreads, type NativeProgram } from '../native.js';
+import { compile, type NativeProgram } from '../native.js';
+import type { CompileTarget } from '../target.js';
 
 const mostPrograms = 8;
 
@@ -22,14 +25,14 @@ const entries = new Map<string, Entry>();
 /** Runs `body` with the program of this graph. */
 export async function withProgram<T>(
   graph: GraphSpec,
-  options: CompileOptions,
+  target: CompileTarget,
   exclusive: boolean,
   body: (program: NativeProgram) => Promise<T>,
 ): Promise<T> {
   // A program keeps the number of threads that it was compiled with.
-  const key = JSON.stringify([graph, options.device, options.algorithm, getNumThreads()]);
+  const key = JSON.stringify([graph, target, getNumThreads()]);
   const entry = entries.get(key) ?? {
-    program: compile(graph, options),
+    program: compile(graph, target),
     users: 0,
     queue: Promise.resolve(),
   };

@@ -11,7 +11,14 @@ import type { Operation, Slot } from '../graph/operation.js';
 import { checkShape, type Shape } from '../graph/shapes.js';
 import type { Attrs, OpName } from '../graph/spec.js';
 import { operations } from '../graph/table.js';
-import type { Algorithm, CompileOptions, NativeArray } from '../native.js';
+import type { NativeArray } from '../native.js';
+import {
+  type Algorithm,
+  type Pooling,
+  type Precision,
+  resolveTarget,
+  type TargetOptions,
+} from '../target.js';
 import { withProgram } from './cache.js';
 import { arrayType, checkTensor, type HostTensor } from './tensors.js';
 
@@ -19,12 +26,24 @@ import { arrayType, checkTensor, type HostTensor } from './tensors.js';
 export interface OpOptions {
   /** Device; the CPU by default. */
   device?: string;
-  /** How convolutions are computed; `'auto'` by default. */
+  /** How convolutions are computed on the CPU; `'auto'` by default. */
   algorithm?: Algorithm;
+  /** How products are computed: `'f32'` by default, and on the CPU in any case. */
+  precision?: Precision;
+  /** Whether to refuse kernels whose results depend on the order of their threads; false by default. */
+  deterministic?: boolean;
+  /** Whose max-pooling to use: our own by default. */
+  pooling?: Pooling;
 }
 
 /** Names of the options that every operation has. */
-export const opOptionNames: readonly (keyof OpOptions)[] = ['device', 'algorithm'];
+export const opOptionNames = [
+  'device',
+  'algorithm',
+  'precision',
+  'deterministic',
+  'pooling',
+] as const satisfies readonly (keyof OpOptions & keyof TargetOptions)[];
 
 /** Checks an operation's options, and returns those that every operation has apart. */
 export function splitOptions<T extends OpOptions>(
@@ -33,11 +52,11 @@ export function splitOptions<T extends OpOptions>(
   ownNames: readonly Exclude<keyof T, keyof OpOptions>[] = [],
 ): [own: Omit<T, keyof OpOptions>, common: OpOptions] {
   checkOptions(who, options, [...(ownNames as readonly string[]), ...opOptionNames]);
-  const { device, algorithm, ...own } = options;
-  const common: OpOptions = {};
-  if (device !== undefined) common.device = device;
-  if (algorithm !== undefined) common.algorithm = algorithm;
-  return [own, common];
+  const isCommon = (name: string) => (opOptionNames as readonly string[]).includes(name);
+  const entries = Object.entries(options);
+  const common = entries.filter(([name, value]) => isCommon(name) && value !== undefined);
+  const own = entries.filter(([name]) => !isCommon(name));
+  return [Object.fromEntries(own) as Omit<T, keyof OpOptions>, Object.fromEntries(common)];
 }
 
 /** Options of {@link run}. */
@@ -71,6 +90,7 @@ export async function run(
     );
   }
   checkOptions(op, options, ['outputs', 'shapes', ...opOptionNames]);
+  const { target } = resolveTarget(op, options, 'cpu');
   const names = operation.outputs.map(({ name }) => name);
   checkNames(op, attrs, Object.keys(operation.attrs), 'attribute');
   checkNames(op, options.shapes ?? {}, names, 'output shape');
@@ -90,9 +110,7 @@ export async function run(
   const all = outputs.map((id, index): [string, number] => [names[index] ?? '', id]);
   const returned = new Map(all.filter(([name]) => wanted.includes(name)));
   const graph = finish(builder, returned);
-  const { device = 'cpu', algorithm = 'auto' } = options;
-  const compileOptions: CompileOptions = { device, algorithm };
-  return withProgram(graph, compileOptions, updates.size > 0, async (program) => {
+  return withProgram(graph, target, updates.size > 0, async (program) => {
     const values: Record<string, NativeArray | number> = {};
     for (const [index, { slot, value, data }] of given.entries()) {
       if (!updates.has(index)) values[slot.name] = value;

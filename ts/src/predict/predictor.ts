@@ -6,17 +6,13 @@
  * a time, so that neither their copies nor the device's queue grow with them.
  */
 
-import { checkBoolean, checkInteger, checkOneOf, checkOptions, show } from '../arguments.js';
+import { checkBoolean, checkInteger, checkOptions, show } from '../arguments.js';
+import { type DeviceChoice, type DeviceInfo, deviceNamed } from '../devices.js';
 import { ArgumentError, DisposedError, ShapeError } from '../errors.js';
 import { predictGraph } from '../graph/steps.js';
-import {
-  type Algorithm,
-  algorithms,
-  type DeviceInfo,
-  type NativeProgram,
-  resolveDevice,
-} from '../native.js';
+import type { NativeProgram } from '../native.js';
 import { Module } from '../nn/index.js';
+import { type Algorithm, type CompileTarget, type Precision, resolveTarget } from '../target.js';
 import {
   checkImages,
   describeSignature,
@@ -24,7 +20,7 @@ import {
   type InputSignature,
   sameSignature,
 } from '../train/batch.js';
-import { CompiledGraph, type CompileTarget, deviceOf } from '../train/compiled.js';
+import { CompiledGraph } from '../train/compiled.js';
 import { imageSpec, outputClasses } from '../train/graph-facts.js';
 
 /** Options of {@link Predictor}. */
@@ -33,6 +29,12 @@ export interface PredictorOptions {
   device?: string | undefined;
   /** How convolutions compute; as the trainer's option. Default: `'auto'`. */
   algorithm?: Algorithm | undefined;
+  /** How products are computed; as the trainer's option. Default: `'f32'`. */
+  precision?: Precision | undefined;
+  /** Whether results must not depend on a GPU's threads; as the trainer's option. Default: false. */
+  deterministic?: boolean | undefined;
+  /** Whether to time the plans of cuDNN; as the trainer's option. Default: false. */
+  autotune?: boolean | undefined;
   /** Images that the device takes at a time. Default: 64. */
   batchSize?: number | undefined;
   /** Whether to turn the network's outputs into probabilities. Default: true. */
@@ -68,6 +70,8 @@ export class Predictor implements AsyncDisposable {
   readonly net: Module;
   /** Images that the device takes at a time. */
   readonly batchSize: number;
+  /** The device's name and, where `'auto'` chose the CPU, why. */
+  readonly deviceChoice: DeviceChoice;
   readonly #output: 'logits' | 'probabilities';
   readonly #target: CompileTarget;
   #graph: CompiledGraph | undefined;
@@ -76,25 +80,38 @@ export class Predictor implements AsyncDisposable {
 
   /**
    * @throws ArgumentError for an option that is not what it should be.
-   * @throws DeviceError ERR_NN_DEVICE_UNAVAILABLE where the device does not exist here.
+   * @throws DeviceError where the device cannot be used; its code says why.
    */
   constructor(net: Module, options: PredictorOptions = {}) {
     if (!(net instanceof Module)) {
       throw new ArgumentError(`Predictor expects net to be a nn.Module, got ${show(net)}`);
     }
-    checkOptions('Predictor', options, ['device', 'algorithm', 'batchSize', 'softmax']);
-    const { device = 'auto', algorithm = 'auto', batchSize = 64, softmax = true } = options;
-    checkOneOf('Predictor', 'algorithm', algorithm, algorithms);
+    checkOptions('Predictor', options, [
+      'device',
+      'algorithm',
+      'precision',
+      'deterministic',
+      'autotune',
+      'batchSize',
+      'softmax',
+    ]);
+    const { batchSize = 64, softmax = true, ...wanted } = options;
     checkBoolean('Predictor', 'softmax', softmax);
     this.net = net;
     this.batchSize = checkInteger('Predictor', 'batchSize', batchSize, 1);
     this.#output = softmax ? 'probabilities' : 'logits';
-    this.#target = { device: resolveDevice(device), algorithm };
+    const { target, choice } = resolveTarget('Predictor', wanted, 'auto');
+    this.#target = target;
+    this.deviceChoice = choice;
   }
 
-  /** The device that computes. */
+  /**
+   * The device that computes.
+   *
+   * @throws DeviceError where it is not there any more, since it failed.
+   */
   get device(): DeviceInfo {
-    return deviceOf(this.#target);
+    return deviceNamed(this.#target.device);
   }
 
   /**

@@ -6,32 +6,11 @@
  * need. Native code copies inputs during the call to `run`, and pads batches that are smaller than
  * the program; `count` tells it how many examples are real.
  */
-import { DeviceError } from '../errors.js';
 import type { TracedGraph } from '../graph/steps.js';
-import {
-  type Algorithm,
-  type CompileOptions,
-  compile,
-  type DeviceInfo,
-  devices,
-  type NativeInputs,
-  type NativeProgram,
-} from '../native.js';
+import { compile, type NativeInputs, type NativeProgram } from '../native.js';
 import type { Parameter } from '../nn/index.js';
+import type { TargetOptions } from '../target.js';
 import type { InputSignature } from './batch.js';
-
-/** Where and how programs are compiled. */
-export interface CompileTarget {
-  readonly device: NonNullable<CompileOptions['device']>;
-  readonly algorithm: Algorithm;
-}
-
-/** @throws DeviceError where the device is not there any more. */
-export function deviceOf({ device: wanted }: CompileTarget): DeviceInfo {
-  const device = devices().find(({ name }) => name === wanted);
-  if (device !== undefined) return device;
-  throw new DeviceError('ERR_NN_DEVICE_UNAVAILABLE', `the device ${wanted} is gone`);
-}
 
 /** Inputs of a run. Those that the graph does not use are left out of the call. */
 export interface RunInputs {
@@ -56,10 +35,10 @@ export class CompiledGraph {
   readonly signature: InputSignature;
   /** Seed of dropout that the graph was traced with. */
   readonly seed: number;
-  readonly #target: CompileTarget;
+  readonly #target: TargetOptions;
   #program: NativeProgram | undefined;
 
-  constructor(traced: TracedGraph, signature: InputSignature, target: CompileTarget, seed = 0) {
+  constructor(traced: TracedGraph, signature: InputSignature, target: TargetOptions, seed = 0) {
     this.traced = traced;
     this.signature = signature;
     this.seed = seed;
@@ -84,12 +63,8 @@ export class CompiledGraph {
    */
   async compile(share: CompiledGraph | undefined): Promise<NativeProgram> {
     if (this.#program !== undefined) return this.#program;
-    const { device, algorithm } = this.#target;
     const shared = share?.program;
-    const program = await compile(
-      this.traced.spec,
-      shared === undefined ? { device, algorithm } : { device, algorithm, share: shared },
-    );
+    const program = await compile(this.traced.spec, { ...this.#target, share: shared });
     try {
       await this.#write(program, shared === undefined ? undefined : share);
     } catch (error) {

@@ -8,7 +8,7 @@
  * come to its end, and fails what waits.
  */
 import { abortable } from '../abortable.js';
-import { ArgumentError, DisposedError, ShapeError } from '../errors.js';
+import { ArgumentError, DeviceError, DisposedError, ShapeError } from '../errors.js';
 import type { PlanInfo } from '../native.js';
 import type { StateDict } from '../nn/index.js';
 import {
@@ -92,6 +92,8 @@ export class Engine {
   /** Step up to which the network's host parameters are up to date. */
   #syncedStep = 0;
   #disposal: Promise<void> | undefined;
+  /** Whether a caller has been told that the device failed. */
+  #isDeviceLost = false;
 
   constructor(options: ProgramsOptions, seed: number) {
     this.#optimizer = options.optimizer;
@@ -239,7 +241,8 @@ export class Engine {
 
   /**
    * Lets the runs on the device end, brings the network's host parameters up to date, and frees the
-   * programs. Idempotent.
+   * programs. Where a run was rejected since the device failed, the parameters stay as they are: the
+   * failure is not told twice. Idempotent.
    */
   dispose(): Promise<void> {
     this.#disposal ??= this.#dispose();
@@ -251,6 +254,8 @@ export class Engine {
     await this.drain();
     try {
       await this.#readParameters();
+    } catch (error) {
+      if (!(this.#isDeviceLost && isDeviceFailure(error))) throw error;
     } finally {
       await this.#programs.dispose();
     }
@@ -339,7 +344,9 @@ export class Engine {
     const ended: Promise<void> = result
       .then(
         () => {},
-        () => {},
+        (error: unknown) => {
+          this.#isDeviceLost ||= isDeviceFailure(error);
+        },
       )
       .then(() => {
         this.#running.delete(ended);
@@ -347,6 +354,10 @@ export class Engine {
     this.#running.add(ended);
     return result;
   }
+}
+
+function isDeviceFailure(error: unknown): boolean {
+  return error instanceof DeviceError && error.code === 'ERR_NN_DEVICE_FAILED';
 }
 
 function checkFits(

@@ -1,9 +1,9 @@
 /** Owns the options of `Trainer` and of `Trainer.fit`, and their checks. */
 
-import { checkInteger, checkOneOf, checkOptions, show } from '../arguments.js';
+import { checkInteger, checkOptions, show } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
-import { type Algorithm, algorithms } from '../native.js';
 import { type CrossEntropyLoss, Module } from '../nn/index.js';
+import type { Algorithm, Precision } from '../target.js';
 import type { BatchLoader, CheckpointOptions } from './fit.js';
 import type { TrainerOptimizer } from './optimizer-settings.js';
 import type { EpochEvent, Reporter, StepEvent } from './reporter.js';
@@ -21,10 +21,26 @@ export interface TrainerOptions {
   device?: string | undefined;
   /**
    * How convolutions compute: `'auto'` times the algorithms and takes what is fastest here,
-   * `'direct'` and `'winograd'` name one. Default: `'auto'`. Runs that must repeat bit for bit name
-   * one: two timings may choose differently, and algorithms round differently.
+   * `'direct'` and `'winograd'` name one, on the CPU. Default: `'auto'`. Runs that must repeat bit
+   * for bit name one: two timings may choose differently, and algorithms round differently.
    */
   algorithm?: Algorithm | undefined;
+  /**
+   * How products are computed: `'f32'`, or on a GPU also `'tf32'` (operands rounded to 10 bits of
+   * mantissa) and `'bf16'` (activations and operands kept as bf16). Parameters, optimizer state, loss
+   * and reductions are f32 in any case. Default: `'f32'`.
+   */
+  precision?: Precision | undefined;
+  /**
+   * Whether to refuse kernels of a GPU's libraries whose results depend on the order of their
+   * threads, so that a run repeats bit for bit there. Default: false.
+   */
+  deterministic?: boolean | undefined;
+  /**
+   * Whether to time the convolution plans that cuDNN offers, and take the fastest, on a GPU. Two
+   * timings may choose differently. Default: false.
+   */
+  autotune?: boolean | undefined;
   /** Seed of dropout, 0 or more; that of `manualSeed` by default. */
   seed?: number | undefined;
   /** File that gets one JSON object per step of `fit`. */
@@ -62,7 +78,7 @@ export interface FitOptions {
   resume?: string | undefined;
 }
 
-/** @throws ArgumentError where the network or an option is not what it should be. */
+/** @throws ArgumentError where the network or an option is not what it should be, but for those of {@link resolveTarget}. */
 export function checkTrainerOptions(net: Module, options: TrainerOptions): void {
   if (!(net instanceof Module)) {
     throw new ArgumentError(`Trainer expects net to be a nn.Module, got ${show(net)}`);
@@ -72,10 +88,13 @@ export function checkTrainerOptions(net: Module, options: TrainerOptions): void 
     'optimizer',
     'device',
     'algorithm',
+    'precision',
+    'deterministic',
+    'autotune',
     'seed',
     'metricsFile',
   ]);
-  const { loss, optimizer, algorithm = 'auto', metricsFile } = options;
+  const { loss, optimizer, metricsFile } = options;
   if (!(loss instanceof Module)) {
     throw new ArgumentError(`Trainer expects loss to be a nn.CrossEntropyLoss, got ${show(loss)}`);
   }
@@ -89,7 +108,6 @@ export function checkTrainerOptions(net: Module, options: TrainerOptions): void 
         `got ${show(optimizer)}`,
     );
   }
-  checkOneOf('Trainer', 'algorithm', algorithm, algorithms);
   if (metricsFile !== undefined) checkPath('Trainer', 'metricsFile', metricsFile);
 }
 

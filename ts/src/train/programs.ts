@@ -8,8 +8,9 @@
 import { evalGraph, trainGraph } from '../graph/steps.js';
 import type { NativeProgram } from '../native.js';
 import type { CrossEntropyLoss, Module, StateDict, StateTensor } from '../nn/index.js';
+import type { CompileTarget } from '../target.js';
 import type { InputSignature } from './batch.js';
-import { CompiledGraph, type CompileTarget } from './compiled.js';
+import { CompiledGraph } from './compiled.js';
 import { copyInSlices } from './copy.js';
 import { checkState, imageSpec, lossClasses } from './graph-facts.js';
 import type { TrainerOptimizer } from './optimizer-settings.js';

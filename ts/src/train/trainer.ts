@@ -7,36 +7,20 @@
  * by `fit`, `syncParameters`, `stateDict` and `dispose`, each with a new array, so that nothing large
  * is copied on the event loop.
  */
-import { randomBytes } from 'node:crypto';
 import { checkInteger, checkOneOf, checkOptions } from '../arguments.js';
+import { type DeviceChoice, type DeviceInfo, deviceNamed } from '../devices.js';
 import { ArgumentError } from '../errors.js';
-import { type DeviceInfo, type PlanInfo, resolveDevice } from '../native.js';
+import type { PlanInfo } from '../native.js';
 import type { Module, StateDict } from '../nn/index.js';
 import { initialSeed } from '../random/index.js';
+import { type CompileTarget, type Precision, resolveTarget } from '../target.js';
 import { type LabelledBatch, makeSignature } from './batch.js';
-import {
-  type CheckpointContents,
-  loadCheckpoint,
-  loadModel,
-  saveCheckpoint,
-} from './checkpoint.js';
-import { checkpointVersion, emptySums } from './checkpoint-state.js';
-import { type CompileTarget, deviceOf } from './compiled.js';
+import { loadCheckpoint } from './checkpoint.js';
 import { copyInSlices } from './copy.js';
 import { type BatchResult, Engine, type EvaluationResult } from './engine.js';
-import {
-  type BatchLoader,
-  type BegunCheckpoint,
-  type CheckpointOptions,
-  checkLoader,
-  continues,
-  FitLoop,
-  type FitResult,
-  type Position,
-  warn,
-} from './fit.js';
+import { type BatchLoader, FitLoop, type FitResult, warn } from './fit.js';
 import { MetricsFile } from './metrics.js';
-import { checkOptimizer, groupSettings, type TrainerOptimizer } from './optimizer-settings.js';
+import type { TrainerOptimizer } from './optimizer-settings.js';
 import {
   checkFitOptions,
   checkLoaderArgument,
@@ -46,8 +30,8 @@ import {
   type FitOptions,
   type TrainerOptions,
 } from './options.js';
+import { Progress } from './progress.js';
 import { TextReporter } from './reporter.js';
-import { TaskQueue } from './task-queue.js';
 
 /** Result of one training step. */
 export interface StepResult extends BatchResult {
@@ -73,34 +57,46 @@ export class Trainer implements AsyncDisposable {
   readonly net: Module;
   /** The optimizer; its learning rate may be changed between steps. */
   readonly optimizer: TrainerOptimizer;
+  /** The device's name and, where `'auto'` chose the CPU, why. */
+  readonly deviceChoice: DeviceChoice;
   readonly #target: CompileTarget;
   readonly #engine: Engine;
   readonly #metrics: MetricsFile | undefined;
-  /** Checkpoints being written, one after the other. */
-  readonly #writes = new TaskQueue();
-  readonly #position: Position = { epoch: 0, batch: 0, sums: emptySums(), loader: null };
-  /** Name of the run in checkpoints. */
-  #run = randomBytes(8).toString('hex');
+  readonly #progress: Progress;
   #isFitting = false;
 
   /**
    * @throws ArgumentError for an option that is not what it should be.
-   * @throws DeviceError ERR_NN_DEVICE_UNAVAILABLE where the device does not exist here.
+   * @throws DeviceError where the device cannot be used; its code says why.
    */
   constructor(net: Module, options: TrainerOptions) {
     checkTrainerOptions(net, options);
-    const { loss, optimizer, device = 'auto', algorithm = 'auto', metricsFile } = options;
+    const { loss, optimizer, metricsFile } = options;
     const seed = checkInteger('Trainer', 'seed', options.seed ?? initialSeed(), 0);
     this.net = net;
     this.optimizer = optimizer;
-    this.#target = { device: resolveDevice(device), algorithm };
+    const { device, algorithm, precision, deterministic, autotune } = options;
+    const wanted = { device, algorithm, precision, deterministic, autotune };
+    const { target, choice } = resolveTarget('Trainer', wanted, 'auto');
+    this.#target = target;
+    this.deviceChoice = choice;
     this.#metrics = metricsFile === undefined ? undefined : new MetricsFile(metricsFile);
-    this.#engine = new Engine({ net, loss, optimizer, target: this.#target }, seed);
+    this.#engine = new Engine({ net, loss, optimizer, target }, seed);
+    this.#progress = new Progress(net, optimizer, this.#engine);
   }
 
-  /** The device that trains. */
+  /**
+   * The device that trains.
+   *
+   * @throws DeviceError where it is not there any more, since it failed.
+   */
   get device(): DeviceInfo {
-    return deviceOf(this.#target);
+    return deviceNamed(this.#target.device);
+  }
+
+  /** How products are computed. */
+  get precision(): Precision {
+    return this.#target.precision;
   }
 
   /** Steps taken so far, those before a resume included. */
@@ -110,7 +106,7 @@ export class Trainer implements AsyncDisposable {
 
   /** Epochs of `fit` that are complete, those before a resume included. */
   get epochCount(): number {
-    return this.#position.epoch;
+    return this.#progress.position.epoch;
   }
 
   /** Seed of dropout. */
@@ -227,10 +223,12 @@ export class Trainer implements AsyncDisposable {
     signal?.throwIfAborted();
     this.#isFitting = true;
     try {
-      const position = this.#position;
-      if (resume !== undefined) await this.#restore(caller, await loadCheckpoint(resume), train);
-      else if (position.batch > 0 && !continues(train, position)) {
-        this.#moveTo({ epoch: position.epoch + 1 });
+      const progress = this.#progress;
+      const { position } = progress;
+      if (resume !== undefined) {
+        await progress.restore(caller, await loadCheckpoint(resume), train);
+      } else {
+        progress.begin(train);
       }
       await this.#metrics?.open();
       const reporter = log === true ? new TextReporter() : log;
@@ -245,7 +243,7 @@ export class Trainer implements AsyncDisposable {
         checkpoint,
         onStep,
         onEpoch,
-        save: (where) => this.#save(caller, where),
+        save: (where) => progress.save(caller, where),
       });
       const result = await loop.run().catch(async (error: unknown) => {
         await this.#settle(caller).catch(warn);
@@ -307,7 +305,7 @@ export class Trainer implements AsyncDisposable {
     checkOptions(caller, options, ['keepLast']);
     const { keepLast } = options;
     if (keepLast !== undefined) checkInteger(caller, 'keepLast', keepLast, 1);
-    const { written } = await this.#save(caller, { dir, keepLast });
+    const { written } = await this.#progress.save(caller, { dir, keepLast });
     return written;
   }
 
@@ -325,7 +323,7 @@ export class Trainer implements AsyncDisposable {
     this.#engine.assertUsable(caller);
     this.#assertNotFitting(caller);
     checkPath(caller, 'path', path);
-    await this.#restore(caller, await loadCheckpoint(path));
+    await this.#progress.restore(caller, await loadCheckpoint(path));
   }
 
   /**
@@ -335,7 +333,7 @@ export class Trainer implements AsyncDisposable {
   async dispose(): Promise<void> {
     try {
       await this.#engine.dispose();
-      await this.#writes.settled();
+      await this.#progress.settled();
     } finally {
       await this.#metrics?.close();
     }
@@ -361,55 +359,5 @@ export class Trainer implements AsyncDisposable {
   async #settle(caller: string): Promise<void> {
     if (!this.#engine.isDisposed) await this.#sync(caller);
     await this.#metrics?.flush();
-  }
-
-  #moveTo(to: Partial<Position>): void {
-    const start: Position = { epoch: 0, batch: 0, sums: emptySums(), loader: null };
-    Object.assign(this.#position, start, to);
-  }
-
-  async #save(caller: string, { dir, keepLast }: CheckpointOptions): Promise<BegunCheckpoint> {
-    const [snapshot, position] = await this.#engine.snapshot(caller, () => {
-      const groups = groupSettings(this.optimizer);
-      return { ...this.#position, sums: { ...this.#position.sums }, groups };
-    });
-    const { model, optimizer, step, seed } = snapshot;
-    if (optimizer === undefined) {
-      throw new ArgumentError(
-        `${caller}: there is nothing to save before the first step; call compile or step first`,
-      );
-    }
-    const { epoch, batch, sums, loader, groups } = position;
-    const state = {
-      version: checkpointVersion,
-      run: this.#run,
-      savedAt: new Date().toISOString(),
-      step,
-      epoch,
-      batch,
-      seed,
-      optimizer: this.optimizer.kind,
-      groups,
-      sums,
-      loader,
-    };
-    const contents = { model, optimizer, state };
-    return { written: this.#writes.enqueue(() => saveCheckpoint(dir, keepLast, contents)) };
-  }
-
-  async #restore(caller: string, contents: CheckpointContents, train?: BatchLoader): Promise<void> {
-    const { state, optimizer } = contents;
-    if (train !== undefined && state.loader !== null) checkLoader(train, state.loader);
-    checkOptimizer(this.optimizer, contents);
-    const { step, seed } = state;
-    const change = () => loadModel(this.net, contents);
-    await this.#engine.restore(caller, change, { optimizer, step, seed });
-    for (const [index, group] of state.groups.entries()) {
-      const target = this.optimizer.paramGroups[index];
-      if (target !== undefined) target.lr = group.lr as number;
-    }
-    this.#run = state.run;
-    const { epoch, batch, sums, loader } = state;
-    this.#moveTo({ epoch, batch, sums, loader });
   }
 }

@@ -1,0 +1,119 @@
+/**
+ * Owns the loading of the addon, and what it exports as it is. The only file that loads it: lazily,
+ * so that what needs no device (data, modules, safetensors) works where the addon cannot be loaded.
+ *
+ * Policy: what the addon throws has a `code`; turning it into a class is for the caller. Only
+ * `devices`, `missingDevices` and what names a GPU open the library of NVIDIA's backend.
+ */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { NativeError } from './errors.js';
+import type { GraphSpec, OpName } from './graph/spec.js';
+import type { NativeArray, NativeInputs, PlanInfo } from './native.js';
+import type { CompileTarget } from './target.js';
+
+/** A device as the addon tells of it: names and figures that depend on its kind. */
+export interface RawDevice {
+  readonly name: string;
+  readonly model: string;
+  readonly emulated: boolean;
+  readonly [more: string]: unknown;
+}
+
+/** A device that is not there, and why. */
+export interface RawMissingDevice {
+  readonly name: string;
+  readonly code: string;
+  readonly reason: string;
+}
+
+export interface RawProgram {
+  run(inputs: NativeInputs): Promise<Record<string, NativeArray>>;
+  profile(inputs: NativeInputs, iterations: number): Promise<number[]>;
+  read(name: string): Promise<Float32Array>;
+  write(name: string, data: Float32Array): Promise<void>;
+  plan(): PlanInfo;
+  dispose(): Promise<void>;
+}
+
+export interface Addon {
+  devices(): RawDevice[];
+  missingDevices(): RawMissingDevice[];
+  /** One of `devices`; asking for the CPU opens no other library. */
+  device(name: string): RawDevice | undefined;
+  setNumThreads(threads: number): void;
+  getNumThreads(): number;
+  compile(graph: GraphSpec, options: CompileTarget & { share?: RawProgram }): Promise<RawProgram>;
+  readonly operations: OpName[];
+  readonly onednnVersion: string;
+}
+
+let loaded: Addon | undefined;
+
+/**
+ * OpenMP threads wait for each other by spinning, which wastes the cores where other processes or
+ * workers want them: a small kernel then takes a whole time slice. A short spin costs nothing where
+ * the cores are free. libgomp reads these variables once, when it is loaded; the user's own win.
+ */
+function limitSpinning(): void {
+  const { OMP_WAIT_POLICY, GOMP_SPINCOUNT } = process.env;
+  if (OMP_WAIT_POLICY === undefined && GOMP_SPINCOUNT === undefined) {
+    process.env.GOMP_SPINCOUNT = '1000';
+  }
+}
+
+function addonPath(): string {
+  const override = process.env.NEURONODE_ADDON;
+  if (override !== undefined && override !== '') return override;
+  return fileURLToPath(new URL('../build/Release/neuronode.node', import.meta.url));
+}
+
+/**
+ * The addon, loaded at the first call.
+ *
+ * @throws NativeError It cannot be loaded.
+ */
+export function addon(): Addon {
+  if (loaded !== undefined) return loaded;
+  const path = addonPath();
+  if (!existsSync(path)) {
+    throw new NativeError(
+      `The native addon is not there: expected ${path}. ` +
+        'Build it with `npm run build`, or set NEURONODE_ADDON to its path.',
+    );
+  }
+  limitSpinning();
+  try {
+    loaded = complete(createRequire(import.meta.url)(path) as Addon);
+  } catch (cause) {
+    throw new NativeError(
+      `The native addon ${path} cannot be loaded: ${(cause as Error).message}. ` +
+        'If a library is missing, install it (Debian: libdnnl2); if the addon was built for ' +
+        'another system or Node.js, build it anew with `npm run build`.',
+      { cause },
+    );
+  }
+  return loaded;
+}
+
+/** An addon that knows the CPU alone says so. */
+function complete(raw: Addon): Addon {
+  if (typeof raw.missingDevices === 'function') return raw;
+  return {
+    devices: () => raw.devices(),
+    missingDevices: () => [
+      {
+        name: 'cuda',
+        code: 'ERR_NN_DEVICE_UNAVAILABLE',
+        reason: 'this build has no CUDA backend',
+      },
+    ],
+    device: (name) => raw.devices().find((each) => each.name === name),
+    setNumThreads: (threads) => raw.setNumThreads(threads),
+    getNumThreads: () => raw.getNumThreads(),
+    compile: (graph, options) => raw.compile(graph, options),
+    operations: raw.operations,
+    onednnVersion: raw.onednnVersion,
+  };
+}
