@@ -90,6 +90,11 @@ class FunctionKernel : public Kernel {
   Body body_;
 };
 
+// From row to row of a matrix with that many columns.
+inline int64_t pitchOf(const LayoutInfo& info, int64_t columns) {
+  return info.rowPitch > 0 ? info.rowPitch : columns;
+}
+
 template <typename T>
 T* as(void* pointer) {
   return static_cast<T*>(pointer);

@@ -24,10 +24,6 @@ LayoutInfo featuresLike(const LayoutInfo& like, Storage storage) {
   return {.order = like.order, .storage = storage, .channels = like.channels};
 }
 
-int64_t pitchOf(const LayoutInfo& info, int64_t columns) {
-  return info.rowPitch > 0 ? info.rowPitch : columns;
-}
-
 // The layout to read matrix `desc` in, stored as `storage`: as it lies where that is a matrix.
 LayoutInfo readAs(const KernelRequest& request, const TensorDesc& desc, Storage storage) {
   const LayoutInfo& info = request.info(desc.layout);

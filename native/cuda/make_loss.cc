@@ -17,10 +17,6 @@ LayoutInfo rowsOf(const KernelRequest& request, const TensorDesc& desc) {
   return info.order == Order::Plain ? info : LayoutInfo{};
 }
 
-int64_t pitchOf(const LayoutInfo& info, int64_t columns) {
-  return info.rowPitch > 0 ? info.rowPitch : columns;
-}
-
 }  // namespace
 
 std::unique_ptr<Kernel> makeSoftmax(const KernelRequest& request) {

@@ -1,0 +1,220 @@
+#include "cuda_backend.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "error.h"
+#include "executor.h"
+#include "kernel_request.h"
+
+namespace neuronode::cuda {
+
+namespace {
+
+constexpr size_t kStagingBytes = size_t{4} << 20;
+
+class DeviceBuffer : public Buffer {
+ public:
+  explicit DeviceBuffer(size_t bytes) : memory_(makeDeviceMemory(bytes)), bytes_(bytes) {}
+
+  void* data() override { return memory_.get(); }
+  size_t size() const override { return bytes_; }
+
+ private:
+  DeviceMemory memory_;
+  size_t bytes_;
+};
+
+}  // namespace
+
+CudaBackend::CudaBackend(Context& context)
+    : context_(context), staging_(makePinnedMemory(kStagingBytes)) {}
+
+void CudaBackend::synchronize() {
+  throwIfLost();
+  NN_CHECK_CUDA(cudaStreamSynchronize(context_.copy()));
+  NN_CHECK_CUDA(cudaStreamSynchronize(context_.compute()));
+}
+
+size_t CudaBackend::bytes(const TensorDesc& desc) const {
+  const auto count = static_cast<size_t>(context_.map(desc).physicalCount);
+  const bool isFloat = desc.dtype == DType::F32;
+  return count * (isFloat ? storageSize(context_.info(desc).storage) : dtypeSize(desc.dtype));
+}
+
+std::unique_ptr<Buffer> CudaBackend::allocate(size_t bytes) {
+  throwIfLost();
+  auto buffer = std::make_unique<DeviceBuffer>(bytes);
+  if (bytes > 0) {
+    NN_CHECK_CUDA(cudaMemsetAsync(buffer->data(), 0, bytes, context_.compute()));
+    NN_CHECK_CUDA(cudaStreamSynchronize(context_.compute()));
+  }
+  return buffer;
+}
+
+std::unique_ptr<Kernel> CudaBackend::makeKernel(const FusedNode& node,
+                                                std::span<const TensorDesc> inputs,
+                                                std::span<const TensorDesc> outputs,
+                                                const KernelOptions& options) {
+  throwIfLost();
+  const KernelRequest request{context_, node, inputs, outputs, options};
+  switch (node.spec.op) {
+    case Op::ToFloat:
+      return makeToFloat(request);
+    case Op::Conv2d:
+    case Op::Conv2dInputGrad:
+    case Op::Conv2dWeightGrad:
+      return makeConvolution(request);
+    case Op::Linear:
+    case Op::LinearInputGrad:
+    case Op::LinearWeightGrad:
+      return makeLinear(request);
+    case Op::Gemm:
+      return makeGemm(request);
+    case Op::MaxPool2d:
+    case Op::MaxPool2dGrad:
+    case Op::AvgPool2d:
+    case Op::AvgPool2dGrad:
+    case Op::AdaptiveAvgPool2d:
+    case Op::AdaptiveAvgPool2dGrad:
+      return makePooling(request);
+    case Op::Relu:
+    case Op::ReluGrad:
+    case Op::Sigmoid:
+    case Op::SigmoidGrad:
+    case Op::Dropout:
+    case Op::DropoutGrad:
+    case Op::Add:
+      return makeElementwise(request);
+    case Op::SoftmaxCrossEntropy:
+      return makeLoss(request);
+    case Op::Softmax:
+      return makeSoftmax(request);
+    case Op::AdamStep:
+    case Op::SgdStep:
+      return makeOptimizerStep(request);
+    case Op::Reshape:
+      break;
+  }
+  throw Error(errc::kArgument, std::string("cuda: no kernel for ") + opName(node.spec.op));
+}
+
+std::unique_ptr<Kernel> CudaBackend::makeReorder(const TensorDesc& from, const TensorDesc& to) {
+  throwIfLost();
+  const IndexMap source = context_.map(from), target = context_.map(to);
+  const auto stream = context_.compute();
+  FunctionKernel::Body body;
+  switch (from.dtype) {
+    case DType::F32:
+      body = [source, target, stream, in = context_.info(from).storage,
+              out = context_.info(to).storage](auto inputs, auto outputs, void*) {
+        reorderFloats(stream, {inputs[0], in}, source, {outputs[0], out}, target);
+      };
+      break;
+    case DType::U8:
+      body = [source, target, stream](auto inputs, auto outputs, void*) {
+        reorderBytes(stream, as<const uint8_t>(inputs[0]), source, as<uint8_t>(outputs[0]), target);
+      };
+      break;
+    case DType::I32:
+      body = [source, target, stream](auto inputs, auto outputs, void*) {
+        reorderWords(stream, as<const int32_t>(inputs[0]), source, as<int32_t>(outputs[0]), target);
+      };
+      break;
+    case DType::F64:
+      throw Error(errc::kDType, "f64 tensors have one layout only");
+  }
+  return std::make_unique<FunctionKernel>("reorder", std::vector{from.layout},
+                                          std::vector{to.layout}, std::move(body));
+}
+
+std::unique_ptr<Executor> CudaBackend::makeExecutor(std::vector<Transfer> inputs,
+                                                    std::vector<Transfer> outputs) {
+  throwIfLost();
+  return makeCudaExecutor(context_, std::move(inputs), std::move(outputs));
+}
+
+void CudaBackend::upload(void* device, const void* host, size_t bytes) {
+  synchronize();
+  for (size_t done = 0; done < bytes;) {
+    const size_t part = std::min(bytes - done, kStagingBytes);
+    std::memcpy(staging_.get(), static_cast<const std::byte*>(host) + done, part);
+    NN_CHECK_CUDA(cudaMemcpyAsync(static_cast<std::byte*>(device) + done, staging_.get(), part,
+                                  cudaMemcpyHostToDevice, context_.compute()));
+    NN_CHECK_CUDA(cudaStreamSynchronize(context_.compute()));
+    done += part;
+  }
+}
+
+void CudaBackend::download(void* host, const void* device, size_t bytes) {
+  synchronize();
+  for (size_t done = 0; done < bytes;) {
+    const size_t part = std::min(bytes - done, kStagingBytes);
+    NN_CHECK_CUDA(cudaMemcpyAsync(staging_.get(), static_cast<const std::byte*>(device) + done,
+                                  part, cudaMemcpyDeviceToHost, context_.compute()));
+    NN_CHECK_CUDA(cudaStreamSynchronize(context_.compute()));
+    std::memcpy(static_cast<std::byte*>(host) + done, staging_.get(), part);
+    done += part;
+  }
+}
+
+Layout CudaBackend::preferredLayout(const FusedNode& node, std::span<const TensorDesc> inputs,
+                                    std::span<const TensorDesc> outputs, size_t input,
+                                    const KernelOptions& options) {
+  const KernelRequest request{context_, node, inputs, outputs, options};
+  switch (node.spec.op) {
+    case Op::Conv2d:
+    case Op::Conv2dInputGrad:
+    case Op::Conv2dWeightGrad:
+      return preferredByConvolution(request, input);
+    case Op::Linear:
+    case Op::LinearInputGrad:
+    case Op::LinearWeightGrad:
+    case Op::Gemm:
+      return preferredByLinear(request, input);
+    case Op::MaxPool2d:
+    case Op::MaxPool2dGrad:
+    case Op::AvgPool2d:
+    case Op::AvgPool2dGrad:
+    case Op::AdaptiveAvgPool2d:
+    case Op::AdaptiveAvgPool2dGrad:
+      return preferredByPooling(request, input);
+    case Op::SoftmaxCrossEntropy:
+    case Op::Softmax:
+      return preferredByLoss(request, input);
+    case Op::AdamStep:
+    case Op::SgdStep:
+      return preferredByOptimizer(request, input);
+    default:
+      return Layout::Undecided;  // computes in whatever comes
+  }
+}
+
+Layout CudaBackend::viewLayout(const TensorDesc& from, const Shape& to) {
+  const LayoutInfo& info = context_.info(from);
+  const bool dense = info.rowPitch == 0 || info.rowPitch == from.shape.back();
+  LayoutInfo view{.storage = info.storage};
+  if (info.order == Order::Plain) return dense ? context_.layouts().id(view) : Layout::Undecided;
+  if (info.order == Order::ChannelsLast && to.size() == 2 && to[0] == from.shape[0]) {
+    const int64_t channels = from.shape[1];
+    // Where there is one pixel, or one channel, the features are in the plain order.
+    if (channels == 1 || channels == to[1]) return context_.layouts().id(view);
+    view.order = Order::Features;
+    view.channels = channels;
+    return context_.layouts().id(view);
+  }
+  if (info.order == Order::Features && to.size() == 4 && to[0] == from.shape[0] &&
+      to[1] == info.channels) {
+    view.order = Order::ChannelsLast;
+    return context_.layouts().id(view);
+  }
+  return Layout::Undecided;
+}
+
+Layout CudaBackend::storageLayout(Layout wanted) {
+  if (wanted == Layout::Undecided) return wanted;
+  return context_.layouts().id(context_.layouts().info(wanted).as(Storage::F32));
+}
+
+}  // namespace neuronode::cuda
