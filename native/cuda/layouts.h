@@ -4,8 +4,7 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
-#include <vector>
+#include <deque>
 
 #include "graph/tensor.h"
 #include "math/macros.h"
@@ -37,10 +36,10 @@ enum class Order : uint8_t {
 struct LayoutInfo {
   Order order = Order::Plain;
   Storage storage = Storage::F32;
-  int64_t channels = 0;                          // Features: C
-  int64_t blockH = 1, blockW = 1;                // SpaceToDepth*: bh, bw
-  int64_t padH = 0, padW = 0;                    // SpaceToDepth: ph, pw
-  int64_t extentH = 0, extentW = 0;              // SpaceToDepth: hs, ws; of the filter: rs, ss
+  int64_t channels = 0;              // Features: C
+  int64_t blockH = 1, blockW = 1;    // SpaceToDepth*: bh, bw
+  int64_t padH = 0, padW = 0;        // SpaceToDepth: ph, pw
+  int64_t extentH = 0, extentW = 0;  // SpaceToDepth: hs, ws; of the filter: rs, ss
   int64_t rowPitch = 0;  // Plain matrices [N, F]: elements from row to row, >= F; 0 is F
 
   bool operator==(const LayoutInfo&) const = default;
@@ -51,8 +50,11 @@ struct LayoutInfo {
   }
 };
 
-// Where elements lie: plain data that kernels take by value. Every order but the space-to-depth
-// ones is [outer, channels, pixels] stored as [outer, pixels, channels] (Plain has channels 1).
+// Where elements lie: plain data that kernels take by value. ChannelsLast and Features are [outer,
+// channels, pixels] stored as [outer, pixels, channels]; where that moves nothing, the map is
+// Plain. A Plain map without a pitch is one row.
+//
+// Divisions are of 64 bits, of which GPUs have none; nvcc divides in 32 bits where both fit.
 struct IndexMap {
   Order order = Order::Plain;
   int64_t plainCount = 0;     // elements of the tensor
@@ -62,6 +64,10 @@ struct IndexMap {
   // Space-to-depth: the plain tensor is [outer, channels, height, width].
   int64_t height = 1, width = 1;
   int64_t blockH = 1, blockW = 1, padH = 0, padW = 0, extentH = 1, extentW = 1;
+
+  bool operator==(const IndexMap&) const = default;
+  // Whether elements lie in the plain order, one after the other.
+  bool isDense() const { return order == Order::Plain && row == rowPitch; }
 
   // The plain index of what is stored at `physical`, or -1 for padding, which holds zero.
   NN_HD int64_t plainOf(int64_t physical) const {
@@ -135,7 +141,7 @@ class LayoutTable {
 
  private:
   static const LayoutInfo kPlain;
-  std::vector<LayoutInfo> registered_;
+  std::deque<LayoutInfo> registered_;  // what info() returned stays where it is
 };
 
 }  // namespace neuronode::cuda

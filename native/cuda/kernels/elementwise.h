@@ -31,8 +31,8 @@ struct DropoutKey {
 void dropout(cudaStream_t stream, Floats x, Floats y, const IndexMap& map,
              const math::DropoutScalars& scalars, const DropoutKey& key, const int32_t* step);
 
-// Bytes to floats: (byte / 255 - mean[c]) / std[c], in any layout; padding is zero. Rounded as the CPU kernel
-// rounds.
+// Bytes to floats: (byte / 255 - mean[c]) / std[c], in any layout; padding is zero. Rounded as the
+// CPU kernel rounds.
 inline constexpr int kMostToFloatChannels = 64;
 struct ToFloatScalars {
   int channels = 1;

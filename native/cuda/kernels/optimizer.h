@@ -10,13 +10,14 @@
 
 namespace neuronode::cuda {
 
-// One parameter, in device memory; pointers 16-byte aligned, elements in the same layout.
+// One parameter, in device memory, its elements in the same layout as those of its gradient and
+// state. What is not 16-byte aligned is walked element by element.
 struct UpdateTensor {
   float* param;
-  const void* grad;      // stored as gradStorage says
-  float* first;          // Adam: m. SGD: the momentum buffer, or null
-  float* second;         // Adam: v
-  uint16_t* shadow;      // bf16 copy of param to write, or null
+  const void* grad;  // stored as gradStorage says
+  float* first;      // Adam: m. SGD: the momentum buffer, or null
+  float* second;     // Adam: v
+  uint16_t* shadow;  // bf16 copy of param to write, or null
   int64_t count;
   Storage gradStorage;
 };
@@ -32,7 +33,9 @@ inline constexpr int64_t kUpdateChunk = 4096;
 // The chunks that cover `tensors`, for the host to upload once.
 std::vector<UpdateChunk> updateChunks(std::span<const UpdateTensor> tensors);
 
-// Tables and scalars are in device memory; bias corrections are computed there, in f64.
+// Padding must stay zero: callers keep AdamOptions::eps above zero. SGD's first step (step = 1)
+// sets the buffer to the gradient. Tables and scalars are in device memory; bias corrections are
+// computed there, in f64.
 struct UpdateTable {
   const UpdateTensor* tensors;
   const UpdateChunk* chunks;

@@ -20,8 +20,8 @@ struct PoolIndices {
 };
 
 void maxPool(cudaStream_t stream, const PoolShape& shape, Floats x, Floats y, PoolIndices indices);
-// Gathers: each input element sums the windows that chose it, in a fixed order. `mask`, if not null,
-// is the pool's own output y of x = relu(..): where it is not positive nothing passes.
+// Gathers: each input element sums the windows that chose it, in a fixed order. `mask`, if not
+// null, is the pool's own output y of x = relu(..): where it is not positive nothing passes.
 void maxPoolGrad(cudaStream_t stream, const PoolShape& shape, Floats gy, PoolIndices indices,
                  Floats mask, Floats gx);
 void avgPool(cudaStream_t stream, const PoolShape& shape, Floats x, Floats y);

@@ -38,7 +38,7 @@ struct AdamScalars {
   float decay;            // weightDecay, or 1 - lr * weightDecay if decoupled
 };
 
-inline AdamScalars adamScalars(const AdamOptions& o, int64_t step, double lr) {
+NN_HD AdamScalars adamScalars(const AdamOptions& o, int64_t step, double lr) {
   const double correction1 = 1.0 - std::pow(o.beta1, static_cast<double>(step));
   const double correction2 = 1.0 - std::pow(o.beta2, static_cast<double>(step));
   return {static_cast<float>(1.0 - o.beta1),
@@ -70,7 +70,7 @@ struct SgdScalars {
   float decay;
 };
 
-inline SgdScalars sgdScalars(const SgdOptions& o, double lr) {
+NN_HD SgdScalars sgdScalars(const SgdOptions& o, double lr) {
   return {static_cast<float>(-lr), static_cast<float>(o.momentum),
           static_cast<float>(1.0 - o.dampening), static_cast<float>(o.weightDecay)};
 }

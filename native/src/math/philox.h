@@ -25,7 +25,7 @@ struct MultiplyLow32 {
 template <class Word, class Multiply>
 NN_HD void philox(Word& c0, Word& c1, Word& c2, Word& c3, uint64_t key0, uint64_t key1,
                   Multiply multiply) {
-#pragma GCC unroll 10
+  NN_UNROLL
   for (int round = 0; round < 10; ++round) {
     const Word product0 = multiply(c0, 0xD2511F53u);
     const Word product1 = multiply(c2, 0xCD9E8D57u);
@@ -44,7 +44,7 @@ struct DropoutScalars {
 };
 
 /// keep = uniform >= p for a uniform number of 24 bits in [0, 1), compared exactly, as integers.
-inline DropoutScalars dropoutScalars(double p) {
+NN_HD DropoutScalars dropoutScalars(double p) {
   return {static_cast<uint32_t>(std::ceil(p * 16777216.0)),
           p < 1.0 ? static_cast<float>(1.0 / (1.0 - p)) : 0.0f};
 }
