@@ -34,6 +34,8 @@ class DeviceHealth {
 
   void markLost(const std::string& why);
   bool isLost() const { return lost_; }
+  // To what the device was lost; once it is.
+  const std::string& why() const { return why_; }
   // Throws ERR_NN_DEVICE_FAILED with the first loss's message once the device is lost.
   void throwIfLost() const;
 

@@ -27,8 +27,9 @@ class Device {
  public:
   virtual ~Device() = default;
 
-  // Any thread. `queue` and `threads` too.
+  // Any thread. `queue` and `threads` too. `name` is info().name, without asking the hardware.
   virtual DeviceInfo info() = 0;
+  virtual std::string name() { return info().name; }
   virtual DeviceQueue& queue() = 0;
   // How many host threads programs compiled from now on compute with.
   virtual int threads() const { return 1; }

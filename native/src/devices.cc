@@ -117,7 +117,7 @@ Device& findDevice(const std::string& name) {
   const std::vector<Device*> devices = CudaLibrary::instance().devices();
   std::string present = "cpu";
   for (Device* device : devices) {
-    const std::string found = device->info().name;
+    const std::string found = device->name();
     if (found == wanted) return *device;
     present += ", " + found;
   }
