@@ -58,7 +58,7 @@ class ConvPlan {
 
   std::string name;
   size_t workspaceBytes = 0;
-  bool deterministic = true;
+  bool deterministic = false;  // known to be: asked for
 };
 
 class ConvPlanner {
