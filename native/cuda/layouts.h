@@ -71,59 +71,78 @@ struct IndexMap {
 
   // The plain index of what is stored at `physical`, or -1 for padding, which holds zero.
   NN_HD int64_t plainOf(int64_t physical) const {
-    switch (order) {
-      case Order::Plain: {
-        const int64_t r = physical / rowPitch, column = physical - r * rowPitch;
-        return column < row ? r * row + column : -1;
-      }
-      case Order::ChannelsLast:
-      case Order::Features: {
-        const int64_t c = physical % channels, rest = physical / channels;
-        const int64_t pixel = rest % pixels, outer = rest / pixels;
-        return (outer * channels + c) * pixels + pixel;
-      }
-      default: {
-        const int64_t x = physical % blockW;
-        int64_t rest = physical / blockW;
-        const int64_t y = rest % blockH;
-        rest /= blockH;
-        const int64_t c = rest % channels;
-        rest /= channels;
-        const int64_t j = rest % extentW;
-        rest /= extentW;
-        const int64_t i = rest % extentH, outer = rest / extentH;
-        const int64_t h = i * blockH + y - padH, w = j * blockW + x - padW;
-        if (h < 0 || h >= height || w < 0 || w >= width) return -1;
-        return ((outer * channels + c) * height + h) * width + w;
-      }
-    }
+    if (isShort()) return plainAs<uint32_t>(static_cast<uint32_t>(physical));
+    return plainAs<uint64_t>(static_cast<uint64_t>(physical));
   }
 
   // Where the element of plain index `plain` is stored, or -1 where the layout leaves it out
   // (SpaceToDepth: what no window reaches).
   NN_HD int64_t physicalOf(int64_t plain) const {
+    if (isShort()) return physicalAs<uint32_t>(static_cast<uint32_t>(plain));
+    return physicalAs<uint64_t>(static_cast<uint64_t>(plain));
+  }
+
+ private:
+  // Whether 32 bits hold every index: GPUs divide 64-bit numbers slowly.
+  NN_HD bool isShort() const { return (plainCount | physicalCount | rowPitch) >> 31 == 0; }
+
+  template <class Index>
+  NN_HD int64_t plainAs(Index physical) const {
+    const auto as = [](int64_t value) { return static_cast<Index>(value); };
     switch (order) {
       case Order::Plain: {
-        const int64_t r = plain / row;
-        return r * rowPitch + (plain - r * row);
+        const Index r = physical / as(rowPitch), column = physical - r * as(rowPitch);
+        return column < as(row) ? static_cast<int64_t>(r * as(row) + column) : -1;
       }
       case Order::ChannelsLast:
       case Order::Features: {
-        const int64_t pixel = plain % pixels, rest = plain / pixels;
-        const int64_t c = rest % channels, outer = rest / channels;
-        return (outer * pixels + pixel) * channels + c;
+        const Index rest = physical / as(channels), c = physical - rest * as(channels);
+        const Index outer = rest / as(pixels), pixel = rest - outer * as(pixels);
+        return static_cast<int64_t>((outer * as(channels) + c) * as(pixels) + pixel);
       }
       default: {
-        const int64_t w = plain % width + padW;
-        int64_t rest = plain / width;
-        const int64_t h = rest % height + padH;
-        rest /= height;
-        const int64_t c = rest % channels, outer = rest / channels;
-        const int64_t i = h / blockH, j = w / blockW;
-        if (i >= extentH || j >= extentW) return -1;
-        return ((((outer * extentH + i) * extentW + j) * channels + c) * blockH + h % blockH) *
-                   blockW +
-               w % blockW;
+        Index rest = physical / as(blockW);
+        const Index x = physical - rest * as(blockW);
+        Index next = rest / as(blockH);
+        const Index y = rest - next * as(blockH);
+        rest = next / as(channels);
+        const Index c = next - rest * as(channels);
+        next = rest / as(extentW);
+        const Index j = rest - next * as(extentW);
+        const Index outer = next / as(extentH), i = next - outer * as(extentH);
+        const int64_t h = static_cast<int64_t>(i * as(blockH) + y) - padH;
+        const int64_t w = static_cast<int64_t>(j * as(blockW) + x) - padW;
+        if (h < 0 || h >= height || w < 0 || w >= width) return -1;
+        return ((static_cast<int64_t>(outer) * channels + c) * height + h) * width + w;
+      }
+    }
+  }
+
+  template <class Index>
+  NN_HD int64_t physicalAs(Index plain) const {
+    const auto as = [](int64_t value) { return static_cast<Index>(value); };
+    switch (order) {
+      case Order::Plain: {
+        const Index r = plain / as(row);
+        return static_cast<int64_t>(r * as(rowPitch) + (plain - r * as(row)));
+      }
+      case Order::ChannelsLast:
+      case Order::Features: {
+        const Index rest = plain / as(pixels), pixel = plain - rest * as(pixels);
+        const Index outer = rest / as(channels), c = rest - outer * as(channels);
+        return static_cast<int64_t>((outer * as(pixels) + pixel) * as(channels) + c);
+      }
+      default: {
+        Index rest = plain / as(width);
+        const Index w = plain - rest * as(width) + as(padW);
+        Index next = rest / as(height);
+        const Index h = rest - next * as(height) + as(padH);
+        const Index outer = next / as(channels), c = next - outer * as(channels);
+        const Index i = h / as(blockH), j = w / as(blockW);
+        if (i >= as(extentH) || j >= as(extentW)) return -1;
+        const Index place = ((outer * as(extentH) + i) * as(extentW) + j) * as(channels) + c;
+        return static_cast<int64_t>((place * as(blockH) + (h - i * as(blockH))) * as(blockW) +
+                                    (w - j * as(blockW)));
       }
     }
   }

@@ -78,6 +78,16 @@ NN_DEVICE void storeAt(const Floats& x, int64_t i, float value) {
   }
 }
 
+// A pointer that a kernel found in memory rather than among its arguments: tells the compiler that
+// it is one to global memory.
+template <class T>
+NN_DEVICE T* inGlobal(T* pointer) {
+#if defined(__CUDA_ARCH__)
+  __builtin_assume(__isGlobal(pointer));
+#endif
+  return pointer;
+}
+
 inline bool isAligned(const void* at, size_t bytes = 16) {
   return reinterpret_cast<uintptr_t>(at) % bytes == 0;
 }

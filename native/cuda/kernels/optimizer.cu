@@ -33,9 +33,9 @@ NN_DEVICE bool areAligned(const UpdateTensor& t) {
 template <int N>
 NN_DEVICE void loadGrad(const UpdateTensor& t, int64_t at, float (&grad)[N]) {
   if (t.gradStorage == Storage::F32) {
-    load<N>(static_cast<const float*>(t.grad) + at, grad);
+    load<N>(inGlobal(static_cast<const float*>(t.grad)) + at, grad);
   } else {
-    load<N>(static_cast<const uint16_t*>(t.grad) + at, grad);
+    load<N>(inGlobal(static_cast<const uint16_t*>(t.grad)) + at, grad);
   }
 }
 
@@ -62,18 +62,18 @@ struct AdamElements {
   template <int N>
   NN_DEVICE void run(const UpdateTensor& t, int64_t at) const {
     float param[N], grad[N], first[N], second[N];
-    load<N>(t.param + at, param);
+    load<N>(inGlobal(t.param) + at, param);
     loadGrad<N>(t, at, grad);
-    load<N>(t.first + at, first);
-    load<N>(t.second + at, second);
+    load<N>(inGlobal(t.first) + at, first);
+    load<N>(inGlobal(t.second) + at, second);
     NN_UNROLL
     for (int j = 0; j < N; ++j) {
       math::adamElement<kDecay>(param[j], grad[j], first[j], second[j], scalars);
     }
-    store<N>(t.param + at, param);
-    store<N>(t.first + at, first);
-    store<N>(t.second + at, second);
-    if (t.shadow != nullptr) store<N>(t.shadow + at, param);
+    store<N>(inGlobal(t.param) + at, param);
+    store<N>(inGlobal(t.first) + at, first);
+    store<N>(inGlobal(t.second) + at, second);
+    if (t.shadow != nullptr) store<N>(inGlobal(t.shadow) + at, param);
   }
 };
 
@@ -104,7 +104,7 @@ struct SgdElements {
   template <int N>
   NN_DEVICE void run(const UpdateTensor& t, int64_t at) const {
     float param[N], grad[N];
-    load<N>(t.param + at, param);
+    load<N>(inGlobal(t.param) + at, param);
     loadGrad<N>(t, at, grad);
     if (decay) {
       NN_UNROLL
@@ -112,18 +112,18 @@ struct SgdElements {
     }
     if constexpr (kMomentum) {
       float buffer[N];
-      if (!firstStep) load<N>(t.first + at, buffer);
+      if (!firstStep) load<N>(inGlobal(t.first) + at, buffer);
       NN_UNROLL
       for (int j = 0; j < N; ++j) {
         buffer[j] = firstStep ? grad[j] : math::sgdMomentum(buffer[j], grad[j], scalars);
         grad[j] = nesterov ? math::sgdNesterov(buffer[j], grad[j], scalars) : buffer[j];
       }
-      store<N>(t.first + at, buffer);
+      store<N>(inGlobal(t.first) + at, buffer);
     }
     NN_UNROLL
     for (int j = 0; j < N; ++j) param[j] += scalars.negativeLr * grad[j];
-    store<N>(t.param + at, param);
-    if (t.shadow != nullptr) store<N>(t.shadow + at, param);
+    store<N>(inGlobal(t.param) + at, param);
+    if (t.shadow != nullptr) store<N>(inGlobal(t.shadow) + at, param);
   }
 };
 
