@@ -17,12 +17,19 @@ class DeviceQueue {
   // started.
   void post(std::function<void()> job);
 
+  // From a job only: asks `attempt` again and again, between jobs and while there are none, until
+  // it returns true. Attempts are kept in order: only the first is asked. This is how the thread
+  // waits for work on a device without keeping the next job waiting.
+  void poll(std::function<bool()> attempt);
+
  private:
   void loop();
+  void pollOnce();
 
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<std::function<void()>> jobs_;
+  std::deque<std::function<bool()>> attempts_;  // on the thread only
   bool started_ = false;
 };
 

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cerrno>
 #include <cstdlib>
 #include <mutex>
 #include <set>
@@ -94,7 +93,7 @@ const char* lasting(const std::string& code) {
   return codes->insert(code).first->c_str();
 }
 
-// "cuda:N" for 'cuda' and 'cuda:N'; empty for other names.
+// "cuda:N" for 'cuda' and 'cuda:N'. Throws for other names.
 std::string cudaName(const std::string& name) {
   if (name == "cuda") return "cuda:0";
   constexpr size_t kPrefix = 5, kMostDigits = 4;
@@ -102,30 +101,33 @@ std::string cudaName(const std::string& name) {
       name.rfind("cuda:", 0) == 0 && name.size() > kPrefix &&
       name.size() <= kPrefix + kMostDigits &&
       std::all_of(name.begin() + kPrefix, name.end(), [](unsigned char c) { return isdigit(c); });
-  if (!isNumbered) return "";
+  if (!isNumbered) {
+    throw Error(errc::kArgument, "device must be 'cpu', 'cuda' or 'cuda:N', got '" + name + "'");
+  }
   return "cuda:" + std::to_string(std::stoi(name.substr(kPrefix)));
 }
 
 }  // namespace
 
-Device& findDevice(const std::string& name) {
-  if (name == "cpu") return CpuDevice::instance();
+Device* lookUpDevice(const std::string& name) {
+  if (name == "cpu") return &CpuDevice::instance();
   const std::string wanted = cudaName(name);
-  if (wanted.empty()) {
-    throw Error(errc::kArgument, "device must be 'cpu', 'cuda' or 'cuda:N', got '" + name + "'");
+  for (Device* device : CudaLibrary::instance().devices()) {
+    if (device->name() == wanted) return device;
   }
-  const std::vector<Device*> devices = CudaLibrary::instance().devices();
-  std::string present = "cpu";
-  for (Device* device : devices) {
-    const std::string found = device->name();
-    if (found == wanted) return *device;
-    present += ", " + found;
-  }
+  return nullptr;
+}
+
+Device& findDevice(const std::string& name) {
+  if (Device* device = lookUpDevice(name)) return *device;
+  const std::string wanted = cudaName(name);
   for (const MissingDevice& missing : CudaLibrary::instance().missing()) {
     if (missing.name == wanted || missing.name == "cuda") {
       throw Error(lasting(missing.code), name + ": " + missing.reason);
     }
   }
+  std::string present;
+  for (Device* device : listDevices()) present += (present.empty() ? "" : ", ") + device->name();
   throw Error(errc::kDeviceUnavailable, name + ": there is no such device; there are " + present);
 }
 

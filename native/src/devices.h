@@ -15,6 +15,8 @@ namespace neuronode {
 // 'cpu', 'cuda' (the first GPU) or 'cuda:N'. Throws ERR_NN_ARGUMENT for other names, and where the
 // device is missing an Error with its own code and reason.
 Device& findDevice(const std::string& name);
+// The same; null where the device is missing.
+Device* lookUpDevice(const std::string& name);
 
 // The CPU first.
 std::vector<Device*> listDevices();

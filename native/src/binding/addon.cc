@@ -6,28 +6,61 @@
 #include "binding/program_object.h"
 #include "binding/values.h"
 #include "cpu/cpu_device.h"
-#include "cpu/cpu_info.h"
-#include "cpu/isa.h"
-#include "cpu/memory.h"
 #include "cpu/threads.h"
+#include "devices.h"
 
 namespace neuronode::binding {
 
 namespace {
 
+Napi::Object toDeviceObject(Napi::Env env, const DeviceInfo& info) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("name", info.name);
+  object.Set("model", info.model);
+  for (const auto& [name, text] : info.text) object.Set(name, text);
+  for (const auto& [name, number] : info.numbers) object.Set(name, number);
+  object.Set("emulated", Napi::Boolean::New(env, info.emulated));
+  return object;
+}
+
+// devices(): the CPU, and what the CUDA library offers, which the first call opens: a second or
+// more on this thread. Programs on the CPU never need it.
 Napi::Value devices(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return withJsErrors(env, [&]() -> Napi::Value {
-    const CpuDevice& device = CpuDevice::instance();
-    Napi::Object cpu = Napi::Object::New(env);
-    cpu.Set("name", "cpu");
-    cpu.Set("model", cpuModel());
-    cpu.Set("isa", isaName(detectIsa()));
-    cpu.Set("threads", device.threads());
-    cpu.Set("usableCores", usableCores());
-    cpu.Set("availableMemory", static_cast<double>(availableMemory()));
-    Napi::Array list = Napi::Array::New(env, 1);
-    list.Set(0u, cpu);
+    const std::vector<Device*> found = listDevices();
+    Napi::Array list = Napi::Array::New(env, found.size());
+    for (size_t i = 0; i < found.size(); ++i) {
+      list.Set(static_cast<uint32_t>(i), toDeviceObject(env, found[i]->info()));
+    }
+    return list;
+  });
+}
+
+// device(name): one of devices(), undefined where it is missing. Asking for the CPU opens no
+// library.
+Napi::Value deviceNamed(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return withJsErrors(env, [&]() -> Napi::Value {
+    if (!info[0].IsString()) throw Error(errc::kArgument, "a device's name must be a string");
+    Device* device = lookUpDevice(info[0].As<Napi::String>().Utf8Value());
+    return device ? toDeviceObject(env, device->info()) : env.Undefined();
+  });
+}
+
+// missingDevices(): { name, code, reason }[]
+Napi::Value missingDeviceList(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return withJsErrors(env, [&]() -> Napi::Value {
+    const std::vector<MissingDevice> missing = missingDevices();
+    Napi::Array list = Napi::Array::New(env, missing.size());
+    for (size_t i = 0; i < missing.size(); ++i) {
+      Napi::Object object = Napi::Object::New(env);
+      object.Set("name", missing[i].name);
+      object.Set("code", missing[i].code);
+      object.Set("reason", missing[i].reason);
+      list.Set(static_cast<uint32_t>(i), object);
+    }
     return list;
   });
 }
@@ -74,6 +107,8 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
       env, [](const Napi::CallbackInfo& info) { EnvState::of(info.Env()).shutDown(); });
   process.Get("on").As<Napi::Function>().Call(process, {Napi::String::New(env, "exit"), onExit});
   exports.Set("devices", Napi::Function::New<devices>(env, "devices"));
+  exports.Set("device", Napi::Function::New<deviceNamed>(env, "device"));
+  exports.Set("missingDevices", Napi::Function::New<missingDeviceList>(env, "missingDevices"));
   exports.Set("setNumThreads", Napi::Function::New<setNumThreads>(env, "setNumThreads"));
   exports.Set("getNumThreads", Napi::Function::New<getNumThreads>(env, "getNumThreads"));
   exports.Set("compile", Napi::Function::New<ProgramObject::compile>(env, "compile"));

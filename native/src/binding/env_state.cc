@@ -19,30 +19,52 @@ EnvState::EnvState(Napi::Env env)
 
 EnvState& EnvState::of(Napi::Env env) { return *env.GetInstanceData<EnvState>(); }
 
+std::shared_ptr<const std::atomic<bool>> EnvState::cancelled() const {
+  return {jobs_, &jobs_->cancelled};
+}
+
 void EnvState::shutDown() {
   jobs_->cancelled = true;
   std::unique_lock lock(jobs_->mutex);
-  jobs_->idle.wait(lock, [this] { return !jobs_->running; });
+  jobs_->idle.wait(lock, [this] { return jobs_->running == 0; });
 }
 
-bool EnvState::post(DeviceQueue& queue, std::function<Settle()> job) {
+EnvState::Completion::Completion(EnvState& state, std::shared_ptr<Jobs> jobs)
+    : state_(state), jobs_(std::move(jobs)) {}
+
+EnvState::Completion::~Completion() {
+  if (jobs_) (*this)([](Napi::Env) {});
+}
+
+void EnvState::Completion::operator()(Settle settle) {
+  const std::shared_ptr<Jobs> jobs = std::move(jobs_);
+  std::lock_guard lock(jobs->mutex);
+  jobs->done.push_back(std::move(settle));
+  if (!jobs->cancelled) state_.wake_.NonBlockingCall();
+  --jobs->running;
+  jobs->idle.notify_all();
+}
+
+bool EnvState::post(DeviceQueue& queue, std::function<void(std::shared_ptr<Completion>)> job) {
   if (jobs_->cancelled) return false;
   queue.post([this, jobs = jobs_, job = std::move(job)]() mutable {
     {
       std::lock_guard lock(jobs->mutex);
       if (jobs->cancelled) return;
-      jobs->running = true;  // from here on the environment waits
+      ++jobs->running;  // from here on the environment waits
     }
-    Settle settle = job();
-    job = nullptr;  // lets go of the program while the environment still stands
-    std::lock_guard lock(jobs->mutex);
-    jobs->done.push_back(std::move(settle));
-    if (!jobs->cancelled) wake_.NonBlockingCall();
-    jobs->running = false;
-    jobs->idle.notify_all();
+    job(std::make_shared<Completion>(*this, jobs));
   });
   if (unsettled_++ == 0) wake_.Ref(env_);
   return true;
+}
+
+bool EnvState::post(DeviceQueue& queue, std::function<Settle()> job) {
+  return post(queue, [job = std::move(job)](std::shared_ptr<Completion> completion) mutable {
+    Settle settle = job();
+    job = nullptr;  // lets go of the program while the environment still stands
+    (*completion)(std::move(settle));
+  });
 }
 
 void EnvState::settleAll(Napi::Env env) {

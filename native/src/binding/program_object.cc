@@ -1,57 +1,49 @@
 #include "binding/program_object.h"
 
-#include <omp.h>
-
 #include <exception>
 #include <utility>
 
-#include "binding/env_state.h"
+#include "binding/chores.h"
+#include "binding/compile_options.h"
 #include "binding/values.h"
 #include "cpu/cpu_device.h"
+#include "devices.h"
 
 namespace neuronode::binding {
 
 namespace {
 
-using Deferred = std::shared_ptr<Napi::Promise::Deferred>;
+Deferred newDeferred(Napi::Env env) { return std::make_shared<Napi::Promise::Deferred>(env); }
 
-EnvState::Settle rejection(Deferred deferred, const char* code, std::string message) {
-  return [deferred = std::move(deferred), code, message = std::move(message)](Napi::Env env) {
-    Napi::HandleScope scope(env);
-    deferred->Reject(toJsError(env, code, message).Value());
-  };
-}
-
-// Runs `work` on the CPU device's thread; `finish` turns what it returned into the promise's value,
+// Runs `work` on the device's thread; `finish` turns what it returned into the promise's value,
 // back on the environment's thread. What either throws rejects the promise.
 template <typename Work, typename Finish>
-Napi::Value inDeviceThread(Napi::Env env, int threads, Work work, Finish finish) {
-  using Result = decltype(work());
-  auto deferred = std::make_shared<Napi::Promise::Deferred>(env);
-  auto job = [deferred, threads, work = std::move(work),
-              finish = std::move(finish)]() mutable -> EnvState::Settle {
-    try {
-      omp_set_num_threads(threads);
-      auto result = std::make_shared<Result>(work());
-      return [deferred, result, finish = std::move(finish)](Napi::Env env) {
-        Napi::HandleScope scope(env);
-        try {
-          deferred->Resolve(finish(env, std::move(*result)));
-        } catch (const Napi::Error& error) {
-          deferred->Reject(error.Value());
-        }
-      };
-    } catch (const Error& error) {
-      return rejection(deferred, error.code(), error.what());
-    } catch (const std::bad_alloc&) {
-      return rejection(deferred, errc::kOutOfMemory, "the host is out of memory");
-    } catch (const std::exception& error) {
-      return rejection(deferred, errc::kNative, error.what());
-    }
-  };
-  if (!EnvState::of(env).post(CpuDevice::instance().queue(), std::move(job))) {
-    rejection(deferred, errc::kCancelled, kShuttingDown)(env);
-  }
+void inDeviceThread(Napi::Env env, Device& device, int threads, const Deferred& deferred, Work work,
+                    Finish finish) {
+  postOrReject(env, device.queue(), deferred,
+               [&device, threads, deferred, work = std::move(work),
+                finish = std::move(finish)]() mutable -> EnvState::Settle {
+                 try {
+                   device.beginJob(threads);
+                   return resolution(deferred, work(), std::move(finish));
+                 } catch (...) {
+                   return rejection(deferred);
+                 }
+               });
+}
+
+// The same with a program, after its runs under way.
+template <typename Work, typename Finish>
+Napi::Value withProgram(Napi::Env env, const std::shared_ptr<ProgramHandle>& handle, Work work,
+                        Finish finish) {
+  const Deferred deferred = newDeferred(env);
+  inDeviceThread(
+      env, handle->device, handle->threads, deferred,
+      [handle, work = std::move(work)]() mutable {
+        handle->landAll();
+        return work(*handle->program);
+      },
+      std::move(finish));
   return deferred->Promise();
 }
 
@@ -66,29 +58,66 @@ std::string stringArgument(const Napi::CallbackInfo& info, size_t index, const c
   return info[index].As<Napi::String>().Utf8Value();
 }
 
-ConvAlgorithm parseAlgorithm(const Napi::Value& value) {
-  const std::string name = value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
-  if (name == "auto") return ConvAlgorithm::Auto;
-  if (name == "direct") return ConvAlgorithm::Direct;
-  if (name == "winograd") return ConvAlgorithm::Winograd;
-  throw Error(errc::kArgument, "algorithm must be 'auto', 'direct' or 'winograd'");
+// What compile() was asked for.
+struct Request {
+  std::shared_ptr<GraphSpec> graph;
+  CompileOptions options;
+  std::shared_ptr<ProgramHandle> share;
+};
+
+std::shared_ptr<ProgramHandle> compileNow(const Request& request, Device& device, int threads,
+                                          const std::atomic<bool>& cancelled) {
+  auto handle = std::make_shared<ProgramHandle>(device, threads);
+  handle->program =
+      Program::compile(*request.graph, device.backend(), request.options.kernels,
+                       request.share ? request.share->program.get() : nullptr, cancelled);
+  handle->plan = handle->program->plan();
+  for (const ValueSpec& value : request.graph->values) {
+    const TensorDesc desc{value.dtype, value.shape, Layout::Plain};
+    if (value.kind == ValueKind::Input) handle->inputs[value.name] = desc;
+    if (isPersistent(value)) handle->persistent[value.name] = desc;
+  }
+  return handle;
+}
+
+void compileOn(Napi::Env env, Device& device, const Request& request, const Deferred& deferred) {
+  if (request.share && &request.share->device != &device) {
+    throw Error(errc::kArgument, "the program to share with runs on " +
+                                     request.share->device.info().name + ", not on " +
+                                     request.options.device);
+  }
+  const int threads = device.threads();
+  inDeviceThread(
+      env, device, threads, deferred,
+      [&device, request, threads, cancelled = EnvState::of(env).cancelled()] {
+        return compileNow(request, device, threads, *cancelled);
+      },
+      [](Napi::Env env, std::shared_ptr<ProgramHandle> handle) -> Napi::Value {
+        return EnvState::of(env).programConstructor.New(
+            {Napi::External<std::shared_ptr<ProgramHandle>>::New(env, &handle)});
+      });
+}
+
+// Finding another device than the CPU may open its library, which takes long.
+void compileOnFound(Napi::Env env, const Request& request, const Deferred& deferred) {
+  postOrReject(env, chores(), deferred, [request, deferred]() -> EnvState::Settle {
+    try {
+      Device& device = findDevice(request.options.device);
+      return [&device, request, deferred](Napi::Env env) {
+        Napi::HandleScope scope(env);
+        try {
+          compileOn(env, device, request, deferred);
+        } catch (...) {
+          rejection(deferred)(env);
+        }
+      };
+    } catch (...) {
+      return rejection(deferred);
+    }
+  });
 }
 
 }  // namespace
-
-HostTensors StagingPool::take() {
-  std::lock_guard lock(mutex_);
-  if (free_.empty()) return {};
-  HostTensors tensors = std::move(free_.back());
-  free_.pop_back();
-  return tensors;
-}
-
-void StagingPool::giveBack(HostTensors tensors) {
-  constexpr size_t kMostKept = 2;  // what a caller with two runs in flight needs
-  std::lock_guard lock(mutex_);
-  if (free_.size() < kMostKept) free_.push_back(std::move(tensors));
-}
 
 Napi::Function ProgramObject::define(Napi::Env env) {
   return DefineClass(
@@ -103,12 +132,10 @@ Napi::Function ProgramObject::define(Napi::Env env) {
 Napi::Value ProgramObject::compile(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return withJsErrors(env, [&]() -> Napi::Value {
-    auto graph = std::make_shared<GraphSpec>(parseGraph(info[0]));
+    Request request{std::make_shared<GraphSpec>(parseGraph(info[0])), {}, nullptr};
     if (!info[1].IsObject()) throw Error(errc::kArgument, "options must be an object");
     const auto object = info[1].As<Napi::Object>();
-    KernelOptions options;
-    options.algorithm = parseAlgorithm(object.Get("algorithm"));
-    std::shared_ptr<ProgramHandle> share;
+    request.options = parseCompileOptions(object);
     const Napi::Value shareValue = object.Get("share");
     if (!shareValue.IsUndefined()) {
       const auto& constructor = EnvState::of(env).programConstructor;
@@ -116,29 +143,15 @@ Napi::Value ProgramObject::compile(const Napi::CallbackInfo& info) {
           !shareValue.As<Napi::Object>().InstanceOf(constructor.Value())) {
         throw Error(errc::kArgument, "share must be a compiled program");
       }
-      share = Unwrap(shareValue.As<Napi::Object>())->live();
+      request.share = Unwrap(shareValue.As<Napi::Object>())->live();
     }
-    const auto cancelled = EnvState::of(env).cancelled();
-    const int threads = CpuDevice::instance().threads();
-    return inDeviceThread(
-        env, threads,
-        [graph, options, share, threads, cancelled] {
-          auto handle = std::make_shared<ProgramHandle>();
-          handle->threads = threads;
-          handle->program = Program::compile(*graph, CpuDevice::instance().backend(), options,
-                                             share ? share->program.get() : nullptr, *cancelled);
-          handle->plan = handle->program->plan();
-          for (const ValueSpec& value : graph->values) {
-            const TensorDesc desc{value.dtype, value.shape, Layout::Plain};
-            if (value.kind == ValueKind::Input) handle->inputs[value.name] = desc;
-            if (isPersistent(value)) handle->persistent[value.name] = desc;
-          }
-          return handle;
-        },
-        [](Napi::Env env, std::shared_ptr<ProgramHandle> handle) -> Napi::Value {
-          return EnvState::of(env).programConstructor.New(
-              {Napi::External<std::shared_ptr<ProgramHandle>>::New(env, &handle)});
-        });
+    const Deferred deferred = newDeferred(env);
+    if (request.options.device == "cpu") {
+      compileOn(env, CpuDevice::instance(), request, deferred);
+    } else {
+      compileOnFound(env, request, deferred);
+    }
+    return deferred->Promise();
   });
 }
 
@@ -152,10 +165,12 @@ ProgramObject::ProgramObject(const Napi::CallbackInfo& info)
   Napi::MemoryManagement::AdjustExternalMemory(info.Env(), reportedBytes_);
 }
 
-// Freeing much memory takes long: that is the device thread's work too.
+// Freeing much memory takes long, and is the device thread's work too.
 ProgramObject::~ProgramObject() {
   std::shared_ptr<ProgramHandle> handle = release(Env());
-  if (handle) CpuDevice::instance().queue().post([handle = std::move(handle)] {});
+  if (!handle) return;
+  DeviceQueue& queue = handle->device.queue();
+  queue.post([handle = std::move(handle)] {});
 }
 
 std::shared_ptr<ProgramHandle> ProgramObject::release(Napi::Env env) {
@@ -186,23 +201,25 @@ std::shared_ptr<HostTensors> parseInputs(ProgramHandle& handle, const Napi::Valu
 }  // namespace
 
 Napi::Value ProgramObject::run(const Napi::CallbackInfo& info) {
-  return withJsErrors(info.Env(), [&] {
-    const std::shared_ptr<ProgramHandle> handle = live();
-    return inDeviceThread(
-        info.Env(), handle->threads,
-        [handle, inputs = parseInputs(*handle, info[0]),
-         cancelled = EnvState::of(info.Env()).cancelled()] {
-          HostTensors outputs = handle->program->run(*inputs, *cancelled);
-          handle->staging.giveBack(std::move(*inputs));
-          return outputs;
-        },
-        [](Napi::Env env, HostTensors outputs) -> Napi::Value {
-          Napi::Object object = Napi::Object::New(env);
-          for (auto& [name, tensor] : outputs) {
-            object.Set(name, toTypedArray(env, std::move(tensor)));
-          }
-          return object;
-        });
+  const Napi::Env env = info.Env();
+  return withJsErrors(env, [&]() -> Napi::Value {
+    const std::shared_ptr<ProgramHandle> owner = live();
+    const Deferred deferred = newDeferred(env);
+    postOrReject(env, owner->device.queue(), deferred,
+                 [owner, deferred, inputs = parseInputs(*owner, info[0]),
+                  cancelled = EnvState::of(env).cancelled()](
+                     std::shared_ptr<EnvState::Completion> completion) mutable {
+                   std::shared_ptr<ProgramHandle> handle = std::move(owner);
+                   try {
+                     handle->device.beginJob(handle->threads);
+                     handle->start(inputs, deferred, completion, cancelled);
+                   } catch (...) {
+                     EnvState::Settle settle = rejection(deferred);
+                     handle.reset();
+                     (*completion)(std::move(settle));
+                   }
+                 });
+    return deferred->Promise();
   });
 }
 
@@ -213,11 +230,11 @@ Napi::Value ProgramObject::profile(const Napi::CallbackInfo& info) {
       throw Error(errc::kArgument, "iterations must be between 1 and 10000");
     }
     const std::shared_ptr<ProgramHandle> handle = live();
-    return inDeviceThread(
-        info.Env(), handle->threads,
-        [handle, iterations, inputs = parseInputs(*handle, info[0]),
-         cancelled = EnvState::of(info.Env()).cancelled()] {
-          return handle->program->profile(*inputs, static_cast<int>(iterations), *cancelled);
+    return withProgram(
+        info.Env(), handle,
+        [iterations, inputs = parseInputs(*handle, info[0]),
+         cancelled = EnvState::of(info.Env()).cancelled()](Program& program) {
+          return program.profile(*inputs, static_cast<int>(iterations), *cancelled);
         },
         [](Napi::Env env, std::vector<double> medians) -> Napi::Value {
           Napi::Array array = Napi::Array::New(env, medians.size());
@@ -231,11 +248,9 @@ Napi::Value ProgramObject::profile(const Napi::CallbackInfo& info) {
 
 Napi::Value ProgramObject::read(const Napi::CallbackInfo& info) {
   return withJsErrors(info.Env(), [&] {
-    return inDeviceThread(
-        info.Env(), live()->threads,
-        [handle = live(), name = stringArgument(info, 0, "name")] {
-          return handle->program->read(name);
-        },
+    return withProgram(
+        info.Env(), live(),
+        [name = stringArgument(info, 0, "name")](Program& program) { return program.read(name); },
         [](Napi::Env env, HostTensor tensor) { return toTypedArray(env, std::move(tensor)); });
   });
 }
@@ -250,10 +265,10 @@ Napi::Value ProgramObject::write(const Napi::CallbackInfo& info) {
     }
     auto tensor = std::make_shared<HostTensor>();
     parseTensor(info[1], name, found->second, Rows::All, *tensor);
-    return inDeviceThread(
-        info.Env(), handle->threads,
-        [handle, name, tensor] {
-          handle->program->write(name, *tensor);
+    return withProgram(
+        info.Env(), handle,
+        [name, tensor](Program& program) {
+          program.write(name, *tensor);
           return Nothing{};
         },
         undefined);
@@ -265,16 +280,23 @@ Napi::Value ProgramObject::plan(const Napi::CallbackInfo& info) {
 }
 
 // Jobs under way hold the handle too: the memory goes after the last of them, and the promise
-// settles then.
+// settles then. A device that failed takes its memory back all the same.
 Napi::Value ProgramObject::dispose(const Napi::CallbackInfo& info) {
-  return withJsErrors(info.Env(), [&] {
-    return inDeviceThread(
-        info.Env(), 1,
-        [handle = release(info.Env())]() mutable {
-          handle.reset();
-          return Nothing{};
-        },
-        undefined);
+  const Napi::Env env = info.Env();
+  return withJsErrors(env, [&]() -> Napi::Value {
+    const Deferred deferred = newDeferred(env);
+    std::shared_ptr<ProgramHandle> owner = release(env);
+    if (!owner) {
+      deferred->Resolve(env.Undefined());
+      return deferred->Promise();
+    }
+    DeviceQueue& queue = owner->device.queue();
+    postOrReject(env, queue, deferred, [owner = std::move(owner), deferred]() mutable {
+      owner->landAll();
+      owner.reset();
+      return resolution(deferred, Nothing{}, undefined);
+    });
+    return deferred->Promise();
   });
 }
 

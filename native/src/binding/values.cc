@@ -4,7 +4,7 @@
 #include <memory>
 #include <utility>
 
-#include "cpu/cpu_device.h"
+#include "binding/chores.h"
 
 namespace neuronode::binding {
 
@@ -228,10 +228,10 @@ Napi::ArrayBuffer toArrayBuffer(Napi::Env env, std::vector<std::byte> bytes) {
   }
   using Owner = std::shared_ptr<std::vector<std::byte>>;
   auto owner = std::make_unique<Owner>(std::make_shared<std::vector<std::byte>>(std::move(bytes)));
-  // Freeing much memory takes long too: the device's thread does it.
+  // Freeing much memory takes long too.
   const auto finalize = [](Napi::Env, void*, Owner* hint) {
     const std::unique_ptr<Owner> collected(hint);
-    CpuDevice::instance().queue().post([memory = std::move(*collected)] {});
+    chores().post([memory = std::move(*collected)] {});
   };
   Napi::ArrayBuffer buffer =
       Napi::ArrayBuffer::New(env, (*owner)->data(), (*owner)->size(), finalize, owner.get());
