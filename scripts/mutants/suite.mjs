@@ -1,7 +1,7 @@
 /** Owns the list of mutants as a whole, and how a run of them is shown and counted. */
 import { releaseDir } from '../lib/paths.mjs';
 import { note, printFailure, StepError } from '../lib/report.mjs';
-import { conv } from './list/convolution.mjs';
+import { convolution } from './list/convolution.mjs';
 import { errors } from './list/errors.mjs';
 import { executor } from './list/executor.mjs';
 import { kernels } from './list/kernels.mjs';
@@ -9,10 +9,10 @@ import { linear } from './list/linear.mjs';
 import { runMutants } from './runner.mjs';
 
 /** @type {import('./runner.mjs').Mutant[]} */
-export const mutants = [...executor, ...errors, ...kernels, ...linear, ...conv];
+export const mutants = [...executor, ...errors, ...kernels, ...linear, ...convolution];
 
 /** The native tests of the CUDA backend on the emulated device. */
-const target = 'neuronode_cuda_tests';
+const target = 'native/test/cuda/neuronode_cuda_tests';
 
 function show({ id, what }, caughtBy, error) {
   if (error !== undefined) printFailure(error);

@@ -68,4 +68,122 @@ export const kernels = [
     ],
     tests: '*',
   },
+  {
+    id: 'adam-step-off-by-one',
+    what: 'Adam corrects its moments by the next step',
+    file: 'native/cuda/kernels/optimizer.cu',
+    edits: [
+      [
+        'math::adamScalars(options, *table.step, *table.lr)',
+        'math::adamScalars(options, *table.step + 1, *table.lr)',
+      ],
+    ],
+    tests: '*',
+  },
+  {
+    id: 'adam-correction',
+    what: 'the second moment of Adam is not corrected',
+    file: 'native/cuda/kernels/optimizer.cu',
+    edits: [
+      [
+        'if (block.thread == 0) shared.scalars = math::adamScalars(options, *table.step, *table.lr);',
+        'if (block.thread != 0) return;\n      shared.scalars = math::adamScalars(options, *table.step, *table.lr);\n      shared.scalars.correction2Sqrt = 1.0f;',
+      ],
+    ],
+    tests: '*',
+  },
+  {
+    id: 'adam-barrier',
+    what: 'a block of Adam reads its scalars without a barrier after they are written',
+    file: 'native/cuda/kernels/optimizer.cu',
+    edits: [
+      [
+        'kPhases = 2;\n  struct Shared {\n    math::AdamScalars scalars;',
+        'kPhases = 1;\n  struct Shared {\n    math::AdamScalars scalars;',
+      ],
+      [
+        '    } else {\n      walkChunk(table, block, AdamElements',
+        '    }\n    {\n      walkChunk(table, block, AdamElements',
+      ],
+    ],
+    tests: '*',
+  },
+  {
+    id: 'update-tail',
+    what: 'the last element of a tensor is not updated',
+    file: 'native/cuda/kernels/optimizer.cu',
+    edits: [['i < count; i += kUpdateThreads', 'i < count - 1; i += kUpdateThreads']],
+    tests: '*',
+  },
+  {
+    id: 'shadow-not-written',
+    what: 'the bf16 copy of a weight stays as it was when the weight is updated',
+    file: 'native/cuda/kernels/optimizer.cu',
+    edits: [
+      [
+        'store<N>(inGlobal(t.second) + at, second);\n    if (t.shadow != nullptr) store<N>(inGlobal(t.shadow) + at, param);',
+        'store<N>(inGlobal(t.second) + at, second);',
+      ],
+    ],
+    tests: '*',
+  },
+  {
+    id: 'shadow-truncated',
+    what: 'the bf16 copy of a weight is cut off instead of rounded',
+    file: 'native/cuda/kernels/optimizer.cu',
+    edits: [
+      [
+        'store<N>(inGlobal(t.second) + at, second);\n    if (t.shadow != nullptr) store<N>(inGlobal(t.shadow) + at, param);',
+        'store<N>(inGlobal(t.second) + at, second);\n    for (int j = 0; j < N && t.shadow != nullptr; ++j) {\n      uint32_t bits;\n      __builtin_memcpy(&bits, &param[j], sizeof bits);\n      t.shadow[at + j] = static_cast<uint16_t>(bits >> 16);\n    }',
+      ],
+    ],
+    tests: '*',
+  },
+  {
+    id: 'moments-swapped',
+    what: "Adam's second moment is its first",
+    file: 'native/cuda/make_optimizer.cc',
+    edits: [['in[at(places_.state(i, 1))]', 'in[at(places_.state(i, 0))]']],
+    tests: '*',
+  },
+  {
+    id: 'pool-mask-ignored',
+    what: "ReLU's gradient is left out of max-pooling's",
+    file: 'native/cuda/kernels/max_pool.cu',
+    edits: [['places[j] == cell && !(mask != nullptr && pooled[j] <= 0.0f)', 'places[j] == cell']],
+    tests: '*',
+  },
+  {
+    id: 'pool-last-of-ties',
+    what: 'max-pooling takes the last of equal values',
+    file: 'native/cuda/kernels/max_pool.cu',
+    edits: [['values[j] > best[j] || ', 'values[j] >= best[j] || ']],
+    tests: '*',
+  },
+  {
+    id: 'pool-drops-nan',
+    what: 'max-pooling passes over NaN',
+    file: 'native/cuda/kernels/max_pool.cu',
+    edits: [['values[j] > best[j] || values[j] != values[j];', 'values[j] > best[j];']],
+    tests: '*',
+  },
+  {
+    id: 'padding-rows-count',
+    what: 'the rows that fill up a batch count in the loss',
+    file: 'native/cuda/kernels/loss.cu',
+    edits: [['const bool counts = block.index < valid;', 'const bool counts = valid >= 0;']],
+    tests: '*',
+  },
+  {
+    id: 'mean-over-all-rows',
+    what: 'the gradient of the mean loss is divided by the rows of the batch, real or not',
+    file: 'native/cuda/kernels/loss.cu',
+    edits: [
+      [
+        'static_cast<float>(1.0 / static_cast<double>(valid));',
+        'static_cast<float>(1.0 / static_cast<double>(args.rows));',
+      ],
+    ],
+    tests: '*',
+  },
 ];
