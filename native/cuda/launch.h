@@ -4,8 +4,8 @@
 //     real launch is a grid-stride loop.
 //   launchBlocks: a block of Body::kThreads threads goes through Body::kPhases phases, and a
 //     barrier lies between any two; `template <int P> void phase(Block, Shared&) const`. What one
-//     phase hands to the next goes through Shared: locals do not survive, and within a phase threads
-//     run in any order.
+//     phase hands to the next goes through Shared: locals do not survive, and within a phase
+//     threads run in any order.
 //
 // Functions of a body are NN_DEVICE. In the host emulation (NN_CUDA_EMULATION) the same functors
 // run on the CPU when the emulated stream gets to them.
@@ -18,6 +18,12 @@
 #include <utility>
 
 #include "status.h"
+
+#if defined(NN_CUDA_EMULATION)
+#include <cstring>
+#include <numeric>
+#include <type_traits>
+#endif
 
 #if defined(__CUDACC__)
 #define NN_DEVICE __device__ __forceinline__
@@ -43,16 +49,46 @@ namespace emulation {
 cudaError_t launch(cudaStream_t stream, const char* name, int64_t work,
                    void (*run)(const void* body, int64_t work, uint64_t seed), const void* body,
                    size_t bodyBytes);
-// A permutation of [0, count) drawn from the seed, as the order of threads.
-int64_t shuffled(int64_t i, int64_t count, uint64_t seed);
+// Every number of [0, count) once, in an order drawn from the seed.
+class Walk {
+ public:
+  Walk(int64_t count, uint64_t seed)
+      : count_(count),
+        at_(static_cast<int64_t>(seed % static_cast<uint64_t>(count))),
+        stride_(static_cast<int64_t>((seed >> 20) % static_cast<uint64_t>(count))) {
+    while (std::gcd(stride_, count_) != 1) ++stride_;
+  }
+  int64_t next() {
+    const int64_t here = at_;
+    at_ += stride_;
+    if (at_ >= count_) at_ -= count_;
+    return here;
+  }
+
+ private:
+  int64_t count_, at_, stride_;
+};
+// The longest run of neighbours among elements that are not shuffled.
+inline constexpr int64_t kMostInOrder = 1024;
 }  // namespace emulation
 
 template <class Body>
 void launchElements(cudaStream_t stream, const char* name, int64_t count, const Body& body) {
   if (count == 0) return;
+  static_assert(std::is_trivially_copyable_v<Body>, "a kernel's body is copied as bytes");
   const auto run = [](const void* copy, int64_t work, uint64_t seed) {
     const Body& self = *static_cast<const Body*>(copy);
-    for (int64_t i = 0; i < work; ++i) self(emulation::shuffled(i, work, seed));
+    const int64_t length = std::clamp<int64_t>(work / 64, 1, emulation::kMostInOrder);
+    const int64_t runs = (work + length - 1) / length;
+    emulation::Walk order(runs, seed);
+    for (int64_t i = 0; i < runs; ++i) {
+      const int64_t begin = order.next() * length, end = std::min(work, begin + length);
+      if (seed & 1) {
+        for (int64_t j = begin; j < end; ++j) self(j);
+      } else {
+        for (int64_t j = end - 1; j >= begin; --j) self(j);
+      }
+    }
   };
   checkCuda(emulation::launch(stream, name, count, run, &body, sizeof body), name);
 }
@@ -60,9 +96,9 @@ void launchElements(cudaStream_t stream, const char* name, int64_t count, const 
 template <class Body, int kPhase>
 void runPhases(const Body& body, int64_t block, typename Body::Shared& shared, uint64_t seed) {
   if constexpr (kPhase < Body::kPhases) {
+    emulation::Walk order(Body::kThreads, seed + kPhase * 0x9E3779B97F4A7C15);
     for (int i = 0; i < Body::kThreads; ++i) {
-      const int64_t thread = emulation::shuffled(i, Body::kThreads, seed + kPhase);
-      body.template phase<kPhase>(Block{block, static_cast<int>(thread)}, shared);
+      body.template phase<kPhase>(Block{block, static_cast<int>(order.next())}, shared);
     }
     runPhases<Body, kPhase + 1>(body, block, shared, seed);
   }
@@ -71,12 +107,16 @@ void runPhases(const Body& body, int64_t block, typename Body::Shared& shared, u
 template <class Body>
 void launchBlocks(cudaStream_t stream, const char* name, int64_t blocks, const Body& body) {
   if (blocks == 0) return;
+  static_assert(std::is_trivially_copyable_v<Body>, "a kernel's body is copied as bytes");
+  static_assert(sizeof(typename Body::Shared) <= 48 << 10, "more shared memory than a block has");
+  static_assert(Body::kThreads <= 1024, "more threads than a block has");
   const auto run = [](const void* copy, int64_t work, uint64_t seed) {
     const Body& self = *static_cast<const Body*>(copy);
+    emulation::Walk order(work, seed);
     for (int64_t i = 0; i < work; ++i) {
       typename Body::Shared shared;
-      std::fill_n(reinterpret_cast<unsigned char*>(&shared), sizeof shared, 0xFF);  // NaN
-      runPhases<Body, 0>(self, emulation::shuffled(i, work, seed), shared, seed);
+      std::memset(static_cast<void*>(&shared), 0xFF, sizeof shared);  // NaN
+      runPhases<Body, 0>(self, order.next(), shared, seed);
     }
   };
   checkCuda(emulation::launch(stream, name, blocks, run, &body, sizeof body), name);
