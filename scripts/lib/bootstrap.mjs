@@ -2,6 +2,7 @@
  * Owns what each command needs before it can run, and brings it about: system packages, node
  * modules, the addon, the TypeScript. A second run finds all in place and prints nothing.
  */
+import { cudaObstacle, ensureCudaToolchain, hasCudaToolchain } from './cuda-toolchain.mjs';
 import { withLock } from './lock.mjs';
 import { buildNative } from './native.mjs';
 import { ensureNodeModules } from './node-modules.mjs';
@@ -11,7 +12,7 @@ import { ensureSystem, tryEnsureSystem } from './system.mjs';
 import { buildTypeScript } from './typescript.mjs';
 
 const toolchain = ['compiler', 'cmake', 'ninja', 'onednn'];
-const addon = { buildDir: releaseDir, target: 'neuronode' };
+const addon = { buildDir: releaseDir, targets: ['neuronode'] };
 const addonAndTests = { buildDir: releaseDir, options: { NEURONODE_TESTS: 'ON' } };
 const sanitized = {
   buildDir: sanitizeDir,
@@ -20,7 +21,8 @@ const sanitized = {
 
 /**
  * What each command needs. `wanted`: the loader can fetch the data set itself where no package has
- * it. `typescript`: the projects to build, none for all.
+ * it. `typescript`: the projects to build, none for all. `cuda`: NVIDIA's compiler as well, and what
+ * it adds to the options of native builds; only these commands download it.
  */
 const commands = {
   build: { system: toolchain, wanted: [], native: [addon], typescript: [] },
@@ -40,7 +42,15 @@ const commands = {
   test: {
     system: [...toolchain, 'googletest', 'fashionMnist'],
     wanted: [],
+    cuda: { NEURONODE_CUDA: 'ON', NEURONODE_CUDA_TESTS: 'ON' },
     native: [addonAndTests],
+    typescript: [],
+  },
+  cuda: {
+    system: toolchain,
+    wanted: [],
+    cuda: { NEURONODE_CUDA: 'ON' },
+    native: [addon],
     typescript: [],
   },
   sanitize: {
@@ -70,6 +80,20 @@ function checkNode() {
   }
 }
 
+/** What a native build is to be configured with, given what there is of CUDA. */
+function withCuda(build, options) {
+  // An earlier command may have set the folder up for a toolchain that has gone since.
+  const gone = { NEURONODE_CUDA: 'OFF', NEURONODE_CUDA_TESTS: 'OFF' };
+  const more = options ?? (hasCudaToolchain() ? {} : gone);
+  return { ...build, options: { ...build.options, ...more } };
+}
+
+function goWithoutCuda(obstacle) {
+  // Where all is to be tested, a part left out is a failure.
+  if (process.env.CI !== undefined) throw new StepError(`${obstacle}.`);
+  note(`without the CUDA backend: ${obstacle}`);
+}
+
 /**
  * Makes the working tree ready for a command. Two at the same time take turns.
  *
@@ -78,7 +102,9 @@ function checkNode() {
  */
 export async function bootstrap(name) {
   checkNode();
-  const { system, wanted, native, typescript } = commands[name];
+  const { system, wanted, cuda, native, typescript } = commands[name];
+  const obstacle = cuda === undefined ? undefined : cudaObstacle();
+  const cudaOptions = obstacle === undefined ? cuda : undefined;
   const onWait = (pid) => note(`waiting for another bootstrap here (process ${pid})`);
   await withLock(inRoot('build', 'bootstrap.lock'), onWait, async () => {
     await step('system packages', (progress) => ensureSystem(system, progress));
@@ -86,9 +112,11 @@ export async function bootstrap(name) {
       await step('data set', (progress) => tryEnsureSystem(wanted, progress));
     }
     await step('node modules', ensureNodeModules);
+    if (obstacle !== undefined) goWithoutCuda(obstacle);
+    if (cudaOptions !== undefined) await step('CUDA toolchain', ensureCudaToolchain);
     for (const build of native) {
       const kind = build.buildDir === sanitizeDir ? 'native code with sanitizers' : 'native code';
-      await step(kind, (progress) => buildNative(build, progress));
+      await step(kind, (progress) => buildNative(withCuda(build, cudaOptions), progress));
     }
     if (typescript !== undefined) await step('TypeScript', () => buildTypeScript(typescript));
   });

@@ -3,12 +3,14 @@
  * build. CMakeLists.txt is the one description of the build.
  *
  * A build folder keeps its options: once the native tests have been asked for, later builds of the
- * addon alone leave the configuration as it is and do not build the tests.
+ * addon alone leave the configuration as it is and do not build the tests. The CUDA backend is
+ * different: it shares C++ objects with the addon, so where it has been asked for it is kept as new
+ * as the addon, and where it is not to be built no old one stays beside it.
  */
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';
 import { logged } from './exec.mjs';
-import { addonIn, inRoot, releaseDir, root } from './paths.mjs';
+import { addonIn, cudaLibraryIn, inRoot, releaseDir, root } from './paths.mjs';
 import { StepError } from './report.mjs';
 
 /** The cache of a configured build folder as a map, or undefined. */
@@ -47,10 +49,10 @@ async function configure(buildDir, options) {
 /**
  * Builds in `buildDir`, configuring it first if it is new, moved or lacks an option.
  *
- * @param {{ buildDir: string, options?: Record<string, string>, target?: string }} what
+ * @param {{ buildDir: string, options?: Record<string, string>, targets?: string[] }} what
  * @returns What was done, in words, or undefined if all was up to date.
  */
-export async function buildNative({ buildDir, options = {}, target = 'all' }, onProgress) {
+export async function buildNative({ buildDir, options = {}, targets = ['all'] }, onProgress) {
   const cache = readCache(buildDir);
   const isMoved = cache !== undefined && cache.get('CMAKE_HOME_DIRECTORY') !== root;
   if (isMoved) forgetConfiguration(buildDir);
@@ -59,10 +61,13 @@ export async function buildNative({ buildDir, options = {}, target = 'all' }, on
     onProgress('configuring');
     await configure(buildDir, options);
   }
+  const hasCuda = readCache(buildDir)?.get('NEURONODE_CUDA') === 'ON';
+  if (!hasCuda) rmSync(cudaLibraryIn(buildDir), { force: true });
+  const wanted = hasCuda && !targets.includes('all') ? [...targets, 'neuronode_cuda'] : targets;
   const output = await logged(
     logName(buildDir, 'build'),
     'cmake',
-    ['--build', buildDir, '--target', target],
+    ['--build', buildDir, '--target', ...wanted],
     {
       advice: 'The native code did not compile; the lines above say where.',
       onOutput: (text) => onProgress(text.match(/\[\d+\/\d+\](?![\s\S]*\[\d+\/\d+\])/)?.[0] ?? ''),

@@ -22,3 +22,8 @@ export const sanitizeDir = inRoot('build', 'asan');
 export function addonIn(buildDir) {
   return `${buildDir}/Release/neuronode.node`;
 }
+
+/** The CUDA backend beside it, where it was built. */
+export function cudaLibraryIn(buildDir) {
+  return `${buildDir}/Release/libneuronode_cuda.so`;
+}
