@@ -53,6 +53,12 @@ std::unique_ptr<Buffer> CudaBackend::allocate(size_t bytes) {
   return buffer;
 }
 
+size_t CudaBackend::availableBytes() const {
+  size_t free = 0, total = 0;
+  NN_CHECK_CUDA(cudaMemGetInfo(&free, &total));
+  return free;
+}
+
 std::unique_ptr<Kernel> CudaBackend::makeKernel(const FusedNode& node,
                                                 std::span<const TensorDesc> inputs,
                                                 std::span<const TensorDesc> outputs,

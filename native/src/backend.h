@@ -40,8 +40,9 @@ struct FusedNode {
   // are those of each step in turn, without the scalars that they share, which follow once.
   // Adam: (param, grad, m, v)*, step, lr. SGD: (param, grad[, buffer])*, step, lr.
   int updates = 1;
-  // Optimizer steps: the inputs of which the kernel writes a rounded copy as well, as its outputs.
-  std::vector<int> shadows;
+  // Optimizer steps that were merged: the parameters (as inputs) of which the kernel writes a
+  // rounded copy as well, as its outputs, in the layouts that those already have.
+  std::vector<int> shadows = {};
 };
 
 class Kernel {
@@ -88,8 +89,9 @@ struct Transfer {
 class PendingRun {
  public:
   virtual ~PendingRun() = default;
-  // Whether finish() would return at once. The device's thread asks while it has nothing else to
-  // do, so that a next run never waits behind one that is being waited for.
+  // Whether finish() would return at once; true of a run that failed. Throws nothing. The device's
+  // thread asks while it has nothing else to do, so that a next run never waits behind one that is
+  // being waited for.
   virtual bool isDone() { return true; }
   // Waits for the run to end; what it wrote, in the order of the executor's outputs. Once only.
   virtual std::vector<std::vector<std::byte>> finish() = 0;
@@ -119,6 +121,8 @@ class Backend {
   virtual size_t bytes(const TensorDesc& desc) const = 0;
   // Throws ERR_NN_OUT_OF_MEMORY before taking what the machine does not have.
   virtual std::unique_ptr<Buffer> allocate(size_t bytes) = 0;
+  // What allocate() could still take.
+  virtual size_t availableBytes() const = 0;
 
   // Input layouts may be Undecided for parameters that no kernel has placed yet: the kernel then
   // chooses, as it does for its outputs. An output's layout is what its first reader prefers, as a

@@ -89,6 +89,8 @@ size_t CpuBackend::bytes(const TensorDesc& desc) const {
 
 std::unique_ptr<Buffer> CpuBackend::allocate(size_t bytes) { return allocateHostMemory(bytes); }
 
+size_t CpuBackend::availableBytes() const { return availableMemory(); }
+
 std::unique_ptr<Executor> CpuBackend::makeExecutor(std::vector<Transfer> inputs,
                                                    std::vector<Transfer> outputs) {
   return makeDirectExecutor(*this, std::move(inputs), std::move(outputs));

@@ -1,282 +1,265 @@
-// Program::compile: from a graph to kernels with agreed layouts and placed memory.
+// Program::compile: kernels chosen, layouts agreed, reorders put between them.
+//
+// A parameter is kept in the layout that its first kernel wants, in full precision. Who wants it
+// rounded reads a shadow: a copy that outlives runs and that every update and write refreshes. A
+// program that shares a parameter shares its shadows, and makes none: the owner would not know.
 #include <algorithm>
 #include <utility>
 
 #include "error.h"
+#include "graph/compiler.h"
 #include "graph/fuse.h"
-#include "graph/memory_plan.h"
-#include "graph/program.h"
+#include "graph/merge_updates.h"
 
 namespace neuronode {
 
-class Compiler {
- public:
-  Compiler(const GraphSpec& graph, Backend& backend, const KernelOptions& options,
-           const Program* share, const std::atomic<bool>& cancel)
-      : graph_(graph), backend_(backend), options_(options), share_(share), cancel_(cancel) {}
-
-  std::unique_ptr<Program> compile() {
-    checkGraph(graph_);
-    program_.reset(new Program(backend_));
-    placeValues();
-    for (const FusedNode& node : fuse(graph_)) {
-      checkCancelled(cancel_);
-      addNode(node);
-    }
-    addOutputs();
-    for (int i = 0; i < valueCount(); ++i) takePersistent(i);
-    placeMemory();
-    return std::move(program_);
+std::unique_ptr<Program> Compiler::compile() {
+  checkGraph(graph_);
+  program_.reset(new Program(backend_));
+  nodes_ = fuse(graph_, options_.pooling);
+  if (backend_.mergesUpdates()) nodes_ = mergeUpdates(graph_, std::move(nodes_));
+  placeValues();
+  findFirstReaders();
+  for (const FusedNode& node : nodes_) {
+    checkCancelled(cancel_);
+    addNode(node);
   }
+  addOutputs();
+  placePersistent();
+  placeArena();
+  return std::move(program_);
+}
 
- private:
-  // One piece of memory, in one layout.
-  struct Piece {
-    TensorDesc desc;
-    int persistent = -1;  // the parameter's or state's value id; else it lives in the arena
-    Lifetime life = {};
-  };
-  struct PendingStep {
-    std::unique_ptr<Kernel> kernel;
-    std::vector<int> inputs, outputs;  // pieces
-  };
+const Program::Persistent* Compiler::shared(int value) const {
+  if (!share_) return nullptr;
+  auto found = share_->persistent_.find(graph_.values[value].name);
+  return found == share_->persistent_.end() ? nullptr : &found->second;
+}
 
-  int valueCount() const { return static_cast<int>(graph_.values.size()); }
-  int now() const { return static_cast<int>(steps_.size()); }
-
-  void placeValues() {
-    pieceOf_.assign(graph_.values.size(), -1);
-    for (int i = 0; i < valueCount(); ++i) {
-      const ValueSpec& value = graph_.values[i];
-      if (value.kind == ValueKind::Intermediate) continue;
-      Piece piece{.desc = {value.dtype, value.shape, Layout::Plain}};
-      if (isPersistent(value)) {
-        piece.persistent = i;
-        piece.desc.layout = sharedLayout(value);
-      }
-      pieceOf_[i] = addPiece(std::move(piece));
-      // Inputs are uploaded before the first step.
-      if (value.kind == ValueKind::Input) pieces_.back().life.first = -1;
+void Compiler::placeValues() {
+  pieceOf_.assign(graph_.values.size(), -1);
+  updated_.assign(graph_.values.size(), false);
+  for (int i = 0; i < valueCount(); ++i) {
+    const ValueSpec& value = graph_.values[i];
+    if (value.kind == ValueKind::Intermediate) continue;
+    Piece piece{.desc = {value.dtype, value.shape, Layout::Plain}};
+    if (isPersistent(value)) {
+      piece.persistent = i;
+      piece.desc.layout = Layout::Undecided;
     }
-  }
-
-  Layout sharedLayout(const ValueSpec& value) const {
-    if (!share_) return Layout::Undecided;
-    auto found = share_->persistent_.find(value.name);
-    if (found == share_->persistent_.end()) return Layout::Undecided;
-    if (found->second.desc.shape != value.shape) {
-      throw Error(errc::kShape, value.name + " is " + shapeString(found->second.desc.shape) +
+    pieceOf_[i] = addPiece(std::move(piece));
+    // Inputs are uploaded before the first step.
+    if (value.kind == ValueKind::Input) pieces_.back().life.first = -1;
+    const Program::Persistent* from = isPersistent(value) ? shared(i) : nullptr;
+    if (!from) continue;
+    if (from->main.desc.shape != value.shape) {
+      throw Error(errc::kShape, value.name + " is " + shapeString(from->main.desc.shape) +
                                     " in the program to share with, and " +
                                     shapeString(value.shape) + " here");
     }
-    return found->second.desc.layout;
+    pieces_.back().desc.layout = from->main.desc.layout;
+    // All of them: what this program updates must be true in that one too.
+    for (const Program::Copy& shadow : from->shadows) addShadow(i, shadow.desc.layout);
   }
+}
 
-  int addPiece(Piece piece) {
-    piece.life.first = piece.life.last = now();
-    pieces_.push_back(std::move(piece));
-    return static_cast<int>(pieces_.size()) - 1;
+void Compiler::findFirstReaders() {
+  firstReader_.assign(graph_.values.size(), {-1, 0});
+  for (size_t n = nodes_.size(); n-- > 0;) {
+    const std::vector<int>& inputs = nodes_[n].spec.inputs;
+    for (size_t i = inputs.size(); i-- > 0;) firstReader_[inputs[i]] = {static_cast<int>(n), i};
   }
+}
 
-  void addNode(const FusedNode& node) {
-    if (node.spec.op == Op::Reshape) {
-      addReshape(node.spec);
-      return;
+int Compiler::addPiece(Piece piece) {
+  piece.life.first = piece.life.last = now();
+  pieces_.push_back(std::move(piece));
+  return static_cast<int>(pieces_.size()) - 1;
+}
+
+TensorDesc Compiler::descOf(int value) const {
+  if (pieceOf_[value] >= 0) return pieces_[pieceOf_[value]].desc;
+  return {graph_.values[value].dtype, graph_.values[value].shape};
+}
+
+// What the first reader of a value that is not there yet would like.
+Layout Compiler::hintFor(int value) {
+  const auto [reader, input] = firstReader_[value];
+  if (reader < 0 || nodes_[reader].spec.op == Op::Reshape) return Layout::Undecided;
+  const FusedNode& node = nodes_[reader];
+  std::vector<TensorDesc> inputs, outputs;
+  for (int each : node.spec.inputs) inputs.push_back(descOf(each));
+  for (int each : node.spec.outputs) outputs.push_back(descOf(each));
+  return backend_.preferredLayout(node, inputs, outputs, input, options_);
+}
+
+// Asks a merged step to write the rounded copies of its parameters too.
+FusedNode Compiler::withShadows(const FusedNode& node) {
+  FusedNode result = node;
+  if (!isUpdate(node.spec.op) || !backend_.mergesUpdates()) return result;
+  const int stride = updateStride(node);
+  for (int i = 0; i < node.updates; ++i) {
+    const std::vector<int>& copies = copies_[node.spec.inputs[i * stride]];
+    const bool hasShadow =
+        std::any_of(copies.begin(), copies.end(), [&](int copy) { return pieces_[copy].isShadow; });
+    if (hasShadow) result.shadows.push_back(i * stride);
+  }
+  return result;
+}
+
+void Compiler::addNode(const FusedNode& original) {
+  if (original.spec.op == Op::Reshape) {
+    addReshape(original.spec);
+    return;
+  }
+  const FusedNode node = withShadows(original);
+  PendingStep step;
+  std::vector<TensorDesc> inputs, outputs;
+  for (int value : node.spec.inputs) inputs.push_back(descOf(value));
+  for (int value : node.spec.outputs) {
+    outputs.push_back(descOf(value));
+    outputs.back().layout = hintFor(value);
+  }
+  for (int input : node.shadows) {
+    const std::vector<int>& copies = copies_[node.spec.inputs[input]];
+    step.outputs.push_back(*std::find_if(copies.begin(), copies.end(),
+                                         [&](int copy) { return pieces_[copy].isShadow; }));
+    outputs.push_back(pieces_[step.outputs.back()].desc);
+  }
+  std::unique_ptr<Kernel> kernel = backend_.makeKernel(node, inputs, outputs, options_);
+  for (size_t i = 0; i < node.spec.inputs.size(); ++i) {
+    step.inputs.push_back(pieceIn(node.spec.inputs[i], kernel->inputLayouts[i]));
+  }
+  for (size_t i = 0; i < node.spec.outputs.size(); ++i) {
+    outputs[i].layout = kernel->outputLayouts[i];
+    step.outputs.push_back(addPiece({.desc = outputs[i]}));
+    pieceOf_[node.spec.outputs[i]] = step.outputs.back();
+  }
+  for (size_t i = 0; i < node.shadows.size(); ++i) {
+    if (kernel->outputLayouts[i] == pieces_[step.outputs[i]].desc.layout) continue;
+    throw Error(errc::kNative, kernel->name + " writes a copy in another layout than it is read");
+  }
+  step.kernel = std::move(kernel);
+  const PendingStep used{nullptr, step.inputs, step.outputs};
+  addStep(std::move(step), node.spec);
+  if (isUpdate(node.spec.op)) finishUpdate(node, used);
+}
+
+// Parameters and state were updated in place. Where that was a copy in another layout, it goes
+// back; shadows that the kernel did not write are refreshed; and no other copy is true any more.
+void Compiler::finishUpdate(const FusedNode& node, const PendingStep& step) {
+  for (const int input : updatedInputs(node, backend_.mergesUpdates())) {
+    const int value = node.spec.inputs[input], used = step.inputs[input];
+    if (!isPersistent(graph_.values[value])) continue;
+    updated_[value] = true;
+    if (used != pieceOf_[value]) addReorder(used, pieceOf_[value]);
+    std::vector<int>& copies = copies_[value];
+    std::erase_if(copies, [&](int copy) { return !pieces_[copy].isShadow; });
+    for (int shadow : copies) {
+      const bool written = std::count(step.outputs.begin(), step.outputs.end(), shadow) > 0;
+      if (!written) addReorder(pieceOf_[value], shadow);
     }
-    std::vector<TensorDesc> inputs, outputs;
-    for (int value : node.spec.inputs) inputs.push_back(pieces_[pieceOf_[value]].desc);
-    for (int value : node.spec.outputs) {
-      outputs.push_back({graph_.values[value].dtype, graph_.values[value].shape});
-    }
-    std::unique_ptr<Kernel> kernel = backend_.makeKernel(node, inputs, outputs, options_);
-    PendingStep step;
-    for (size_t i = 0; i < node.spec.inputs.size(); ++i) {
-      step.inputs.push_back(pieceIn(node.spec.inputs[i], kernel->inputLayouts[i]));
-    }
-    for (size_t i = 0; i < node.spec.outputs.size(); ++i) {
-      outputs[i].layout = kernel->outputLayouts[i];
-      step.outputs.push_back(addPiece({.desc = outputs[i]}));
-      pieceOf_[node.spec.outputs[i]] = step.outputs.back();
-    }
-    const std::vector<int> used = step.inputs;
-    step.kernel = std::move(kernel);
-    addStep(std::move(step), node.spec);
-    if (node.spec.op == Op::AdamStep || node.spec.op == Op::SgdStep) finishUpdate(node.spec, used);
   }
+}
 
-  // Parameters and state were updated in place. Where that was a copy in another layout, it goes
-  // back; and no other copy is true any more.
-  void finishUpdate(const NodeSpec& node, const std::vector<int>& used) {
-    for (size_t i = 0; i < node.inputs.size(); ++i) {
-      const int value = node.inputs[i];
-      if (!isPersistent(graph_.values[value])) continue;
-      copies_.erase(value);
-      if (used[i] != pieceOf_[value]) addReorder(used[i], pieceOf_[value]);
-    }
+void Compiler::addReorder(int from, int to) {
+  PendingStep step;
+  step.kernel = backend_.makeReorder(pieces_[from].desc, pieces_[to].desc);
+  step.inputs = {from};
+  step.outputs = {to};
+  addStep(std::move(step), {});
+}
+
+// The piece that holds `value` in `layout`, made by a reorder where there is none.
+int Compiler::pieceIn(int value, Layout layout) {
+  const int main = pieceOf_[value];
+  TensorDesc& desc = pieces_[main].desc;
+  if (desc.layout == Layout::Undecided) desc.layout = backend_.storageLayout(layout);
+  const Layout present = desc.layout;
+  if (present == layout) return main;
+  for (int copy : copies_[value]) {
+    if (pieces_[copy].desc.layout == layout) return copy;
   }
+  if (canShadow(value, layout)) return addShadow(value, layout);
+  // Two layouts of the backend's own may see the shape differently: plain is between them.
+  const bool direct = present == Layout::Plain || layout == Layout::Plain ||
+                      backend_.storageLayout(present) == backend_.storageLayout(layout);
+  const int copy = addCopy(direct ? main : pieceIn(value, Layout::Plain), layout);
+  copies_[value].push_back(copy);
+  return copy;
+}
 
-  void addReorder(int from, int to) {
-    PendingStep step;
-    step.kernel = backend_.makeReorder(pieces_[from].desc, pieces_[to].desc);
-    step.inputs = {from};
-    step.outputs = {to};
-    addStep(std::move(step), {});
-  }
+// Whether `layout` is the parameter's own but for its precision, and the copy can be kept true: the
+// updates before this one would not know of it.
+bool Compiler::canShadow(int value, Layout layout) const {
+  const Piece& main = pieces_[pieceOf_[value]];
+  return main.persistent >= 0 && !shared(value) && !updated_[value] &&
+         backend_.storageLayout(layout) == main.desc.layout;
+}
 
-  // The piece that holds `value` in `layout`, made by a reorder where there is none.
-  int pieceIn(int value, Layout layout) {
-    Piece& piece = pieces_[pieceOf_[value]];
-    if (piece.desc.layout == Layout::Undecided) piece.desc.layout = layout;
-    if (piece.desc.layout == layout) return pieceOf_[value];
-    for (auto [copyLayout, copy] : copies_[value]) {
-      if (copyLayout == layout) return copy;
-    }
-    // Two layouts of the backend's own may see the shape differently: plain is between them.
-    const bool direct = piece.desc.layout == Layout::Plain || layout == Layout::Plain;
-    const int source = direct ? pieceOf_[value] : pieceIn(value, Layout::Plain);
-    const int copy = addCopy(source, layout);
-    copies_[value].push_back({layout, copy});
-    return copy;
-  }
+int Compiler::addShadow(int value, Layout layout) {
+  Piece shadow = pieces_[pieceOf_[value]];
+  shadow.desc.layout = layout;
+  shadow.isShadow = true;
+  const int piece = addPiece(std::move(shadow));
+  copies_[value].push_back(piece);
+  return piece;
+}
 
-  int addCopy(int source, Layout layout) {
-    TensorDesc desc = pieces_[source].desc;
-    desc.layout = layout;
-    const int copy = addPiece({.desc = desc});
-    addReorder(source, copy);
-    return copy;
-  }
+int Compiler::addCopy(int source, Layout layout) {
+  TensorDesc desc = pieces_[source].desc;
+  desc.layout = layout;
+  const int copy = addPiece({.desc = desc});
+  addReorder(source, copy);
+  return copy;
+}
 
-  // A view: the same memory under another shape, which only the plain layout allows. Of a parameter
-  // a copy, since an optimizer step may change the parameter under a view of it.
-  void addReshape(const NodeSpec& node) {
-    int source = pieceIn(node.inputs[0], Layout::Plain);
+// A view: the same memory under another shape, where the backend knows it as a layout of that, or
+// else by the plain layout. Of a parameter a copy, since an optimizer step may change the parameter
+// under a view of it.
+void Compiler::addReshape(const NodeSpec& node) {
+  const int target = node.outputs[0];
+  const Shape& shape = graph_.values[target].shape;
+  int source = pieceOf_[node.inputs[0]];
+  const bool persistent = root(source).persistent >= 0;
+  Layout layout = Layout::Undecided;
+  if (!persistent) layout = backend_.viewLayout(pieces_[source].desc, shape);
+  if (layout == Layout::Undecided) {
+    layout = Layout::Plain;
+    source = pieceIn(node.inputs[0], Layout::Plain);
     if (root(source).persistent >= 0) source = addCopy(source, Layout::Plain);
-    const int target = node.outputs[0];
-    Piece view = pieces_[source];
-    view.desc.shape = graph_.values[target].shape;
-    const int piece = addPiece(view);
-    viewOf_[piece] = viewOf_.contains(source) ? viewOf_[source] : source;
-    pieceOf_[target] = piece;
   }
+  Piece view = pieces_[source];
+  view.desc.shape = shape;
+  view.desc.layout = layout;
+  const int piece = addPiece(std::move(view));
+  viewOf_[piece] = viewOf_.contains(source) ? viewOf_[source] : source;
+  pieceOf_[target] = piece;
+}
 
-  void addStep(PendingStep step, const NodeSpec& node) {
-    touch(step.inputs);
-    touch(step.outputs);
-    PlanInfo& plan = program_->plan_;
-    plan.workspaceBytes = std::max(plan.workspaceBytes, step.kernel->workspaceBytes);
-    const bool reorder = step.inputs.size() == 1 && node.inputs.empty();
-    plan.steps.push_back({node.name, reorder ? "reorder" : opName(node.op),
-                          reorder && !plan.steps.empty() ? plan.steps.back().phase : node.phase,
-                          step.kernel->name});
-    steps_.push_back(std::move(step));
+void Compiler::addStep(PendingStep step, const NodeSpec& node) {
+  touch(step.inputs);
+  touch(step.outputs);
+  PlanInfo& plan = program_->plan_;
+  plan.workspaceBytes = std::max(plan.workspaceBytes, step.kernel->workspaceBytes);
+  const bool reorder = step.inputs.size() == 1 && node.inputs.empty();
+  plan.steps.push_back({node.name, reorder ? "reorder" : opName(node.op),
+                        reorder && !plan.steps.empty() ? plan.steps.back().phase : node.phase,
+                        step.kernel->name});
+  steps_.push_back(std::move(step));
+}
+
+void Compiler::touch(const std::vector<int>& pieces) {
+  for (int piece : pieces) root(piece).life.last = now();
+}
+
+void Compiler::addOutputs() {
+  for (const OutputSpec& output : graph_.outputs) {
+    outputPieces_.push_back(pieceIn(output.value, Layout::Plain));
   }
-
-  void touch(const std::vector<int>& pieces) {
-    for (int piece : pieces) root(piece).life.last = now();
-  }
-
-  Piece& root(int piece) {
-    auto found = viewOf_.find(piece);
-    return pieces_[found == viewOf_.end() ? piece : found->second];
-  }
-
-  void addOutputs() {
-    for (const OutputSpec& output : graph_.outputs) {
-      outputPieces_.push_back(pieceIn(output.value, Layout::Plain));
-    }
-    touch(outputPieces_);
-    for (int piece : outputPieces_) root(piece).life.last = now() + 1;
-  }
-
-  void takePersistent(int value) {
-    const ValueSpec& spec = graph_.values[value];
-    if (!isPersistent(spec)) return;
-    TensorDesc& desc = pieces_[pieceOf_[value]].desc;
-    if (desc.layout == Layout::Undecided) desc.layout = Layout::Plain;  // nothing reads it
-    Program::Persistent persistent{desc, nullptr};
-    if (share_) {
-      auto found = share_->persistent_.find(spec.name);
-      if (found != share_->persistent_.end()) persistent.memory = found->second.memory;
-    }
-    PlanInfo& plan = program_->plan_;
-    const size_t bytes = backend_.bytes(desc);
-    if (!persistent.memory) {
-      persistent.memory = backend_.allocate(bytes);
-      plan.ownedBytes += bytes;
-    }
-    plan.persistentBytes += bytes;
-    program_->persistent_[spec.name] = std::move(persistent);
-  }
-
-  void placeMemory() {
-    std::vector<Lifetime> lifetimes;
-    std::vector<int> owners;
-    for (size_t i = 0; i < pieces_.size(); ++i) {
-      Piece& piece = pieces_[i];
-      if (piece.persistent >= 0 || viewOf_.contains(static_cast<int>(i))) continue;
-      piece.life.bytes = backend_.bytes(piece.desc);
-      lifetimes.push_back(piece.life);
-      owners.push_back(static_cast<int>(i));
-    }
-    PlanInfo& plan = program_->plan_;
-    lifetimes.push_back({.bytes = plan.workspaceBytes, .first = -1, .last = now() + 1});
-    plan.arenaBytes = planMemory(lifetimes);
-    plan.ownedBytes += plan.arenaBytes;
-    program_->arena_ = backend_.allocate(plan.arenaBytes);
-    for (size_t i = 0; i < owners.size(); ++i) pieces_[owners[i]].life = lifetimes[i];
-    program_->workspace_ = arenaAt(lifetimes.back().offset);
-    for (PendingStep& step : steps_) {
-      program_->steps_.push_back(
-          {std::move(step.kernel), addresses(step.inputs), addresses(step.outputs)});
-    }
-    for (int i = 0; i < valueCount(); ++i) {
-      if (graph_.values[i].kind != ValueKind::Input) continue;
-      program_->inputs_[graph_.values[i].name] = {pieces_[pieceOf_[i]].desc, address(pieceOf_[i])};
-    }
-    for (size_t i = 0; i < outputPieces_.size(); ++i) {
-      program_->outputs_[graph_.outputs[i].name] = {pieces_[outputPieces_[i]].desc,
-                                                    address(outputPieces_[i])};
-    }
-    program_->executor_ =
-        backend_.makeExecutor(transfers(program_->inputs_), transfers(program_->outputs_));
-  }
-
-  std::vector<Transfer> transfers(const std::map<std::string, Program::Port>& ports) const {
-    std::vector<Transfer> result;
-    for (auto& [name, port] : ports) result.push_back({port.slot, backend_.bytes(port.desc)});
-    return result;
-  }
-
-  void* arenaAt(size_t offset) {
-    return static_cast<std::byte*>(program_->arena_->data()) + offset;
-  }
-
-  void* address(int piece) {
-    const Piece& owner = root(piece);
-    if (owner.persistent < 0) return arenaAt(owner.life.offset);
-    return program_->persistent_.at(graph_.values[owner.persistent].name).memory->data();
-  }
-
-  std::vector<void*> addresses(const std::vector<int>& pieces) {
-    std::vector<void*> result;
-    for (int piece : pieces) result.push_back(address(piece));
-    return result;
-  }
-
-  const GraphSpec& graph_;
-  Backend& backend_;
-  const KernelOptions& options_;
-  const Program* share_;
-  const std::atomic<bool>& cancel_;
-  std::unique_ptr<Program> program_;
-  std::vector<Piece> pieces_;
-  std::vector<int> pieceOf_;                                   // by value id
-  std::map<int, std::vector<std::pair<Layout, int>>> copies_;  // by value id: (layout, piece)
-  std::map<int, int> viewOf_;                                  // a reshape's piece -> its source
-  std::vector<PendingStep> steps_;
-  std::vector<int> outputPieces_;
-};
+  touch(outputPieces_);
+  for (int piece : outputPieces_) root(piece).life.last = now() + 1;
+}
 
 std::unique_ptr<Program> Program::compile(const GraphSpec& graph, Backend& backend,
                                           const KernelOptions& options, const Program* share,

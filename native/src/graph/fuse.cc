@@ -6,7 +6,7 @@ namespace {
 
 class Fuser {
  public:
-  explicit Fuser(const GraphSpec& graph)
+  Fuser(const GraphSpec& graph, PoolingKernel pooling)
       : uses_(graph.values.size()), producer_(graph.values.size(), -1) {
     for (const NodeSpec& node : graph.nodes) {
       for (int value : node.inputs) ++uses_[value];
@@ -15,6 +15,7 @@ class Fuser {
     }
     for (const OutputSpec& output : graph.outputs) ++uses_[output.value];
     removed_.resize(nodes_.size());
+    if (pooling == PoolingKernel::Library) addPoolTensors();
   }
 
   std::vector<FusedNode> run() {
@@ -31,6 +32,19 @@ class Fuser {
   }
 
  private:
+  void addPoolTensors() {
+    for (FusedNode& node : nodes_) {
+      if (node.spec.op != Op::MaxPool2dGrad) continue;
+      const int pool = producer_[node.spec.inputs[1]];
+      if (pool < 0 || nodes_[pool].spec.op != Op::MaxPool2d) continue;
+      node.poolTensors = true;
+      for (int value : {nodes_[pool].spec.inputs[0], nodes_[pool].spec.outputs[0]}) {
+        node.spec.inputs.push_back(value);
+        ++uses_[value];
+      }
+    }
+  }
+
   // The node that alone feeds `value` to its only reader, or null.
   FusedNode* soleProducer(int value) {
     if (uses_[value] != 1 || producer_[value] < 0) return nullptr;
@@ -82,6 +96,8 @@ class Fuser {
 
 }  // namespace
 
-std::vector<FusedNode> fuse(const GraphSpec& graph) { return Fuser(graph).run(); }
+std::vector<FusedNode> fuse(const GraphSpec& graph, PoolingKernel pooling) {
+  return Fuser(graph, pooling).run();
+}
 
 }  // namespace neuronode

@@ -49,18 +49,26 @@ HostTensors Program::finish(std::unique_ptr<PendingRun> run) {
   return results;
 }
 
+std::vector<Program::Saved> Program::savePersistent() {
+  std::vector<Saved> saved;
+  const auto save = [&](const Copy& copy) {
+    saved.push_back({copy.data, std::vector<std::byte>(backend_.bytes(copy.desc))});
+    backend_.download(saved.back().bytes.data(), copy.data, saved.back().bytes.size());
+  };
+  for (auto& [name, entry] : persistent_) {
+    save(entry.main);
+    for (const Copy& shadow : entry.shadows) save(shadow);
+  }
+  return saved;
+}
+
 std::vector<double> Program::profile(const HostTensors& inputs, int iterations,
                                      const std::atomic<bool>& cancel) {
   const std::vector<const void*> data = checkInputs(inputs);
-  std::map<std::string, std::vector<std::byte>> saved;
-  for (auto& [name, persistent] : persistent_) {
-    std::vector<std::byte>& copy = saved[name];
-    copy.resize(persistent.memory->size());
-    backend_.download(copy.data(), persistent.memory->data(), copy.size());
-  }
+  const std::vector<Saved> saved = savePersistent();
   auto restore = [&] {
-    for (auto& [name, copy] : saved) {
-      backend_.upload(persistent_.at(name).memory->data(), copy.data(), copy.size());
+    for (const Saved& copy : saved) {
+      backend_.upload(copy.data, copy.bytes.data(), copy.bytes.size());
     }
   };
   std::vector<std::vector<double>> times(steps_.size());
@@ -68,7 +76,7 @@ std::vector<double> Program::profile(const HostTensors& inputs, int iterations,
     for (int i = 0; i < iterations; ++i) {
       size_t next = 0;
       for (auto& [name, port] : inputs_) {
-        backend_.upload(port.slot, data[next++], backend_.bytes(port.desc));
+        backend_.upload(port.data, data[next++], backend_.bytes(port.desc));
       }
       for (size_t s = 0; s < steps_.size(); ++s) {
         checkCancelled(cancel);
@@ -109,40 +117,44 @@ void runReorder(Backend& backend, const TensorDesc& from, const TensorDesc& to, 
   std::unique_ptr<Kernel> reorder = backend.makeReorder(from, to);
   std::unique_ptr<Buffer> workspace = backend.allocate(reorder->workspaceBytes);
   reorder->run({&source, 1}, {&target, 1}, workspace->data());
+  backend.synchronize();  // the memory goes
 }
 
 }  // namespace
 
 HostTensor Program::read(const std::string& name) {
-  Persistent& source = persistent(name);
+  const Copy source = persistent(name).main;
   TensorDesc plain = source.desc;
   plain.layout = Layout::Plain;
   HostTensor result{plain.dtype, plain.shape, std::vector<std::byte>(backend_.bytes(plain))};
   if (source.desc.layout == Layout::Plain) {
-    backend_.download(result.bytes.data(), source.memory->data(), result.bytes.size());
+    backend_.download(result.bytes.data(), source.data, result.bytes.size());
     return result;
   }
   std::unique_ptr<Buffer> copy = backend_.allocate(result.bytes.size());
-  runReorder(backend_, source.desc, plain, source.memory->data(), copy->data());
+  runReorder(backend_, source.desc, plain, source.data, copy->data());
   backend_.download(result.bytes.data(), copy->data(), result.bytes.size());
   return result;
 }
 
 void Program::write(const std::string& name, const HostTensor& value) {
-  Persistent& target = persistent(name);
-  TensorDesc plain = target.desc;
+  const Persistent& target = persistent(name);
+  TensorDesc plain = target.main.desc;
   plain.layout = Layout::Plain;
   if (value.dtype != plain.dtype || value.bytes.size() != backend_.bytes(plain)) {
     throw Error(errc::kShape,
                 name + " must be " + dtypeName(plain.dtype) + " " + shapeString(plain.shape));
   }
-  if (target.desc.layout == Layout::Plain) {
-    backend_.upload(target.memory->data(), value.bytes.data(), value.bytes.size());
-    return;
+  if (target.main.desc.layout == Layout::Plain) {
+    backend_.upload(target.main.data, value.bytes.data(), value.bytes.size());
+  } else {
+    std::unique_ptr<Buffer> copy = backend_.allocate(value.bytes.size());
+    backend_.upload(copy->data(), value.bytes.data(), value.bytes.size());
+    runReorder(backend_, plain, target.main.desc, copy->data(), target.main.data);
   }
-  std::unique_ptr<Buffer> copy = backend_.allocate(value.bytes.size());
-  backend_.upload(copy->data(), value.bytes.data(), value.bytes.size());
-  runReorder(backend_, plain, target.desc, copy->data(), target.memory->data());
+  for (const Copy& shadow : target.shadows) {
+    runReorder(backend_, target.main.desc, shadow.desc, target.main.data, shadow.data);
+  }
 }
 
 }  // namespace neuronode

@@ -32,7 +32,7 @@ struct PlanStep {
 struct PlanInfo {
   size_t arenaBytes = 0;       // activations, gradients, reordered copies and the workspace
   size_t workspaceBytes = 0;   // the part of the arena that kernels use one after the other
-  size_t persistentBytes = 0;  // parameters and optimizer state, shared ones included
+  size_t persistentBytes = 0;  // parameters, their rounded copies, state; shared ones included
   size_t ownedBytes = 0;       // arena plus the persistent memory that this program took itself
   std::vector<PlanStep> steps;
 };
@@ -68,23 +68,24 @@ class Program {
   const PlanInfo& plan() const { return plan_; }
 
  private:
-  friend class Compiler;  // compile.cc
+  friend class Compiler;
 
-  // Where a value or a reordered copy of one lives: at an offset of the arena, or, for parameters
-  // and state, in memory of its own. Pointers are fixed once compiled.
-  using Slot = void*;
+  // Pointers into the arena, or, for parameters and state, into memory that other programs may
+  // share. They are fixed once compiled.
   struct Step {
     std::unique_ptr<Kernel> kernel;
-    std::vector<Slot> inputs;
-    std::vector<Slot> outputs;
+    std::vector<void*> inputs;
+    std::vector<void*> outputs;
+  };
+  // A tensor, or a copy of one in another layout.
+  struct Copy {
+    TensorDesc desc;
+    void* data = nullptr;
   };
   struct Persistent {
-    TensorDesc desc;
+    Copy main;
+    std::vector<Copy> shadows;  // rounded copies, true between runs
     std::shared_ptr<Buffer> memory;
-  };
-  struct Port {
-    TensorDesc desc;
-    Slot slot;
   };
 
   explicit Program(Backend& backend) : backend_(backend) {}
@@ -92,14 +93,19 @@ class Program {
   std::vector<const void*> checkInputs(const HostTensors& inputs) const;
   void runStep(const Step& step);
   Persistent& persistent(const std::string& name);
+  struct Saved {
+    void* data;
+    std::vector<std::byte> bytes;
+  };
+  std::vector<Saved> savePersistent();
 
   Backend& backend_;
   std::vector<Step> steps_;
-  std::map<std::string, Port> inputs_;   // plain layout
-  std::map<std::string, Port> outputs_;  // plain layout
+  std::map<std::string, Copy> inputs_;   // plain layout
+  std::map<std::string, Copy> outputs_;  // plain layout
   std::map<std::string, Persistent> persistent_;
   std::unique_ptr<Buffer> arena_;
-  Slot workspace_ = nullptr;
+  void* workspace_ = nullptr;
   std::unique_ptr<Executor> executor_;
   PlanInfo plan_;
 };

@@ -63,6 +63,8 @@ class Attrs {
   };
   Pair pair(const std::string& name) const;
 
+  bool operator==(const Attrs&) const = default;
+
  private:
   std::map<std::string, std::vector<double>> values_;
 };
