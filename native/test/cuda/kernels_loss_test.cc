@@ -1,0 +1,182 @@
+// Softmax and cross-entropy against the CPU's.
+#include <cmath>
+
+#include "cpu/loss.h"
+#include "kernels/loss.h"
+#include "kernels_test.h"
+
+namespace neuronode::cuda {
+namespace {
+
+using testing::DeviceArray;
+using testing::FloatArray;
+using testing::KernelTest;
+using testing::kStorages;
+using testing::nearFloats;
+using testing::randomFloats;
+using testing::rounded;
+using testing::storageName;
+
+struct Case {
+  int64_t rows, columns, pitch;
+};
+const Case kCases[] = {{1, 1, 1},     {5, 10, 10},   {128, 10, 16},   {7, 33, 40},    {300, 3, 8},
+                       {3, 128, 128}, {4, 129, 136}, {2, 1000, 1000}, {2, 4099, 4104}};
+
+class CudaLoss : public KernelTest {
+ protected:
+  const LossKernels& cpu_ = lossKernels(Isa::Baseline);
+
+  // Rows `pitch` apart, NaN between them.
+  static std::vector<float> pitched(const std::vector<float>& dense, const Case& k, float fill) {
+    std::vector<float> result(static_cast<size_t>(k.rows * k.pitch), fill);
+    for (int64_t r = 0; r < k.rows; ++r) {
+      for (int64_t c = 0; c < k.columns; ++c) {
+        result[static_cast<size_t>(r * k.pitch + c)] =
+            dense[static_cast<size_t>(r * k.columns + c)];
+      }
+    }
+    return result;
+  }
+  static std::vector<double> wide(const std::vector<float>& x) { return {x.begin(), x.end()}; }
+  // f32: the order of f64 sums differs. bf16: one rounding more.
+  static double tolerance(Storage storage) { return storage == Storage::F32 ? 1e-6 : 1.0 / 256; }
+
+  struct Result {
+    float loss;
+    int32_t correct;
+    std::vector<float> gradient;
+  };
+  Result run(const std::vector<float>& logits, const std::vector<int32_t>& labels, int32_t count,
+             bool sum, const Case& k, Storage storage, bool wantsGradient = true) {
+    const FloatArray x(pitched(logits, k, NAN), storage);
+    const FloatArray gradient(k.rows * k.pitch, storage);
+    const DeviceArray<int32_t> label(labels), valid(std::vector<int32_t>{count}), correct(1),
+        rowCorrect(k.rows);
+    const DeviceArray<float> loss(1);
+    const DeviceArray<double> rowLoss(k.rows);
+    CrossEntropy args{};
+    args.logits = x.floats();
+    args.labels = label.at();
+    args.count = valid.at();
+    args.sum = sum;
+    args.loss = loss.at();
+    args.correct = correct.at();
+    if (wantsGradient) args.gradient = gradient.floats();
+    args.rows = k.rows, args.columns = k.columns, args.pitch = k.pitch;
+    args.rowLoss = rowLoss.at();
+    args.rowCorrect = rowCorrect.at();
+    crossEntropy(stream(), args);
+    return {read(loss)[0], read(correct)[0], wantsGradient ? read(gradient) : std::vector<float>{}};
+  }
+};
+
+TEST_F(CudaLoss, Softmax) {
+  for (const Case& k : kCases) {
+    for (const Storage storage : kStorages) {
+      SCOPED_TRACE(::testing::Message() << k.rows << 'x' << k.columns << storageName(storage));
+      const auto dense = rounded(randomFloats(k.rows * k.columns, -9, 9, 1), storage);
+      std::vector<float> want(dense.size());
+      cpu_.softmax(dense.data(), want.data(), k.rows, k.columns);
+      const FloatArray x(pitched(dense, k, NAN), storage), y(k.rows * k.pitch, storage);
+      softmax(stream(), x.floats(), y.floats(), k.rows, k.columns, k.pitch);
+      EXPECT_TRUE(nearFloats(read(y), wide(pitched(want, k, 0)), tolerance(storage), 1e-38));
+      softmax(stream(), x.floats(), x.floats(), k.rows, k.columns, k.pitch);  // in place
+      EXPECT_EQ(read(x), read(y));
+    }
+  }
+}
+
+TEST_F(CudaLoss, CrossEntropyWithGradientAndAccuracy) {
+  for (const Case& k : kCases) {
+    for (const Storage storage : kStorages) {
+      for (const bool sum : {false, true}) {
+        for (const int64_t valid : {k.rows, (k.rows + 1) / 2}) {
+          SCOPED_TRACE(::testing::Message() << k.rows << 'x' << k.columns << ' '
+                                            << storageName(storage) << " of " << valid);
+          auto dense = rounded(randomFloats(k.rows * k.columns, -9, 9, 1), storage);
+          for (float& v : dense) v = std::round(v);  // rows with several largest logits
+          std::vector<int32_t> labels;
+          for (int64_t r = 0; r < k.rows; ++r) {
+            // Often the first largest logit.
+            const float* row = dense.data() + r * k.columns;
+            const int64_t best = std::max_element(row, row + k.columns) - row;
+            labels.push_back(static_cast<int32_t>(r % 3 == 0 ? r * 7 % k.columns : best));
+          }
+          float loss;
+          int32_t correct;
+          std::vector<float> gradient(dense.size());
+          ASSERT_EQ(cpu_.softmaxCrossEntropy({dense.data(), labels.data(), valid, k.rows, k.columns,
+                                              sum ? Reduction::Sum : Reduction::Mean, &loss,
+                                              &correct, gradient.data()}),
+                    -1);
+          const auto count = static_cast<int32_t>(valid);
+          const Result got = run(dense, labels, count, sum, k, storage);
+          EXPECT_NEAR(got.loss, loss, 1e-6 * std::abs(loss));
+          EXPECT_EQ(got.correct, correct);
+          EXPECT_TRUE(nearFloats(got.gradient, wide(pitched(gradient, k, 0)), tolerance(storage),
+                                 storage == Storage::F32 ? 1e-8 : 1e-4));
+          const Result alone = run(dense, labels, count, sum, k, storage, false);
+          EXPECT_EQ(alone.loss, got.loss);
+          EXPECT_EQ(alone.correct, got.correct);
+        }
+      }
+    }
+  }
+}
+
+TEST_F(CudaLoss, TheSameBitsInAnyOrderOfThreads) {
+  const Case k{300, 10, 16};
+  const auto dense = randomFloats(k.rows * k.columns, -3, 3, 5);
+  const std::vector<int32_t> labels(300, 4);
+  const Result first = run(dense, labels, 299, false, k, Storage::F32);
+  for (uint64_t seed = 2; seed < 6; ++seed) {
+    emulation::seed(seed);
+    const Result again = run(dense, labels, 299, false, k, Storage::F32);
+    EXPECT_EQ(again.loss, first.loss);
+    EXPECT_EQ(again.gradient, first.gradient);
+  }
+}
+
+TEST_F(CudaLoss, NanInALogitShows) {
+  const Case k{2, 4, 4};
+  const Result got = run({1, NAN, 3, 2, 1, 2, 3, 4}, {1, 3}, 2, false, k, Storage::F32);
+  EXPECT_TRUE(std::isnan(got.loss));
+  EXPECT_EQ(got.correct, 2);  // NaN counts as the largest, as in PyTorch's argmax
+  EXPECT_TRUE(std::isnan(got.gradient[0]));
+  EXPECT_FALSE(std::isnan(got.gradient[4]));
+}
+
+TEST_F(CudaLoss, WithoutAnyRowTheMeanIsNanAndTheSumZero) {
+  const Case k{3, 4, 4};
+  const std::vector<float> dense(12, 1.0f);
+  const Result mean = run(dense, {0, 1, 2}, 0, false, k, Storage::F32);
+  EXPECT_TRUE(std::isnan(mean.loss));
+  EXPECT_EQ(mean.correct, 0);
+  EXPECT_EQ(mean.gradient, std::vector<float>(12, 0.0f));
+  EXPECT_EQ(run(dense, {0, 1, 2}, 0, true, k, Storage::F32).loss, 0.0f);
+}
+
+TEST_F(CudaLoss, WrongLabelsAndCountsGiveNanAndNoGradient) {
+  const Case k{3, 4, 8};
+  const auto dense = randomFloats(12, -1, 1, 1);
+  for (const int32_t label : {-1, 4, 1 << 30}) {
+    const Result got = run(dense, {0, label, 2}, 3, false, k, Storage::F32);
+    EXPECT_TRUE(std::isnan(got.loss));
+    for (int i = 8; i < 16; ++i) EXPECT_EQ(got.gradient[static_cast<size_t>(i)], 0.0f);
+    EXPECT_NE(got.gradient[0], 0.0f);
+    // In a row that does not count it does no harm.
+    EXPECT_FALSE(std::isnan(run(dense, {0, 1, label}, 2, false, k, Storage::F32).loss));
+  }
+  for (const int32_t count : {-1, 4}) {
+    for (const bool sum : {false, true}) {
+      const Result got = run(dense, {0, 1, 2}, count, sum, k, Storage::F32);
+      EXPECT_TRUE(std::isnan(got.loss));
+      EXPECT_EQ(got.correct, 0);
+      EXPECT_EQ(got.gradient, std::vector<float>(24, 0.0f));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace neuronode::cuda
