@@ -1,0 +1,221 @@
+// One-node programs on the emulated GPU against the same programs on the CPU, with every operation,
+// odd sizes and every precision.
+#include "backend_nets.h"
+
+namespace neuronode::cuda::testing {
+namespace {
+
+struct Case {
+  std::string name;
+  Op op;
+  std::vector<ValueSpec> inputs;
+  std::vector<std::pair<DType, Shape>> outputs;
+  Attrs attrs = {};
+  uint32_t limit = 256;  // of random indices
+};
+
+ValueSpec input(Shape shape, DType dtype = DType::F32) {
+  return {ValueKind::Input, dtype, std::move(shape), ""};
+}
+
+ValueSpec parameter(Shape shape) { return {ValueKind::Parameter, DType::F32, std::move(shape), ""}; }
+
+Attrs with(std::initializer_list<std::pair<const char*, std::vector<double>>> values) {
+  Attrs attrs;
+  for (const auto& [name, list] : values) attrs.set(name, list);
+  return attrs;
+}
+
+Attrs conv(double stride, double padding, double groups = 1, double dilation = 1) {
+  return with({{"stride", {stride, stride}},
+               {"padding", {padding, padding}},
+               {"dilation", {dilation, dilation}},
+               {"groups", {groups}}});
+}
+
+Attrs pool(double kernel, double stride, double padding, double dilation = 1) {
+  return with({{"kernelSize", {kernel, kernel}},
+               {"stride", {stride, stride}},
+               {"padding", {padding, padding}},
+               {"dilation", {dilation, dilation}},
+               {"countIncludePad", {0}}});
+}
+
+Attrs dropout(double p) { return with({{"p", {p}}, {"seed", {7, 9}}, {"stream", {3}}}); }
+
+Attrs gemm(double a, double b) {
+  return with({{"transposeA", {a}}, {"transposeB", {b}}, {"alpha", {0.5}}});
+}
+
+Attrs adam(double decay, double decoupled) {
+  return with({{"beta1", {0.9}},
+               {"beta2", {0.999}},
+               {"eps", {1e-8}},
+               {"weightDecay", {decay}},
+               {"decoupled", {decoupled}}});
+}
+
+Attrs sgd(double momentum, double nesterov) {
+  return with({{"momentum", {momentum}},
+               {"dampening", {0}},
+               {"weightDecay", {0.1}},
+               {"nesterov", {nesterov}}});
+}
+
+std::vector<Case> cases() {
+  const DType f32 = DType::F32, i32 = DType::I32, u8 = DType::U8, f64 = DType::F64;
+  const Shape image{2, 5, 7, 6}, pooled{2, 5, 4, 3}, none{};
+  const Shape first{2, 1, 31, 31}, filter{6, 1, 11, 11}, firstOut{2, 6, 6, 6};
+  return {
+      {"toFloat", Op::ToFloat, {input({2, 3, 5, 7}, u8)}, {{f32, {2, 3, 5, 7}}},
+       with({{"mean", {0.1, 0.2, 0.3}}, {"std", {0.4, 0.5, 0.6}}})},
+      {"conv", Op::Conv2d, {input(image), parameter({4, 5, 3, 3}), parameter({4})},
+       {{f32, {2, 4, 7, 6}}}, conv(1, 1)},
+      {"conv of groups", Op::Conv2d, {input({2, 6, 7, 6}), parameter({4, 3, 3, 3})},
+       {{f32, {2, 4, 4, 3}}}, conv(2, 1, 2)},
+      {"dilated conv", Op::Conv2d, {input(image), parameter({4, 5, 3, 3}), parameter({4})},
+       {{f32, {2, 4, 5, 4}}}, conv(1, 1, 1, 2)},
+      {"first conv", Op::Conv2d, {input(first), parameter(filter), parameter({6})},
+       {{f32, firstOut}}, conv(4, 1)},
+      {"first conv's weight gradient", Op::Conv2dWeightGrad, {input(first), input(firstOut)},
+       {{f32, filter}, {f32, {6}}}, conv(4, 1)},
+      {"conv's input gradient", Op::Conv2dInputGrad, {input({2, 4, 7, 6}), parameter({4, 5, 3, 3})},
+       {{f32, image}}, conv(1, 1)},
+      {"conv's weight gradient", Op::Conv2dWeightGrad, {input(image), input({2, 4, 7, 6})},
+       {{f32, {4, 5, 3, 3}}, {f32, {4}}}, conv(1, 1)},
+      {"linear", Op::Linear, {input({3, 10}), parameter({7, 10}), parameter({7})}, {{f32, {3, 7}}}},
+      {"linear without bias", Op::Linear, {input({3, 10}), parameter({8, 10})}, {{f32, {3, 8}}}},
+      {"linear's input gradient", Op::LinearInputGrad, {input({3, 7}), parameter({7, 10})},
+       {{f32, {3, 10}}}},
+      {"linear's weight gradient", Op::LinearWeightGrad, {input({9, 10}), input({9, 7})},
+       {{f32, {7, 10}}, {f32, {7}}}},
+      {"gemm", Op::Gemm, {input({3, 5}), input({5, 4})}, {{f32, {3, 4}}}, gemm(0, 0)},
+      {"gemm, both transposed", Op::Gemm, {input({5, 3}), input({4, 5})}, {{f32, {3, 4}}},
+       gemm(1, 1)},
+      {"maxPool", Op::MaxPool2d, {input(image)}, {{f32, pooled}, {u8, pooled}}, pool(3, 2, 1)},
+      {"maxPool without indices", Op::MaxPool2d, {input(image)}, {{f32, {2, 5, 3, 2}}},
+       pool(3, 2, 0)},
+      {"maxPool's gradient", Op::MaxPool2dGrad, {input(pooled), input(pooled, u8)}, {{f32, image}},
+       pool(3, 2, 1), 9},
+      {"maxPool, large window", Op::MaxPool2d, {input({1, 2, 20, 20})},
+       {{f32, {1, 2, 2, 2}}, {i32, {1, 2, 2, 2}}}, pool(17, 3, 0)},
+      {"avgPool", Op::AvgPool2d, {input(image)}, {{f32, pooled}}, pool(3, 2, 1)},
+      {"avgPool's gradient", Op::AvgPool2dGrad, {input(pooled)}, {{f32, image}}, pool(3, 2, 1)},
+      {"adaptiveAvgPool", Op::AdaptiveAvgPool2d, {input(image)}, {{f32, {2, 5, 3, 4}}}},
+      {"adaptiveAvgPool's gradient", Op::AdaptiveAvgPool2dGrad, {input({2, 5, 3, 4})},
+       {{f32, image}}},
+      {"relu", Op::Relu, {input(image)}, {{f32, image}}},
+      {"relu's gradient", Op::ReluGrad, {input(image), input(image)}, {{f32, image}}},
+      {"sigmoid", Op::Sigmoid, {input(image)}, {{f32, image}}},
+      {"sigmoid's gradient", Op::SigmoidGrad, {input(image), input(image)}, {{f32, image}}},
+      {"dropout", Op::Dropout, {input(image), input(none, i32)}, {{f32, image}}, dropout(0.4)},
+      {"dropout's gradient", Op::DropoutGrad, {input(image), input(none, i32)}, {{f32, image}},
+       dropout(0.4)},
+      {"reshape", Op::Reshape, {input(image)}, {{f32, {2, 210}}}},
+      {"add", Op::Add, {input(image), input(image)}, {{f32, image}}},
+      {"softmaxCrossEntropy", Op::SoftmaxCrossEntropy,
+       {input({6, 11}), input({6}, i32), input(none, i32)},
+       {{f32, none}, {i32, none}, {f32, {6, 11}}}, with({{"reduction", {0}}}), 5},
+      {"softmaxCrossEntropy, summed", Op::SoftmaxCrossEntropy,
+       {input({6, 11}), input({6}, i32), input(none, i32)}, {{f32, none}, {i32, none}},
+       with({{"reduction", {1}}}), 5},
+      {"softmax", Op::Softmax, {input({6, 11})}, {{f32, {6, 11}}}},
+      {"adam", Op::AdamStep,
+       {parameter({5, 7}), input({5, 7}), parameter({5, 7}), parameter({5, 7}), input(none, i32),
+        input(none, f64)},
+       {}, adam(0.1, 0)},
+      {"adamw", Op::AdamStep,
+       {parameter({5, 7}), input({5, 7}), parameter({5, 7}), parameter({5, 7}), input(none, i32),
+        input(none, f64)},
+       {}, adam(0.1, 1)},
+      {"sgd", Op::SgdStep, {parameter({5, 7}), input({5, 7}), input(none, i32), input(none, f64)},
+       {}, sgd(0, 0)},
+      {"sgd with momentum", Op::SgdStep,
+       {parameter({5, 7}), input({5, 7}), input(none, i32), input(none, f64), parameter({5, 7})},
+       {}, sgd(0.9, 1)},
+  };
+}
+
+GraphSpec graphOf(const Case& test) {
+  GraphSpec graph;
+  NodeSpec node{test.op, {}, {}, test.attrs, "layer", Phase::Forward};
+  for (const ValueSpec& value : test.inputs) {
+    node.inputs.push_back(static_cast<int>(graph.values.size()));
+    graph.values.push_back(value);
+    graph.values.back().name = "in" + std::to_string(graph.values.size());
+  }
+  for (const auto& [dtype, shape] : test.outputs) {
+    const int value = static_cast<int>(graph.values.size());
+    node.outputs.push_back(value);
+    graph.values.push_back({ValueKind::Intermediate, dtype, shape, ""});
+    graph.outputs.push_back({"out" + std::to_string(value), value});
+  }
+  graph.nodes.push_back(node);
+  return graph;
+}
+
+// What the program of `test` writes, parameters included, after one run.
+HostTensors run(const Case& test, Backend& backend, const KernelOptions& options) {
+  const GraphSpec graph = graphOf(test);
+  const std::unique_ptr<Program> program = compile(graph, backend, options);
+  HostTensors inputs;
+  uint32_t seed = 1;
+  for (const ValueSpec& value : graph.values) {
+    if (value.kind == ValueKind::Intermediate) continue;
+    ++seed;
+    if (isPersistent(value)) {
+      // Adam's second moment is never negative.
+      HostTensor initial = randomTensor(DType::F32, value.shape, seed);
+      std::vector<float> values = valuesOf<float>(initial);
+      if (test.op == Op::AdamStep) {
+        for (float& v : values) v = std::abs(v);
+      }
+      program->write(value.name, tensor(DType::F32, value.shape, values));
+    } else if (value.dtype == DType::F64) {
+      inputs[value.name] = scalar(0.01);
+    } else if (value.shape.empty()) {
+      inputs[value.name] = scalar(int32_t{4});
+    } else {
+      inputs[value.name] = randomTensor(value.dtype, value.shape, seed, 1, test.limit);
+    }
+  }
+  HostTensors results = program->run(inputs, kNotCancelled);
+  for (const ValueSpec& value : graph.values) {
+    if (isPersistent(value)) results[value.name] = program->read(value.name);
+  }
+  return results;
+}
+
+void expectAgreement(const KernelOptions& options, double tolerance) {
+  Gpu gpu;
+  for (const Case& test : cases()) {
+    SCOPED_TRACE(test.name);
+    const HostTensors expected = run(test, cpu(), {});
+    const HostTensors actual = run(test, gpu.backend(), options);
+    for (const auto& [name, value] : expected) {
+      ASSERT_TRUE(actual.contains(name));
+      if (value.dtype == DType::F32) {
+        EXPECT_LE(difference(actual.at(name), value), tolerance) << name;
+      } else if (options.precision != Precision::BF16) {
+        EXPECT_EQ(actual.at(name).bytes, value.bytes) << name;
+      }
+    }
+  }
+}
+
+TEST(BackendOps, AgreeWithTheCpuInF32) { expectAgreement({}, 1e-5); }
+
+TEST(BackendOps, AgreeWithTheCpuInTf32) {
+  expectAgreement({.precision = Precision::TF32}, 2e-3);
+}
+
+TEST(BackendOps, AgreeWithTheCpuInBf16) {
+  expectAgreement({.precision = Precision::BF16}, 2e-2);
+}
+
+TEST(BackendOps, AgreeWithTheCpuWithTheLibrarysPooling) {
+  expectAgreement({.pooling = PoolingKernel::Library}, 1e-5);
+}
+
+}  // namespace
+}  // namespace neuronode::cuda::testing
