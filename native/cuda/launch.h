@@ -70,6 +70,13 @@ class Walk {
 };
 // The longest run of neighbours among elements that are not shuffled.
 inline constexpr int64_t kMostInOrder = 1024;
+
+// The same with zeros in the gaps between members, where garbage might look like a pointer.
+template <class Body>
+Body withoutGarbage(Body body) {
+  __builtin_clear_padding(&body);
+  return body;
+}
 }  // namespace emulation
 
 template <class Body>
@@ -90,7 +97,9 @@ void launchElements(cudaStream_t stream, const char* name, int64_t count, const 
       }
     }
   };
-  checkCuda(emulation::launch(stream, name, count, run, &body, sizeof body), name);
+  Body copy = body;
+  __builtin_clear_padding(&copy);  // the emulation looks for the host's pointers in it
+  checkCuda(emulation::launch(stream, name, count, run, &copy, sizeof copy), name);
 }
 
 template <class Body, int kPhase>
@@ -119,7 +128,9 @@ void launchBlocks(cudaStream_t stream, const char* name, int64_t blocks, const B
       runPhases<Body, 0>(self, order.next(), shared, seed);
     }
   };
-  checkCuda(emulation::launch(stream, name, blocks, run, &body, sizeof body), name);
+  Body copy = body;
+  __builtin_clear_padding(&copy);  // the emulation looks for the host's pointers in it
+  checkCuda(emulation::launch(stream, name, blocks, run, &copy, sizeof copy), name);
 }
 
 #elif defined(__CUDACC__)

@@ -146,17 +146,18 @@ class EmulatedPlanner : public ConvPlanner {
   }
 
   std::shared_ptr<ConvPlan> plan(const ConvProblem& problem, const PlanLimits& limits) override {
-    Answer answer;
+    std::shared_ptr<ConvPlan> plan;
     const auto ask = [&] {
-      answer = planTable().find(problem, limits.deterministic);
-      if (answer && *answer > limits.workspaceBytes) answer = std::nullopt;
-      if (planning().refused && planning().refused(problem)) answer = std::nullopt;
-      ++(answer ? planning().counts.planned : planning().counts.refused);
+      const Answer workspace = planTable().find(problem, limits.deterministic);
+      const bool refused = !workspace || *workspace > limits.workspaceBytes ||
+                           (planning().refused && planning().refused(problem));
+      ++(refused ? planning().counts.refused : planning().counts.planned);
+      if (refused) return cudaSuccess;
+      plan = std::make_shared<EmulatedPlan>(stream_, problem, *workspace, limits.deterministic);
       return cudaSuccess;
     };
     checkCuda(api("cudnnBackendFinalize", kWaits, ask), "cudnnBackendFinalize");
-    if (!answer) return nullptr;
-    return std::make_shared<EmulatedPlan>(stream_, problem, *answer, limits.deterministic);
+    return plan;
   }
 
   std::string version() const override { return "cuDNN, emulated"; }
