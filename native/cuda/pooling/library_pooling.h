@@ -17,9 +17,6 @@ struct LibraryPoolProblem {
   bool max = true;
   Storage storage = Storage::F32;  // of x, y and their gradients
   bool deterministic = false;      // of the gradient
-
-  // In words and numbers, for messages.
-  std::string name() const;
 };
 
 // All pointers are dense device memory, channels-last. The result is overwritten.
