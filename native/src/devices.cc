@@ -127,7 +127,10 @@ Device& findDevice(const std::string& name) {
     }
   }
   std::string present;
-  for (Device* device : listDevices()) present += (present.empty() ? "" : ", ") + device->name();
+  for (Device* device : listDevices()) {
+    if (!present.empty()) present += ", ";
+    present += device->name();
+  }
   throw Error(errc::kDeviceUnavailable, name + ": there is no such device; there are " + present);
 }
 
