@@ -12,6 +12,10 @@ BlasHandle makeBlas(cudaStream_t stream, void* workspace) {
   // After the stream, which resets it. Without a workspace of its own the library would allocate
   // inside recorded graphs.
   NN_CHECK_CUBLAS(cublasSetWorkspace(raw, workspace, kBlasWorkspaceBytes));
+  // Partial sums of products with bf16 results stay f32.
+  NN_CHECK_CUBLAS(cublasSetMathMode(
+      raw, static_cast<cublasMath_t>(CUBLAS_DEFAULT_MATH |
+                                     CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION)));
   return handle;
 }
 

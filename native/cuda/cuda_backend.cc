@@ -201,7 +201,12 @@ Layout CudaBackend::viewLayout(const TensorDesc& from, const Shape& to) {
   const LayoutInfo& info = context_.info(from);
   const bool dense = info.rowPitch == 0 || info.rowPitch == from.shape.back();
   LayoutInfo view{.storage = info.storage};
-  if (info.order == Order::Plain) return dense ? context_.layouts().id(view) : Layout::Undecided;
+  if (info.order == Order::Plain) {
+    if (!dense) return Layout::Undecided;
+    // Images of one pixel lie the same either way, and their readers like channels last.
+    if (to.size() == 4 && to[2] * to[3] == 1) view.order = Order::ChannelsLast;
+    return context_.layouts().id(view);
+  }
   if (info.order == Order::ChannelsLast && to.size() == 2 && to[0] == from.shape[0]) {
     const int64_t channels = from.shape[1];
     // Where there is one pixel, or one channel, the features are in the plain order.

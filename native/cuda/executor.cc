@@ -146,8 +146,9 @@ class CudaExecutor : public Executor {
     NN_CHECK_CUDA(cudaStreamWaitEvent(context_.compute(), slot.uploaded.get(), 0));
     for (size_t i = 0; i < inputs_.transfers.size(); ++i) {
       const Transfer& to = inputs_.transfers[i];
-      NN_CHECK_CUDA(cudaMemcpyAsync(to.device, offsetBy(slot.deviceInputs.get(), inputs_.offsets[i]),
-                                    to.bytes, cudaMemcpyDeviceToDevice, context_.compute()));
+      NN_CHECK_CUDA(cudaMemcpyAsync(to.device,
+                                    offsetBy(slot.deviceInputs.get(), inputs_.offsets[i]), to.bytes,
+                                    cudaMemcpyDeviceToDevice, context_.compute()));
     }
   }
 

@@ -88,8 +88,9 @@ PinnedMemory makePinnedMemory(size_t bytes) {
   if (status == cudaErrorMemoryAllocation) {
     cudaGetLastError();
     throw Error(errc::kOutOfMemory,
-                mebibytes(bytes) + " MiB of page-locked host memory requested, which the system "
-                                   "could not give");
+                mebibytes(bytes) +
+                    " MiB of page-locked host memory requested, which the system "
+                    "could not give");
   }
   checkCuda(status, "cudaHostAlloc");
   return PinnedMemory(memory);

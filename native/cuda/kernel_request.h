@@ -1,5 +1,5 @@
-// How the CUDA backend makes its kernels: one function per family, each in a file of its own, with a
-// second function that says which layout the family would like an input in.
+// How the CUDA backend makes its kernels: one function per family, each in a file of its own, with
+// a second function that says which layout the family would like an input in.
 //
 // Policy: all that a kernel needs besides its tensors (tables, plans, descriptors) is made here, at
 // compile time. run() puts work on Context::compute() and returns: it allocates nothing, waits for

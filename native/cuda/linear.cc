@@ -1,8 +1,9 @@
 // Linear layers, their gradients, and bare matrix products.
 //
-// Policy: the weight lies as the features of the layer's input do, so that the layer after a flatten
-// reads channels-last activations as they are; gradients follow the weight. Operands are stored as
-// the precision says, outputs as their reader asks, with rows padded as KernelRequest::rows says.
+// Policy: the weight lies as the features of the layer's input do, so that the layer after a
+// flatten reads channels-last activations as they are; gradients follow the weight. Operands are
+// stored as the precision says, outputs as their reader asks, with rows padded as
+// KernelRequest::rows says.
 #include <memory>
 
 #include "kernel_request.h"

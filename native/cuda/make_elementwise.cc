@@ -51,13 +51,12 @@ std::unique_ptr<Kernel> makeToFloat(const KernelRequest& request) {
     scalars.std[c] = static_cast<float>(attrs.list("std", channels)[c]);
   }
   const Layout hint = request.outputs[0].layout;
-  const Layout layout =
-      hint == Layout::Undecided ? request.channelsLast(request.storage()) : hint;
+  const Layout layout = hint == Layout::Undecided ? request.channelsLast(request.storage()) : hint;
   return std::make_unique<FunctionKernel>(
       "toFloat", std::vector{Layout::Plain}, std::vector{layout},
       [map = request.map(layout, shape), storage = request.info(layout).storage, scalars,
-       pixels = shape[2] * shape[3], stream = request.context.compute()](Pointers in, Pointers out,
-                                                                         void*) {
+       pixels = shape[2] * shape[3],
+       stream = request.context.compute()](Pointers in, Pointers out, void*) {
         toFloat(stream, as<const uint8_t>(in[0]), {out[0], storage}, map, pixels, scalars);
       });
 }

@@ -1,7 +1,7 @@
 // Adapts softmax and softmax with cross-entropy to the backend's Kernel.
 //
-// Policy: logits are read as f32 rows wherever someone can write them so; the gradient is written as
-// its reader wants it stored, in rows of the same pitch.
+// Policy: logits are read as f32 rows wherever someone can write them so; the gradient is written
+// as its reader wants it stored, in rows of the same pitch.
 #include "kernel_request.h"
 #include "kernels/loss.h"
 

@@ -47,9 +47,7 @@ struct Places {
   int stride() const { return 2 + states; }
   int param(int update) const { return update * stride(); }
   int grad(int update) const { return param(update) + 1; }
-  int state(int update, int which) const {
-    return bufferLast ? 4 : param(update) + 2 + which;
-  }
+  int state(int update, int which) const { return bufferLast ? 4 : param(update) + 2 + which; }
   int step() const { return bufferLast ? 2 : updates * stride(); }
   int lr() const { return step() + 1; }
   int inputs() const { return updates * stride() + 2; }
@@ -81,11 +79,12 @@ class UpdateKernel : public Kernel {
   void run(std::span<void* const> in, std::span<void* const> out, void*) override {
     if (!uploaded_) upload(in, out);
     auto* tensors = static_cast<const UpdateTensor*>(device_.get());
-    const UpdateTable table{.tensors = tensors,
-                            .chunks = reinterpret_cast<const UpdateChunk*>(tensors + tensors_.size()),
-                            .chunkCount = static_cast<int64_t>(chunks_.size()),
-                            .step = static_cast<const int32_t*>(in[at(places_.step())]),
-                            .lr = static_cast<const double*>(in[at(places_.lr())])};
+    const UpdateTable table{
+        .tensors = tensors,
+        .chunks = reinterpret_cast<const UpdateChunk*>(tensors + tensors_.size()),
+        .chunkCount = static_cast<int64_t>(chunks_.size()),
+        .step = static_cast<const int32_t*>(in[at(places_.step())]),
+        .lr = static_cast<const double*>(in[at(places_.lr())])};
     if (op_ == Op::AdamStep) {
       adamStep(stream_, table, adam_);
     } else {
@@ -141,8 +140,8 @@ class UpdateKernel : public Kernel {
     const size_t tensorBytes = tensors_.size() * sizeof(UpdateTensor);
     std::memcpy(pinned, tensors_.data(), tensorBytes);
     std::memcpy(pinned + tensorBytes, chunks_.data(), tableBytes_ - tensorBytes);
-    NN_CHECK_CUDA(cudaMemcpyAsync(device_.get(), pinned, tableBytes_, cudaMemcpyHostToDevice,
-                                  stream_));
+    NN_CHECK_CUDA(
+        cudaMemcpyAsync(device_.get(), pinned, tableBytes_, cudaMemcpyHostToDevice, stream_));
     uploaded_ = true;
   }
 
@@ -170,8 +169,8 @@ std::unique_ptr<Kernel> makeOptimizerStep(const KernelRequest& request) {
   }
   // As the graph gives it: (param, grad, step, lr[, buffer]).
   const bool isSgd = request.op() == Op::SgdStep;
-  places.bufferLast = isSgd && states == 1 && places.updates == 1 &&
-                      request.inputs[2].dtype == DType::I32;
+  places.bufferLast =
+      isSgd && states == 1 && places.updates == 1 && request.inputs[2].dtype == DType::I32;
   return std::make_unique<UpdateKernel>(request, places);
 }
 

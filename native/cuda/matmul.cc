@@ -57,8 +57,8 @@ struct LtDeleter {
     kDestroy(handle);
   }
 };
-using LtMatmulDesc =
-    std::unique_ptr<std::remove_pointer_t<cublasLtMatmulDesc_t>, LtDeleter<cublasLtMatmulDescDestroy>>;
+using LtMatmulDesc = std::unique_ptr<std::remove_pointer_t<cublasLtMatmulDesc_t>,
+                                     LtDeleter<cublasLtMatmulDescDestroy>>;
 using LtLayout = std::unique_ptr<std::remove_pointer_t<cublasLtMatrixLayout_t>,
                                  LtDeleter<cublasLtMatrixLayoutDestroy>>;
 using LtPreference = std::unique_ptr<std::remove_pointer_t<cublasLtMatmulPreference_t>,
@@ -66,9 +66,8 @@ using LtPreference = std::unique_ptr<std::remove_pointer_t<cublasLtMatmulPrefere
 
 LtLayout makeLayout(Storage storage, int64_t rows, int64_t columns, int64_t pitch) {
   cublasLtMatrixLayout_t raw = nullptr;
-  NN_CHECK_CUBLAS(cublasLtMatrixLayoutCreate(&raw, dataType(storage),
-                                             static_cast<uint64_t>(columns),
-                                             static_cast<uint64_t>(rows), pitch));
+  NN_CHECK_CUBLAS(cublasLtMatrixLayoutCreate(
+      &raw, dataType(storage), static_cast<uint64_t>(columns), static_cast<uint64_t>(rows), pitch));
   return LtLayout(raw);
 }
 
@@ -104,6 +103,9 @@ class LtMatmul : public Matmul {
           cublasLtMatmulPreferenceSetAttribute(preference.get(), attribute, &value, sizeof value));
     };
     prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, uint64_t{kBlasWorkspaceBytes});
+    // Partial sums are f32, whatever the result is stored as.
+    prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+           static_cast<uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
     // What every buffer of a program has.
     constexpr uint32_t kAlignment = 64;
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, kAlignment);
@@ -112,9 +114,9 @@ class LtMatmul : public Matmul {
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, kAlignment);
     cublasLtMatmulHeuristicResult_t best{};
     int found = 0;
-    const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
-        context_.blasLt(), desc_.get(), b_.get(), a_.get(), y_.get(), y_.get(), preference.get(), 1,
-        &best, &found);
+    const cublasStatus_t status =
+        cublasLtMatmulAlgoGetHeuristic(context_.blasLt(), desc_.get(), b_.get(), a_.get(), y_.get(),
+                                       y_.get(), preference.get(), 1, &best, &found);
     if (status == CUBLAS_STATUS_NOT_SUPPORTED) return false;
     checkCublas(status, "cublasLtMatmulAlgoGetHeuristic");
     if (found == 0 || best.state != CUBLAS_STATUS_SUCCESS) return false;

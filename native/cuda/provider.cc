@@ -97,13 +97,13 @@ class CudaProvider : public DeviceProvider {
                  "; 8.0 or more is needed (Ampere and newer)");
         return;
       }
-      devices_.push_back(std::make_unique<CudaDevice>(
-          GpuFacts{.ordinal = ordinal,
-                   .model = properties.name,
-                   .computeMajor = properties.major,
-                   .computeMinor = properties.minor,
-                   .multiprocessors = properties.multiProcessorCount,
-                   .totalMemory = properties.totalGlobalMem}));
+      devices_.push_back(
+          std::make_unique<CudaDevice>(GpuFacts{.ordinal = ordinal,
+                                                .model = properties.name,
+                                                .computeMajor = properties.major,
+                                                .computeMinor = properties.minor,
+                                                .multiprocessors = properties.multiProcessorCount,
+                                                .totalMemory = properties.totalGlobalMem}));
     } catch (const Error& error) {
       // The others may still work.
       miss(name, error.code(), error.what());

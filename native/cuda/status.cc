@@ -57,8 +57,8 @@ void checkCuda(cudaError_t status, const char* call) {
 
 void checkCublas(cublasStatus_t status, const char* call) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
-  const std::string message = std::string(call) + ": " + cublasGetStatusName(status) + ": " +
-                              cublasGetStatusString(status);
+  const std::string message =
+      std::string(call) + ": " + cublasGetStatusName(status) + ": " + cublasGetStatusString(status);
   if (status == CUBLAS_STATUS_ALLOC_FAILED) throw Error(errc::kOutOfMemory, message);
   // The library does not pass on why a launch failed; the runtime knows.
   const cudaError_t cause = cudaGetLastError();
@@ -92,9 +92,10 @@ void DeviceHealth::markLost(const std::string& why) {
 
 void DeviceHealth::throwIfLost() const {
   if (!lost_) return;
-  throw Error(errc::kDeviceFailed,
-              "the device was lost by an earlier failure, and this process cannot use it any more: " +
-                  why_);
+  throw Error(
+      errc::kDeviceFailed,
+      "the device was lost by an earlier failure, and this process cannot use it any more: " +
+          why_);
 }
 
 }  // namespace neuronode::cuda

@@ -152,8 +152,8 @@ int Net::gradientOf(const Layer& layer, int gy, bool wantsInput, Optimizer optim
   const bool isConv = layer.op == Op::Conv2d;
   if (layer.weight >= 0) {
     const int gw = intermediate(shapeOf(layer.weight)), gb = intermediate(shapeOf(layer.bias));
-    node(isConv ? Op::Conv2dWeightGrad : Op::LinearWeightGrad, {layer.x, gy}, {gw, gb},
-         layer.attrs, Phase::Backward);
+    node(isConv ? Op::Conv2dWeightGrad : Op::LinearWeightGrad, {layer.x, gy}, {gw, gb}, layer.attrs,
+         Phase::Backward);
     update(layer.bias, gb, optimizer);
     if (!wantsInput) {
       update(layer.weight, gw, optimizer);
@@ -254,7 +254,8 @@ void Net::initialize(Program& program) const {
       continue;
     }
     const int64_t fanIn = elementCount(value.shape) / value.shape[0];
-    const float scale = value.shape.size() == 1 ? 0.1f : std::sqrt(3.0f / static_cast<float>(fanIn));
+    const float scale =
+        value.shape.size() == 1 ? 0.1f : std::sqrt(3.0f / static_cast<float>(fanIn));
     program.write(value.name, randomTensor(DType::F32, value.shape, seed++, scale));
   }
 }
@@ -284,7 +285,7 @@ Net smallLeNet(int64_t batch) {
 }
 
 Net smallAlexNet(int64_t batch) {
-  return Net(batch, 1, 63)
+  return Net(batch, 1, 71)
       .conv(8, 11, 4, 1)
       .relu()
       .maxPool(3, 2)

@@ -163,7 +163,8 @@ class Net {
   int value(ValueKind kind, Shape shape, std::string name = "", DType dtype = DType::F32);
   int intermediate(const Shape& shape) { return value(ValueKind::Intermediate, shape); }
   const Shape& shapeOf(int value) const { return graph.values[static_cast<size_t>(value)].shape; }
-  void node(Op op, std::vector<int> inputs, std::vector<int> outputs, const Attrs& attrs, Phase phase);
+  void node(Op op, std::vector<int> inputs, std::vector<int> outputs, const Attrs& attrs,
+            Phase phase);
   Net& add(Layer layer, Shape shape);
   int step();
   int gradientOf(const Layer& layer, int gy, bool wantsInput, Optimizer optimizer);

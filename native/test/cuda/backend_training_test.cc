@@ -1,5 +1,5 @@
-// Training steps on the emulated GPU: against the CPU, recorded against called one by one, two under
-// way at once, and with parameters written and read in every layout.
+// Training steps on the emulated GPU: against the CPU, recorded against called one by one, two
+// under way at once, and with parameters written and read in every layout.
 #include "backend_nets.h"
 
 namespace neuronode::cuda::testing {
@@ -225,8 +225,7 @@ TEST(BackendTraining, ProfilingLeavesParametersAlone) {
   EXPECT_EQ(times.size(), program->plan().steps.size());
   std::vector<float> losses;
   for (int step = 1; step <= 2; ++step) {
-    losses.push_back(
-        valuesOf<float>(program->run(net.inputs(step), kNotCancelled).at("loss"))[0]);
+    losses.push_back(valuesOf<float>(program->run(net.inputs(step), kNotCancelled).at("loss"))[0]);
   }
   expectSame(readBack(net, *program, losses), expected);
 }
