@@ -48,7 +48,7 @@ struct Settings {
   size_t memory = size_t{4} << 30;         // NEURONODE_EMULATED_MEMORY: bytes of each device
   int driver = 13000;                      // NEURONODE_EMULATED_DRIVER; 0: there is none
   int computeMajor = 9, computeMinor = 0;  // NEURONODE_EMULATED_COMPUTE, such as 7.5
-  std::string fault;                       // NEURONODE_EMULATED_FAULT: see failBy
+  std::string fault = "";                  // NEURONODE_EMULATED_FAULT: see failBy
 
   // Throws std::invalid_argument where a variable is set to what it cannot be.
   static Settings fromEnvironment();
