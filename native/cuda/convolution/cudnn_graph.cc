@@ -11,7 +11,7 @@ namespace fe = cudnn_frontend;
 
 namespace {
 
-enum Uid : int64_t { kX = 1, kFilter, kBias, kY };
+using Uid = CudnnGraph::Uid;
 
 fe::DataType_t typeOf(Storage storage) {
   return storage == Storage::F32 ? fe::DataType_t::FLOAT : fe::DataType_t::BFLOAT16;
@@ -30,13 +30,13 @@ fe::graph::Tensor_attributes tensor(const char* name, Uid uid, Storage storage,
 }
 
 fe::graph::Tensor_attributes xTensor(const ConvProblem& p) {
-  return tensor("x", kX, p.x, {p.n, p.c, p.h, p.w});
+  return tensor("x", CudnnGraph::kX, p.x, {p.n, p.c, p.h, p.w});
 }
 fe::graph::Tensor_attributes filterTensor(const ConvProblem& p) {
-  return tensor("filter", kFilter, p.filter, {p.k, p.c / p.groups, p.r, p.s});
+  return tensor("filter", CudnnGraph::kFilter, p.filter, {p.k, p.c / p.groups, p.r, p.s});
 }
 fe::graph::Tensor_attributes yTensor(const ConvProblem& p) {
-  return tensor("y", kY, p.y, {p.n, p.k, p.oh, p.ow});
+  return tensor("y", CudnnGraph::kY, p.y, {p.n, p.k, p.oh, p.ow});
 }
 
 // Gives the output that a node made the place and type that we want it in.
@@ -67,7 +67,7 @@ void addForward(fe::graph::Graph& graph, const ConvProblem& p) {
     return fe::graph::Pointwise_attributes().set_mode(mode);
   };
   if (p.bias) {
-    auto bias = graph.tensor(tensor("bias", kBias, p.y, {1, p.k, 1, 1}));
+    auto bias = graph.tensor(tensor("bias", CudnnGraph::kBias, p.y, {1, p.k, 1, 1}));
     y = graph.pointwise(y, bias, pointwise(fe::PointwiseMode_t::ADD));
   }
   if (p.relu) y = graph.pointwise(y, pointwise(fe::PointwiseMode_t::RELU_FWD));

@@ -34,6 +34,9 @@ struct CudnnRefusal {
 
 class CudnnGraph {
  public:
+  // What the graph's tensors are called in the library.
+  enum Uid : int64_t { kX = 1, kFilter, kBias, kY };
+
   // Null where no engine serves the problem within the limits.
   static std::unique_ptr<CudnnGraph> build(const ConvProblem& problem, const PlanLimits& limits,
                                            const CudnnTarget& target, CudnnRefusal* refusal);
@@ -50,8 +53,8 @@ class CudnnGraph {
   // Throws what the library says.
   void execute(cudnnHandle_t handle, const ConvPointers& pointers, void* workspace) const;
 
-  // Builds whatever else is supported: the places of all plans that built, for use(). Not after
-  // load().
+  // Builds whatever else is supported: the places of all plans that built, for use(), the library's
+  // first choice first. Leaves any of them in use. Not after load().
   std::vector<int64_t> buildAll();
   void use(int64_t place);
 

@@ -1,6 +1,7 @@
 // ConvPlanner by cuDNN: plans kept in memory and on disk, and autotuning.
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <map>
 
 #include "convolution/cudnn_graph.h"
@@ -59,15 +60,15 @@ class Autotuner {
         start_(timingEvent()),
         end_(timingEvent()) {}
 
-  void chooseFastest(CudnnGraph& graph) {
-    int64_t best = -1;
-    float bestTime = 0;
-    for (int64_t place : graph.buildAll()) {
+  int64_t fastest(CudnnGraph& graph, const std::vector<int64_t>& places) {
+    int64_t best = places.front();
+    float bestTime = std::numeric_limits<float>::infinity();
+    for (int64_t place : places) {
       graph.use(place);
       const float time = medianTime(graph);
-      if (best < 0 || time < bestTime) best = place, bestTime = time;
+      if (time < bestTime) best = place, bestTime = time;
     }
-    graph.use(best);
+    return best;
   }
 
  private:
@@ -151,13 +152,17 @@ class CudnnPlanner : public ConvPlanner {
     return wrap(std::move(graph), engine, limits);
   }
 
-  // Where there is no room for trying, the library's own first choice stays.
+  // Where there is no room for trying, or a plan does not run, the library's own first choice
+  // stays.
   void autotune(const ConvProblem& problem, CudnnGraph& graph) {
+    const std::vector<int64_t> places = graph.buildAll();
+    int64_t best = places.front();
     try {
-      Autotuner(problem, handle_.get(), stream_).chooseFastest(graph);
+      best = Autotuner(problem, handle_.get(), stream_).fastest(graph, places);
     } catch (const Error& error) {
-      if (error.code() != std::string_view(errc::kOutOfMemory)) throw;
+      if (error.code() == std::string_view(errc::kDeviceFailed)) throw;
     }
+    graph.use(best);
   }
 
   std::shared_ptr<ConvPlan> wrap(std::unique_ptr<CudnnGraph> graph, const std::string& engine,

@@ -11,8 +11,9 @@ void checkDeviceLives(const char* call) {
 }
 
 void failCudnn(const std::string& call, const std::string& words) {
-  checkDeviceLives(call.c_str());
-  throw Error(errc::kNative, call + ": " + words);
+  const std::string message = call + ": " + words;
+  checkDeviceLives(message.c_str());
+  throw Error(errc::kNative, message);
 }
 
 void checkCudnn(cudnnStatus_t status, const char* call) {

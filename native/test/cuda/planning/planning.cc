@@ -16,6 +16,7 @@
 #include "convolution/cudnn_graph.h"
 #include "convolution/cudnn_status.h"
 #include "error.h"
+#include "execution.h"
 
 namespace neuronode::cuda::planning {
 
@@ -58,6 +59,7 @@ class Planning {
     if (const auto graph = CudnnGraph::build(problem, limits_, target_, &refusal)) {
       answer = {true, false, graph->workspaceBytes(), graph->engine(), ""};
       stored_ += !graph->serialized().empty();
+      checkExecution(problem, *graph);
       if (answer.workspace > limits_.workspaceBytes) {
         throw std::runtime_error(name + " wants more than the cap: " + answer.line());
       }
@@ -115,12 +117,28 @@ class Planning {
     std::cout << answers_.size() << " problems, deterministic and not: " << supported
               << " planned, " << answers_.size() - supported << " refused (" << untried
               << " of them for engines compiled at run time, which want the driver)\n"
-              << stored_ << " plans can be stored; largest workspace " << workspace << " bytes\n";
+              << stored_
+              << " plans can be stored, and were given every tensor under its id; "
+                 "largest workspace "
+              << workspace << " bytes\n";
     for (const auto& [engine, count] : engines)
       std::cout << "  " << engine << ": " << count << "\n";
   }
 
  private:
+  // Every tensor reaches the library under its own id.
+  static void checkExecution(const ConvProblem& problem, const CudnnGraph& graph) {
+    char memory[5];
+    const ConvPointers pointers{&memory[0], &memory[1], &memory[2], &memory[3]};
+    std::map<int64_t, void*> expected{{CudnnGraph::kX, pointers.x},
+                                      {CudnnGraph::kFilter, pointers.filter},
+                                      {CudnnGraph::kY, pointers.y}};
+    if (problem.bias) expected[CudnnGraph::kBias] = pointers.bias;
+    const Execution execution = execute(graph, pointers, &memory[4]);
+    if (execution.tensors == expected && execution.workspace == &memory[4]) return;
+    throw std::runtime_error(problemName(problem) + " is executed with the wrong pointers");
+  }
+
   CudnnTarget target_;
   PlanLimits limits_;
   std::map<std::string, Answer> answers_;
