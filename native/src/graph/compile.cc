@@ -16,6 +16,7 @@ namespace neuronode {
 std::unique_ptr<Program> Compiler::compile() {
   checkGraph(graph_);
   program_.reset(new Program(backend_));
+  program_->rules_ = InputRules(graph_);
   nodes_ = fuse(graph_, options_.pooling);
   if (backend_.mergesUpdates()) nodes_ = mergeUpdates(graph_, std::move(nodes_));
   placeValues();
@@ -85,7 +86,7 @@ TensorDesc Compiler::descOf(int value) const {
 // What the first reader of a value that is not there yet would like.
 Layout Compiler::hintFor(int value) {
   const auto [reader, input] = firstReader_[value];
-  if (reader < 0 || nodes_[reader].spec.op == Op::Reshape) return Layout::Undecided;
+  if (reader < 0) return Layout::Undecided;
   const FusedNode& node = nodes_[reader];
   std::vector<TensorDesc> inputs, outputs;
   for (int each : node.spec.inputs) inputs.push_back(descOf(each));

@@ -20,6 +20,7 @@ std::vector<const void*> Program::checkInputs(const HostTensors& inputs) const {
     }
     data.push_back(tensor.bytes.data());
   }
+  rules_.check([&](const std::string& name) { return inputs.at(name).bytes.data(); });
   return data;
 }
 

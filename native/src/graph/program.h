@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "backend.h"
+#include "graph/input_rules.h"
 
 namespace neuronode {
 
@@ -103,6 +104,7 @@ class Program {
   std::vector<Step> steps_;
   std::map<std::string, Copy> inputs_;   // plain layout
   std::map<std::string, Copy> outputs_;  // plain layout
+  InputRules rules_;
   std::map<std::string, Persistent> persistent_;
   std::unique_ptr<Buffer> arena_;
   void* workspace_ = nullptr;
