@@ -201,6 +201,22 @@ TEST_P(Layouts, AReshapeKeepsALayoutThatTheBackendKnows) {
   }
 }
 
+TEST_P(Layouts, AViewOfAParameterIsACopyInAnyLayout) {
+  Net net(false, "reversed");
+  const int view = intermediate(net.graph, {1, 3}), late = intermediate(net.graph, {1, 3});
+  addNode(net.graph, Op::Reshape, {net.p}, {view});
+  const Net training;
+  const int step = add(net.graph, ValueKind::Input, {}, "step", DType::I32);
+  const int lr = add(net.graph, ValueKind::Input, {}, "lr", DType::F64);
+  addNode(net.graph, Op::SgdStep, {net.p, net.x, step, lr, net.bufferP}, {}, training.attrs);
+  addNamed(net.graph, "any", Op::Relu, {view}, late);
+  net.graph.outputs = {{"y", late}};
+  auto program = compile(net.graph);
+  program->write("p", floats({1, 2, 3}));
+  EXPECT_EQ(run(*program, {5, 5, 5}), (Floats{1, 2, 3}));
+  EXPECT_EQ(floatsOf(program->read("p")), (Floats{-4, -3, -2}));
+}
+
 TEST_P(Layouts, AnArenaThatDoesNotFitSaysWhichBatchWould) {
   GraphSpec graph;
   const int x = add(graph, ValueKind::Input, {100, 64}, "x");
