@@ -11,7 +11,7 @@
 
 namespace neuronode::cuda {
 
-// Floats in device memory, 16-byte aligned.
+// Floats in device memory. Where they are not 16-byte aligned, kernels go element by element.
 struct Floats {
   void* at = nullptr;
   Storage storage = Storage::F32;

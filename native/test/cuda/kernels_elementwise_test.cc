@@ -34,10 +34,11 @@ class CudaElementwise : public KernelTest {
           for (const int64_t shift : {0, 1}) {
             SCOPED_TRACE(::testing::Message() << count << ' ' << storageName(in) << ' '
                                               << storageName(out) << " shift " << shift);
-            auto a = rounded(values(count, 1), in), b = rounded(values(count, 2), in);
+            const Storage second = shift == 0 ? in : out;
+            auto a = rounded(values(count, 1), in), b = rounded(values(count, 2), second);
             std::vector<float> want(static_cast<size_t>(count));
             cpu(a.data(), b.data(), want.data(), count);
-            const FloatArray x(a, in, shift), other(b, in), y(count, out, shift);
+            const FloatArray x(a, in, shift), other(b, second), y(count, out, shift);
             gpu(x.floats(), other.floats(), y.floats(), count);
             EXPECT_TRUE(sameFloats(read(y), rounded(want, out)));
           }

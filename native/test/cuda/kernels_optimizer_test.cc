@@ -25,7 +25,7 @@ struct Tensor {
   FloatArray deviceGrad;
   DeviceArray<uint16_t> shadow;
 
-  Tensor(int64_t count, Storage storage, int64_t shift, uint32_t seed)
+  Tensor(int64_t count, Storage storage, int64_t shift, int64_t halfShift, uint32_t seed)
       : param(randomFloats(count, -1, 1, seed)),
         grad(rounded(randomFloats(count, -1, 1, seed + 1), storage)),
         first(randomFloats(count, -1, 1, seed + 2)),
@@ -33,8 +33,8 @@ struct Tensor {
         deviceParam(param, shift),
         deviceFirst(first, shift),
         deviceSecond(second, shift),
-        deviceGrad(grad, storage, shift),
-        shadow(count, shift) {}
+        deviceGrad(grad, storage, halfShift),
+        shadow(count, halfShift) {}
 
   UpdateTensor entry(bool withShadow) const {
     return {.param = deviceParam.at(),
@@ -59,8 +59,8 @@ class CudaOptimizer : public KernelTest {
     uint32_t i = 0;
     for (const int64_t count : kCounts) {
       for (const Storage storage : testing::kStorages) {
-        const int64_t shift = i % 5 == 4 ? 1 : 0;
-        tensors.push_back(std::make_unique<Tensor>(count, storage, shift, 10 * i));
+        const int64_t shift = i % 5 == 4 ? 1 : 0, halfShift = i % 4 == 3 ? 1 : shift;
+        tensors.push_back(std::make_unique<Tensor>(count, storage, shift, halfShift, 10 * i));
         entries.push_back(tensors.back()->entry(i % 3 != 0));
         ++i;
       }

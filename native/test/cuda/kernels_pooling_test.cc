@@ -56,6 +56,7 @@ const Case kCases[] = {
     {1, 2, {17, 16, 1, 0, 1, false}, {17, 16, 1, 0, 1, false}},  // 256 cells: still bytes
     {3, 2, {1, 1, 1, 0, 1, false}, {1, 1, 1, 0, 1, false}},
     {1, 8, {1, 2, 1, 1, 2, false}, {4, 2, 2, 0, 1, false}},  // windows all in the padding
+    {1, 8, {1, 1, 1, 1, 1, false}, {2, 1, 1, 2, 1, false}},  // and some of nothing but it
     {1, 8, {3, 2, 5, 0, 1, false}, {9, 2, 4, 0, 1, false}},  // cells in no window
 };
 
