@@ -68,6 +68,7 @@ class ConvolutionTest : public ::testing::Test {
   }
   ~ConvolutionTest() override {
     emulation::refusePlans(nullptr);
+    emulation::grantPlans(nullptr);
     context_.reset();
     EXPECT_TRUE(emulation::live().none()) << emulation::live().text();
     for (const std::string& text : emulation::violations()) ADD_FAILURE() << text;
@@ -89,6 +90,7 @@ class ConvolutionTest : public ::testing::Test {
     const KernelRequest request{*context_, node, in, out, options};
     const std::unique_ptr<Kernel> kernel = makeConvolution(request);
     name_ = kernel->name;
+    outputLayouts_ = kernel->outputLayouts;
     for (size_t i = 0; i < in.size(); ++i) {
       EXPECT_EQ(preferredByConvolution(request, i), kernel->inputLayouts[i]);
     }
@@ -115,6 +117,7 @@ class ConvolutionTest : public ::testing::Test {
   }
 
   const std::string& name() const { return name_; }
+  const std::vector<Layout>& outputLayouts() const { return outputLayouts_; }
   Context& context() { return *context_; }
   Layout channelsLast(Storage storage) {
     return context_->layouts().id({.order = Order::ChannelsLast, .storage = storage});
@@ -152,6 +155,7 @@ class ConvolutionTest : public ::testing::Test {
   DeviceHealth health_;
   std::unique_ptr<Context> context_;
   std::string name_;
+  std::vector<Layout> outputLayouts_;
 };
 
 std::vector<float> random(const Shape& shape, unsigned seed) {
@@ -260,12 +264,17 @@ TEST_F(ConvolutionTest, Bf16FallsBackToTf32) {
 // not: the kernel takes what it gets.
 TEST_F(ConvolutionTest, Bf16WeightGradientsAreStoredAsTheLibraryCan) {
   const ConvNode& node = kNodes[0];
-  const std::vector<TensorDesc> in{{DType::F32, node.x}, {DType::F32, node.y()}};
-  const std::vector<TensorDesc> out{{DType::F32, node.w}};
+  const std::vector<Tensor> inputs{{node.x, random(node.x, 1)}, {node.y(), random(node.y(), 2)}};
   const FusedNode fused{.spec = node.spec(Op::Conv2dWeightGrad)};
-  const KernelOptions options{.precision = Precision::BF16};
-  const auto kernel = makeConvolution({context(), fused, in, out, options});
-  EXPECT_EQ(kernel->outputLayouts[0], channelsLast(Storage::BF16));
+  const auto expected = expectedWeightGrad(node, inputs[0].values, inputs[1].values);
+  const auto errorWith = [&](Storage storage) {
+    emulation::grantPlans([storage](const ConvProblem& p) { return p.filter == storage; });
+    const auto gw = run(fused, inputs, {node.w}, {.precision = Precision::BF16});
+    EXPECT_EQ(outputLayouts()[0], channelsLast(storage));
+    return difference(gw[0], expected);
+  };
+  EXPECT_LE(errorWith(Storage::BF16), 1e-2);
+  EXPECT_LE(errorWith(Storage::F32), 5e-3);
 }
 
 // Chunks of images that do not divide the batch, and one image larger than the workspace.

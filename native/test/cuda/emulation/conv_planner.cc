@@ -25,6 +25,8 @@ namespace emulation {
 
 namespace {
 
+constexpr size_t kUsualWorkspace = 131;
+
 // Workspace, or none where the library has no plan.
 using Answer = std::optional<size_t>;
 
@@ -58,7 +60,7 @@ class PlanTable {
     if (found != anyBatch_.end()) return found->second;
     if (problem.relu && !problem.bias) return std::nullopt;
     if (problem.kind == ConvKind::WeightGrad && problem.x != problem.filter) return std::nullopt;
-    return 131;  // what most of them want
+    return kUsualWorkspace;
   }
 
  private:
@@ -92,8 +94,7 @@ std::function<bool(const ConvProblem&)> refusalByEnvironment() {
 }
 
 struct Planning {
-  std::function<bool(const ConvProblem&)> refused = refusalByEnvironment();
-  PlanCounts counts;
+  std::function<bool(const ConvProblem&)> refused = refusalByEnvironment(), granted;
 };
 // With the emulation's lock held.
 Planning& planning() {
@@ -148,10 +149,10 @@ class EmulatedPlanner : public ConvPlanner {
   std::shared_ptr<ConvPlan> plan(const ConvProblem& problem, const PlanLimits& limits) override {
     std::shared_ptr<ConvPlan> plan;
     const auto ask = [&] {
-      const Answer workspace = planTable().find(problem, limits.deterministic);
+      Answer workspace = planTable().find(problem, limits.deterministic);
+      if (planning().granted && planning().granted(problem)) workspace = kUsualWorkspace;
       const bool refused = !workspace || *workspace > limits.workspaceBytes ||
                            (planning().refused && planning().refused(problem));
-      ++(refused ? planning().counts.refused : planning().counts.planned);
       if (refused) return cudaSuccess;
       plan = std::make_shared<EmulatedPlan>(stream_, problem, *workspace, limits.deterministic);
       return cudaSuccess;
@@ -173,9 +174,9 @@ void refusePlans(std::function<bool(const ConvProblem&)> refused) {
   planning().refused = std::move(refused);
 }
 
-PlanCounts planCounts() {
+void grantPlans(std::function<bool(const ConvProblem&)> granted) {
   const std::lock_guard lock(state().mutex);
-  return planning().counts;
+  planning().granted = std::move(granted);
 }
 
 }  // namespace emulation
