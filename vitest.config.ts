@@ -17,6 +17,8 @@ export default defineConfig({
   },
   test: {
     include: ['ts/test/**/*.test.ts'],
+    // Those of vitest.cuda.config.ts.
+    exclude: ['ts/test/cuda/**'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 60_000,

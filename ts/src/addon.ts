@@ -40,8 +40,8 @@ export interface RawProgram {
 export interface Addon {
   devices(): RawDevice[];
   missingDevices(): RawMissingDevice[];
-  /** One of `devices`; asking for the CPU opens no other library. */
-  device(name: string): RawDevice | undefined;
+  /** The first of `devices`, without opening a library. */
+  cpu(): RawDevice;
   setNumThreads(threads: number): void;
   getNumThreads(): number;
   compile(graph: GraphSpec, options: CompileTarget & { share?: RawProgram }): Promise<RawProgram>;
@@ -85,7 +85,7 @@ export function addon(): Addon {
   }
   limitSpinning();
   try {
-    loaded = complete(createRequire(import.meta.url)(path) as Addon);
+    loaded = createRequire(import.meta.url)(path) as Addon;
   } catch (cause) {
     throw new NativeError(
       `The native addon ${path} cannot be loaded: ${(cause as Error).message}. ` +
@@ -95,25 +95,4 @@ export function addon(): Addon {
     );
   }
   return loaded;
-}
-
-/** An addon that knows the CPU alone says so. */
-function complete(raw: Addon): Addon {
-  if (typeof raw.missingDevices === 'function') return raw;
-  return {
-    devices: () => raw.devices(),
-    missingDevices: () => [
-      {
-        name: 'cuda',
-        code: 'ERR_NN_DEVICE_UNAVAILABLE',
-        reason: 'this build has no CUDA backend',
-      },
-    ],
-    device: (name) => raw.devices().find((each) => each.name === name),
-    setNumThreads: (threads) => raw.setNumThreads(threads),
-    getNumThreads: () => raw.getNumThreads(),
-    compile: (graph, options) => raw.compile(graph, options),
-    operations: raw.operations,
-    onednnVersion: raw.onednnVersion,
-  };
 }

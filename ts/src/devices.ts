@@ -39,6 +39,8 @@ export interface CudaDeviceInfo {
   readonly model: string;
   /** Version of CUDA that the driver offers. */
   readonly driver: string;
+  /** Version of the CUDA runtime in use. */
+  readonly runtime: string;
   /** Version of cuDNN in use. */
   readonly cudnn: string;
   /** Version of cuBLAS in use. */
@@ -112,14 +114,11 @@ export function missingDevices(): MissingDevice[] {
  * @throws DeviceError The device is not there, or not any more; with its code and reason.
  */
 export function deviceNamed(name: string): DeviceInfo {
-  let raw: RawDevice | undefined;
-  try {
-    raw = addon().device(name);
-  } catch (error) {
-    throw errorFromNative(error, deviceNamed);
-  }
-  if (raw === undefined) throw unavailable(name, missingDevices());
-  return deviceInfo(raw);
+  if (name === 'cpu') return deviceInfo(addon().cpu());
+  const all = devices();
+  const found = all.find((each) => each.name === name);
+  if (found === undefined) throw unavailable(name, all);
+  return found;
 }
 
 /**
@@ -159,15 +158,15 @@ function reasonOf(missing: readonly MissingDevice[]): string {
   return reasons.map((reason) => reason.replace(/\.$/, '')).join('; ') || 'there is none';
 }
 
-function unavailable(name: string, missing: readonly MissingDevice[]): DeviceError {
-  const found = missing.find((each) => each.name === name || each.name === 'cuda');
+function unavailable(name: string, present: readonly DeviceInfo[]): DeviceError {
+  const found = missingDevices().find((each) => each.name === name || each.name === 'cuda');
   const advice = "Use device 'cpu', or 'auto' for the best that there is.";
   if (found !== undefined) {
     const reason = found.reason.replace(/\.$/, '');
     const message = `Device '${name}' is not available: ${reason}. ${advice}`;
     return errorFromCode(found.code, message) as DeviceError;
   }
-  const names = devices().map((each) => `'${each.name}'`);
+  const names = present.map((each) => `'${each.name}'`);
   return new DeviceError(
     'ERR_NN_DEVICE_UNAVAILABLE',
     `Device '${name}' is not available: there is no such device, only ${names.join(', ')}. ${advice}`,

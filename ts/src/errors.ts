@@ -77,3 +77,8 @@ export function errorFromNative(
   if (stackFrom !== undefined) Error.captureStackTrace(converted, stackFrom);
   return converted;
 }
+
+/** Whether an error tells that a device failed and is lost to this process. */
+export function isDeviceFailure(error: unknown): boolean {
+  return error instanceof DeviceError && error.code === 'ERR_NN_DEVICE_FAILED';
+}

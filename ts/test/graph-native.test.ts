@@ -13,6 +13,7 @@ import {
 } from '../../dist/graph/steps.js';
 import { operations } from '../../dist/graph/table.js';
 import { compile, nativeOperations } from '../../dist/native.js';
+import { testDevice } from './device.js';
 import { hashAt } from './op-cases.js';
 import { ReferenceProgram } from './reference/interpreter.js';
 
@@ -69,7 +70,7 @@ function relative(ours: ArrayLike<number>, reference: ArrayLike<number>): number
 /** Runs both; returns the largest relative difference of everything that they compute. */
 async function compare(traced: TracedGraph, steps: number, classes: number, rows: number) {
   const reference = new ReferenceProgram(traced.spec);
-  const native = await compile(traced.spec, { device: 'cpu' });
+  const native = await compile(traced.spec, { device: testDevice });
   const worst = { what: '', error: 0 };
   const note = (what: string, ours: ArrayLike<number>, wanted: ArrayLike<number>) => {
     const error = relative(ours, wanted);

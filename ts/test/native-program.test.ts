@@ -4,7 +4,11 @@ import { getNumThreads, setNumThreads } from 'neuronode';
 import { describe, expect, it } from 'vitest';
 import type { GraphSpec } from '../../dist/graph/spec.js';
 import { operations } from '../../dist/graph/table.js';
-import { compile, nativeOperations } from '../../dist/native.js';
+import { type CompileOptions, compile as compileOn, nativeOperations } from '../../dist/native.js';
+import { testDevice } from './device.js';
+
+const compile = (graph: GraphSpec, options: CompileOptions = {}) =>
+  compileOn(graph, { device: testDevice, ...options });
 
 const convolution: GraphSpec = {
   values: [
@@ -31,7 +35,8 @@ function runScript(body: string): { status: number | null; output: string } {
   const native = new URL('../../dist/native.js', import.meta.url).href;
   const prelude = `
     import { Worker } from 'node:worker_threads';
-    const { compile } = await import(${JSON.stringify(native)});
+    const inside = await import(${JSON.stringify(native)});
+    const compile = (graph) => inside.compile(graph, { device: ${JSON.stringify(testDevice)} });
     const graph = ${JSON.stringify(convolution)};
     const x = new Float32Array(${x.length}).fill(1);
   `;
@@ -132,12 +137,14 @@ describe('a process with runs in flight', () => {
       const code = \`
         import { parentPort, workerData } from 'node:worker_threads';
         const { compile } = await import(workerData.native);
-        const program = await compile(workerData.graph);
+        const { graph, device } = workerData;
+        const program = await compile(graph, { device });
         for (let i = 0; i < 50; i++) void program.run({ x: workerData.x });
         parentPort.postMessage('busy');
       \`;
+      const workerData = { native, graph, x, device: ${JSON.stringify(testDevice)} };
       for (let i = 0; i < 10; i++) {
-        const worker = new Worker(code, { eval: true, workerData: { native, graph, x } });
+        const worker = new Worker(code, { eval: true, workerData });
         await new Promise((resolve) => worker.once('message', resolve));
         await new Promise((resolve) => setTimeout(resolve, i));
         await worker.terminate();

@@ -12,6 +12,7 @@ import type { OpName } from '../../dist/graph/spec.js';
 import { operations } from '../../dist/graph/table.js';
 import { compile } from '../../dist/native.js';
 import type { Algorithm } from '../../dist/target.js';
+import { testDevice } from './device.js';
 import { attrsOf, bytes, floats, labels, type OpCase } from './op-cases.js';
 import { caseGraph } from './op-graph.js';
 import type { HostArray } from './references.js';
@@ -44,7 +45,10 @@ async function run(
   const given = inputs
     .filter(({ name }) => Object.hasOwn(tensors, name))
     .map(({ name }) => [name, tensors[name]]);
-  return ops.run(op, Object.fromEntries(given), attrsOf(opCase, Object.keys(attrs)), options);
+  return ops.run(op, Object.fromEntries(given), attrsOf(opCase, Object.keys(attrs)), {
+    device: testDevice,
+    ...options,
+  });
 }
 
 function tensorsOf(opCase: OpCase, inputs: Inputs): Record<string, ops.FloatTensor> {
@@ -52,6 +56,11 @@ function tensorsOf(opCase: OpCase, inputs: Inputs): Record<string, ops.FloatTens
   return Object.fromEntries(
     entries.map(([name, data]) => [name, { data, shape: opCase.shapes[name]! }]),
   );
+}
+
+/** The number of the step, for rows of dropout. */
+function stepOf({ attrs }: OpCase): Tensors {
+  return typeof attrs.step === 'number' ? { step: attrs.step } : {};
 }
 
 /** The shapes of gradients: those of the inputs they belong to. */
@@ -65,8 +74,9 @@ function gradientShapes(opCase: OpCase, op: OpName): Shapes {
 async function forwardAll(
   opCase: OpCase,
   inputs: Inputs,
-  options: ops.OpOptions,
+  given: ops.OpOptions,
 ): Promise<Record<string, ops.HostTensor>> {
+  const options = { device: testDevice, ...given };
   const tensors = tensorsOf(opCase, inputs);
   const { op, attrs } = opCase;
   const { kernelSize, outputSize, ...pooling } = attrs;
@@ -80,7 +90,7 @@ async function forwardAll(
     case 'reshape':
       return run(op, opCase, tensors, { ...options, shapes: { y: attrs.shape as number[] } });
     default:
-      return run(op, opCase, tensors, options);
+      return run(op, opCase, { ...tensors, ...stepOf(opCase) }, options);
   }
 }
 
@@ -127,17 +137,23 @@ export async function lossOf(
   opCase: OpCase,
   logits: Float32Array,
   classes: Int32Array,
+  options: ops.OpOptions = {},
 ): Promise<{ loss: HostArray; correct: HostArray; gradLogits: HostArray }> {
-  const { loss, correct, gradLogits } = await run('softmaxCrossEntropy', opCase, {
+  const tensors = {
     logits: { data: logits, shape: opCase.shapes.logits! },
     labels: { data: classes, shape: opCase.shapes.labels! },
     count: opCase.attrs.count as number,
-  });
+  };
+  const { loss, correct, gradLogits } = await run('softmaxCrossEntropy', opCase, tensors, options);
   return { loss: loss!, correct: correct!, gradLogits: gradLogits! };
 }
 
 /** The parameter and the state after all steps of a row; `states` start at zero. */
-async function optimizerSteps(opCase: OpCase, states: readonly string[]): Promise<Outputs> {
+async function optimizerSteps(
+  opCase: OpCase,
+  states: readonly string[],
+  options: ops.OpOptions,
+): Promise<Outputs> {
   const { steps, lr } = opCase.attrs as { steps: number; lr: number };
   const shape = opCase.shapes.p!;
   let tensors: Record<string, ops.HostTensor> = { p: { data: floats(opCase, 'p'), shape } };
@@ -145,29 +161,37 @@ async function optimizerSteps(opCase: OpCase, states: readonly string[]): Promis
   for (const name of states) tensors[name] = { data: new Float32Array(size), shape };
   for (let step = 1; step <= steps; step++) {
     const g = { data: floats(opCase, `g.${step}`, shape, 'g'), shape };
-    tensors = await run(opCase.op, opCase, { ...tensors, g, step, lr });
+    tensors = await run(opCase.op, opCase, { ...tensors, g, step, lr }, options);
   }
   return tensors;
 }
 
-/** Every output of a row: of the operation and of its gradient operations. */
-export async function runCase(opCase: OpCase, algorithm: Algorithm = 'direct'): Promise<Outputs> {
+/**
+ * Every output of a row: of the operation and of its gradient operations. By direct convolutions, on
+ * the device under test, unless the options say otherwise.
+ */
+export async function runCase(opCase: OpCase, given: ops.OpOptions = {}): Promise<Outputs> {
+  const options: ops.OpOptions = { algorithm: 'direct', ...given };
   switch (opCase.op) {
-    case 'toFloat':
-      return run(opCase.op, opCase, { x: { data: bytes(opCase, 'x'), shape: opCase.shapes.x! } });
+    case 'toFloat': {
+      const x = { data: bytes(opCase, 'x'), shape: opCase.shapes.x! };
+      return run(opCase.op, opCase, { x }, options);
+    }
     case 'softmaxCrossEntropy':
-      return lossOf(opCase, floats(opCase, 'logits'), labels(opCase, 'labels'));
+      return lossOf(opCase, floats(opCase, 'logits'), labels(opCase, 'labels'), options);
     case 'adamStep':
-      return optimizerSteps(opCase, ['m', 'v']);
-    case 'sgdStep':
-      return optimizerSteps(opCase, opCase.attrs.momentum === 0 ? [] : ['momentumBuffer']);
+      return optimizerSteps(opCase, ['m', 'v'], options);
+    case 'sgdStep': {
+      const states = opCase.attrs.momentum === 0 ? [] : ['momentumBuffer'];
+      return optimizerSteps(opCase, states, options);
+    }
     default: {
       const inputs = floatInputs(opCase);
-      const forwards = await forwardAll(opCase, inputs, { algorithm });
+      const forwards = await forwardAll(opCase, inputs, options);
       const { shape } = forwards.y!;
       const gy = { data: floats(opCase, 'gy', shape), shape };
-      const tensors = { ...tensorsOf(opCase, inputs), ...forwards, gy };
-      return { y: forwards.y!, ...(await gradientsAfter(opCase, tensors, { algorithm })) };
+      const tensors = { ...tensorsOf(opCase, inputs), ...stepOf(opCase), ...forwards, gy };
+      return { y: forwards.y!, ...(await gradientsAfter(opCase, tensors, options)) };
     }
   }
 }
@@ -178,7 +202,7 @@ export async function kernelsOf(
   algorithm: Algorithm,
 ): Promise<Record<string, string>> {
   const graph = caseGraph(opCase, { GraphBuilder, finish, operations, pooledShape });
-  const program = await compile(graph, { algorithm });
+  const program = await compile(graph, { device: testDevice, algorithm });
   const steps = program.plan().steps.filter(({ op }) => op !== 'reorder');
   await program.dispose();
   return Object.fromEntries(steps.map(({ op, kernel }) => [op, kernel]));

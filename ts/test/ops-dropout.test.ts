@@ -2,8 +2,9 @@
  * Dropout by its properties, on the rows of op-cases.json: PyTorch draws other numbers, so there is
  * no reference for the masks themselves.
  */
-import { ops } from 'neuronode';
+import type { ops } from 'neuronode';
 import { describe, expect, it } from 'vitest';
+import { deviceOps } from './device.js';
 import { floats, type OpCase, opCases } from './op-cases.js';
 
 interface Attrs {
@@ -31,7 +32,7 @@ describe.each(opCases().filter(({ op }) => op === 'dropout'))('$id', (opCase) =>
   const { p, step, options, x } = setUp(opCase);
 
   it('drops a share of p and scales the rest by 1 / (1 - p)', async () => {
-    const y = await ops.dropout(x, p, step, options);
+    const y = await deviceOps.dropout(x, p, step, options);
     expect(y.shape).toEqual(x.shape);
     const kept = maskOf(y);
     const share = kept.filter((isKept) => !isKept).length / kept.length;
@@ -44,20 +45,20 @@ describe.each(opCases().filter(({ op }) => op === 'dropout'))('$id', (opCase) =>
 
   it('gives the gradient the same mask and scale', async () => {
     const ones = { data: new Float32Array(x.data.length).fill(1), shape: x.shape };
-    const y = await ops.dropout(ones, p, step, options);
-    expect(maskOf(y)).toEqual(maskOf(await ops.dropout(x, p, step, options)));
-    expect((await ops.dropoutGrad(ones, p, step, options)).data).toEqual(y.data);
+    const y = await deviceOps.dropout(ones, p, step, options);
+    expect(maskOf(y)).toEqual(maskOf(await deviceOps.dropout(x, p, step, options)));
+    expect((await deviceOps.dropoutGrad(ones, p, step, options)).data).toEqual(y.data);
   });
 
   it('has the same mask again, and an independent one for another step, seed or stream', async () => {
     const { seed, stream } = options;
-    const first = maskOf(await ops.dropout(x, p, step, options));
-    expect(maskOf(await ops.dropout(x, p, step, options))).toEqual(first);
+    const first = maskOf(await deviceOps.dropout(x, p, step, options));
+    expect(maskOf(await deviceOps.dropout(x, p, step, options))).toEqual(first);
     const others = [
-      await ops.dropout(x, p, step + 1, options),
-      await ops.dropout(x, p, step, { seed: [seed[0] + 1, seed[1]], stream }),
-      await ops.dropout(x, p, step, { seed: [seed[0], seed[1] + 1], stream }),
-      await ops.dropout(x, p, step, { seed, stream: stream + 1 }),
+      await deviceOps.dropout(x, p, step + 1, options),
+      await deviceOps.dropout(x, p, step, { seed: [seed[0] + 1, seed[1]], stream }),
+      await deviceOps.dropout(x, p, step, { seed: [seed[0], seed[1] + 1], stream }),
+      await deviceOps.dropout(x, p, step, { seed, stream: stream + 1 }),
     ];
     const expected = 2 * p * (1 - p); // of two independent masks
     for (const other of others) {

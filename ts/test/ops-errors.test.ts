@@ -1,9 +1,10 @@
 /** What single operations refuse, before any work, and what happens to the calls that follow. */
 import { ArgumentError, DTypeError, ops, ShapeError } from 'neuronode';
 import { afterAll, describe, expect, it } from 'vitest';
+import { deviceOps } from './device.js';
 import { hashAt } from './op-cases.js';
 
-afterAll(() => ops.clearCache());
+afterAll(() => deviceOps.clearCache());
 
 function tensor(key: string, ...shape: number[]): ops.FloatTensor {
   const length = shape.reduce((product, size) => product * size, 1);
@@ -26,51 +27,56 @@ describe('checks of single operations', () => {
       'channels',
       ShapeError,
       'conv2d expects 4 input channels, got 2',
-      () => ops.conv2d(tensor('y', 1, 2, 4, 4), tensor('w', 1, 4, 1, 1)),
+      () => deviceOps.conv2d(tensor('y', 1, 2, 4, 4), tensor('w', 1, 4, 1, 1)),
     ],
     [
       'values for the shape',
       ShapeError,
       'x of shape [3] to have 3 values, got 2',
-      () => ops.relu({ data: new Float32Array(2), shape: [3] }),
+      () => deviceOps.relu({ data: new Float32Array(2), shape: [3] }),
     ],
     [
       'element types',
       DTypeError,
       'relu expects x of type f32, got i32',
-      () => ops.relu(any(int(1, 2))),
+      () => deviceOps.relu(any(int(1, 2))),
     ],
     [
       'no tensor',
       ArgumentError,
       'relu expects x to be { data, shape }',
-      () => ops.relu(any([1, 2])),
+      () => deviceOps.relu(any([1, 2])),
     ],
     [
       'no input',
       ArgumentError,
       'relu expects the input x, got undefined',
-      () => ops.relu(any(undefined)),
+      () => deviceOps.relu(any(undefined)),
     ],
     [
       'a shape that is no list',
       ArgumentError,
       'x.shape to be an array',
-      () => ops.relu(any({ data: new Float32Array(1), shape: 1 })),
+      () => deviceOps.relu(any({ data: new Float32Array(1), shape: 1 })),
     ],
-    ['inner sizes', ShapeError, 'inner sizes that agree, got 5', () => ops.gemm(rows, weight)],
+    [
+      'inner sizes',
+      ShapeError,
+      'inner sizes that agree, got 5',
+      () => deviceOps.gemm(rows, weight),
+    ],
     [
       'the gradient of another output',
       ShapeError,
       'gy of shape [2, 6, 4, 7], got [3, 5]',
-      () => ops.conv2dInputGrad(rows, w, x.shape, convOptions),
+      () => deviceOps.conv2dInputGrad(rows, w, x.shape, convOptions),
     ],
     [
       'indices of another shape',
       ShapeError,
       'indices of shape',
       () =>
-        ops.maxPool2dGrad(
+        deviceOps.maxPool2dGrad(
           tensor('g', 1, 1, 2, 2),
           { data: new Uint8Array(2), shape: [1, 1, 1, 2] },
           [1, 1, 4, 4],
@@ -81,108 +87,118 @@ describe('checks of single operations', () => {
       'labels of another count',
       ShapeError,
       'labels of shape [3], got [2]',
-      () => ops.softmaxCrossEntropy(rows, int(1, 2)),
+      () => deviceOps.softmaxCrossEntropy(rows, int(1, 2)),
     ],
     [
       'labels out of range',
       ArgumentError,
       'label',
-      () => ops.softmaxCrossEntropy(rows, int(1, 2, 5)),
+      () => deviceOps.softmaxCrossEntropy(rows, int(1, 2, 5)),
     ],
     [
       'a step of 0',
       ArgumentError,
       'step to be an integer from 1 to',
-      () => ops.sgdStep({ p: rows, g: rows }, { step: 0 }),
+      () => deviceOps.sgdStep({ p: rows, g: rows }, { step: 0 }),
     ],
     [
       'momentum without its buffer',
       ArgumentError,
       'momentumBuffer exactly where',
-      () => ops.sgdStep({ p: rows, g: rows }, { step: 1, momentum: 0.9 }),
+      () => deviceOps.sgdStep({ p: rows, g: rows }, { step: 1, momentum: 0.9 }),
     ],
     [
       'unknown options',
       ArgumentError,
       "no option 'strides'",
-      () => ops.conv2d(x, w, b, any({ strides: 2 })),
+      () => deviceOps.conv2d(x, w, b, any({ strides: 2 })),
     ],
     [
       'unknown options of dropout',
       ArgumentError,
       "no option 'inplace'",
-      () => ops.dropout(rows, 0.5, 1, any({ inplace: true })),
+      () => deviceOps.dropout(rows, 0.5, 1, any({ inplace: true })),
     ],
-    ['a p above 1', ArgumentError, 'p to be a number', () => ops.dropout(rows, 1.5, 1)],
-    ['a seed of one', ArgumentError, 'seed', () => ops.dropout(rows, 0.5, 1, any({ seed: [1] }))],
-    ['a broken step', ArgumentError, 'step to be', () => ops.dropoutGrad(rows, 0.5, 1.5)],
+    ['a p above 1', ArgumentError, 'p to be a number', () => deviceOps.dropout(rows, 1.5, 1)],
+    [
+      'a seed of one',
+      ArgumentError,
+      'seed',
+      () => deviceOps.dropout(rows, 0.5, 1, any({ seed: [1] })),
+    ],
+    ['a broken step', ArgumentError, 'step to be', () => deviceOps.dropoutGrad(rows, 0.5, 1.5)],
     [
       'a count above the rows',
       ArgumentError,
       'count to be an integer from 1 to 3, got 4',
-      () => ops.softmaxCrossEntropy(rows, int(1, 2, 3), { count: 4 }),
+      () => deviceOps.softmaxCrossEntropy(rows, int(1, 2, 3), { count: 4 }),
     ],
     [
       'a bias that is no boolean',
       ArgumentError,
       'bias to be true or false, got 0',
-      () => ops.linearWeightGrad(rows, weight, any<never>({ bias: 0 })),
+      () => deviceOps.linearWeightGrad(rows, weight, any<never>({ bias: 0 })),
     ],
     [
       'attributes that are null',
       ArgumentError,
       'relu expects an attributes object, got null',
-      () => ops.run('relu', { x: rows }, any(null)),
+      () => deviceOps.run('relu', { x: rows }, any(null)),
     ],
     [
       'an unknown output',
       ArgumentError,
       "to be one of 'y', got 'z'",
-      () => ops.run('relu', { x: rows }, {}, { outputs: ['z'] }),
+      () => deviceOps.run('relu', { x: rows }, {}, { outputs: ['z'] }),
     ],
     [
       'no output',
       ArgumentError,
       'outputs to be a list of names, got []',
-      () => ops.run('relu', { x: rows }, {}, { outputs: [] }),
+      () => deviceOps.run('relu', { x: rows }, {}, { outputs: [] }),
     ],
     [
       'a shape of an unknown output',
       ArgumentError,
       "reshape has no output shape 'x'",
-      () => ops.run('reshape', { x: rows }, {}, { shapes: { x: [15] } }),
+      () => deviceOps.run('reshape', { x: rows }, {}, { shapes: { x: [15] } }),
     ],
     [
       'a reduction',
       ArgumentError,
       "reduction to be one of 'mean', 'sum', got 'none'",
-      () => ops.softmaxCrossEntropy(rows, int(1, 2, 3), any({ reduction: 'none' })),
+      () => deviceOps.softmaxCrossEntropy(rows, int(1, 2, 3), any({ reduction: 'none' })),
     ],
     [
       'an unknown operation',
       ArgumentError,
       "no operation 'conv3d'",
-      () => ops.run(any('conv3d'), {}),
+      () => deviceOps.run(any('conv3d'), {}),
     ],
     [
       'an unknown input',
       ArgumentError,
       "no input 'y'",
-      () => ops.run('relu', any({ x: rows, y: rows })),
+      () => deviceOps.run('relu', any({ x: rows, y: rows })),
     ],
     [
       'an unknown attribute',
       ArgumentError,
       "no attribute 'slope'",
-      () => ops.run('relu', { x: rows }, { slope: 1 }),
+      () => deviceOps.run('relu', { x: rows }, { slope: 1 }),
     ],
     [
       'an output shape that is open',
       ArgumentError,
       'shape of output 0 to be declared',
-      () => ops.run('reshape', { x: rows }),
+      () => deviceOps.run('reshape', { x: rows }),
     ],
-    ['a device that is no device', ArgumentError, 'tpu', () => ops.relu(rows, { device: 'tpu' })],
+    [
+      'a device that is no device',
+      ArgumentError,
+      'tpu',
+      () => deviceOps.relu(rows, { device: 'tpu' }),
+    ],
   ])('%s', async (_title, type, message, call) => {
     const error = await call().then(
       () => undefined,
@@ -200,32 +216,32 @@ describe('checks of single operations', () => {
     const bytes = { data: new Uint8Array(6), shape: [1, 1, 2, 3] };
     const none = any<never>(null);
     const calls: Record<string, () => Promise<unknown>> = {
-      toFloat: () => ops.toFloat(bytes, [0], [1], none),
-      conv2d: () => ops.conv2d(x, w, b, none),
-      conv2dInputGrad: () => ops.conv2dInputGrad(grad, w, x.shape, none),
-      conv2dWeightGrad: () => ops.conv2dWeightGrad(x, grad, w.shape, none),
-      linear: () => ops.linear(rows, weight, undefined, none),
-      linearInputGrad: () => ops.linearInputGrad(tensor('g', 3, 4), weight, none),
-      linearWeightGrad: () => ops.linearWeightGrad(rows, tensor('g', 3, 4), none),
-      gemm: () => ops.gemm(rows, weight, none),
-      maxPool2d: () => ops.maxPool2d(x, 2, none),
-      maxPool2dGrad: () => ops.maxPool2dGrad(pooled, places, x.shape, 2, none),
-      avgPool2d: () => ops.avgPool2d(x, 2, none),
-      avgPool2dGrad: () => ops.avgPool2dGrad(pooled, x.shape, 2, none),
-      adaptiveAvgPool2d: () => ops.adaptiveAvgPool2d(x, 3, none),
-      adaptiveAvgPool2dGrad: () => ops.adaptiveAvgPool2dGrad(pooled, x.shape, none),
-      relu: () => ops.relu(rows, none),
-      reluGrad: () => ops.reluGrad(rows, rows, none),
-      sigmoid: () => ops.sigmoid(rows, none),
-      sigmoidGrad: () => ops.sigmoidGrad(rows, rows, none),
-      dropout: () => ops.dropout(rows, 0.5, 1, none),
-      dropoutGrad: () => ops.dropoutGrad(rows, 0.5, 1, none),
-      reshape: () => ops.reshape(rows, [15], none),
-      add: () => ops.add(rows, rows, none),
-      softmax: () => ops.softmax(rows, none),
-      softmaxCrossEntropy: () => ops.softmaxCrossEntropy(rows, int(1, 2, 3), none),
-      adamStep: () => ops.adamStep(state, none),
-      sgdStep: () => ops.sgdStep({ p: rows, g: rows }, none),
+      toFloat: () => deviceOps.toFloat(bytes, [0], [1], none),
+      conv2d: () => deviceOps.conv2d(x, w, b, none),
+      conv2dInputGrad: () => deviceOps.conv2dInputGrad(grad, w, x.shape, none),
+      conv2dWeightGrad: () => deviceOps.conv2dWeightGrad(x, grad, w.shape, none),
+      linear: () => deviceOps.linear(rows, weight, undefined, none),
+      linearInputGrad: () => deviceOps.linearInputGrad(tensor('g', 3, 4), weight, none),
+      linearWeightGrad: () => deviceOps.linearWeightGrad(rows, tensor('g', 3, 4), none),
+      gemm: () => deviceOps.gemm(rows, weight, none),
+      maxPool2d: () => deviceOps.maxPool2d(x, 2, none),
+      maxPool2dGrad: () => deviceOps.maxPool2dGrad(pooled, places, x.shape, 2, none),
+      avgPool2d: () => deviceOps.avgPool2d(x, 2, none),
+      avgPool2dGrad: () => deviceOps.avgPool2dGrad(pooled, x.shape, 2, none),
+      adaptiveAvgPool2d: () => deviceOps.adaptiveAvgPool2d(x, 3, none),
+      adaptiveAvgPool2dGrad: () => deviceOps.adaptiveAvgPool2dGrad(pooled, x.shape, none),
+      relu: () => deviceOps.relu(rows, none),
+      reluGrad: () => deviceOps.reluGrad(rows, rows, none),
+      sigmoid: () => deviceOps.sigmoid(rows, none),
+      sigmoidGrad: () => deviceOps.sigmoidGrad(rows, rows, none),
+      dropout: () => deviceOps.dropout(rows, 0.5, 1, none),
+      dropoutGrad: () => deviceOps.dropoutGrad(rows, 0.5, 1, none),
+      reshape: () => deviceOps.reshape(rows, [15], none),
+      add: () => deviceOps.add(rows, rows, none),
+      softmax: () => deviceOps.softmax(rows, none),
+      softmaxCrossEntropy: () => deviceOps.softmaxCrossEntropy(rows, int(1, 2, 3), none),
+      adamStep: () => deviceOps.adamStep(state, none),
+      sgdStep: () => deviceOps.sgdStep({ p: rows, g: rows }, none),
     };
     const named = Object.keys(ops).filter((name) => name !== 'run' && name !== 'clearCache');
     expect(Object.keys(calls).sort()).toEqual(named.sort());
@@ -236,9 +252,9 @@ describe('checks of single operations', () => {
       });
     }
     for (const call of [
-      () => ops.adamStep(any(undefined), { step: 1 }),
-      () => ops.sgdStep(none, { step: 1 }),
-      () => ops.run('relu', none),
+      () => deviceOps.adamStep(any(undefined), { step: 1 }),
+      () => deviceOps.sgdStep(none, { step: 1 }),
+      () => deviceOps.run('relu', none),
     ]) {
       await expect(call()).rejects.toMatchObject({
         code: 'ERR_NN_ARGUMENT',
@@ -266,7 +282,9 @@ describe('checks of single operations', () => {
     const step = any<ops.AdamStepOptions>({ step: 1, ...options });
     const state = { p: rows, g: rows, m: rows, v: rows };
     const call =
-      op === 'adamStep' ? ops.adamStep(state, step) : ops.sgdStep({ p: rows, g: rows }, any(step));
+      op === 'adamStep'
+        ? deviceOps.adamStep(state, step)
+        : deviceOps.sgdStep({ p: rows, g: rows }, any(step));
     await expect(call).rejects.toMatchObject({
       code: 'ERR_NN_ARGUMENT',
       message: expect.stringContaining(message),
@@ -274,16 +292,16 @@ describe('checks of single operations', () => {
   });
 
   it('a failed call leaves the next one alone, and the cache can be cleared', async () => {
-    await expect(ops.softmaxCrossEntropy(rows, int(1, 2, 9))).rejects.toThrow();
-    const { loss } = await ops.softmaxCrossEntropy(rows, int(1, 2, 3));
+    await expect(deviceOps.softmaxCrossEntropy(rows, int(1, 2, 9))).rejects.toThrow();
+    const { loss } = await deviceOps.softmaxCrossEntropy(rows, int(1, 2, 3));
     expect(loss).toBeGreaterThan(0);
-    await ops.clearCache();
-    expect((await ops.softmaxCrossEntropy(rows, int(1, 2, 3))).loss).toBe(loss);
+    await deviceOps.clearCache();
+    expect((await deviceOps.softmaxCrossEntropy(rows, int(1, 2, 3))).loss).toBe(loss);
   });
 
   it('more shapes than the cache holds, at the same time', async () => {
     const results = await Promise.all(
-      Array.from({ length: 20 }, (_, index) => ops.relu(tensor('many', 1 + (index % 12), 3))),
+      Array.from({ length: 20 }, (_, index) => deviceOps.relu(tensor('many', 1 + (index % 12), 3))),
     );
     expect(results.map(({ shape }) => shape[0])).toEqual(
       Array.from({ length: 20 }, (_, index) => 1 + (index % 12)),

@@ -8,12 +8,13 @@ import { GraphBuilder } from '../../dist/graph/builder.js';
 import { finish } from '../../dist/graph/finish.js';
 import type { Attrs, DType, OpName } from '../../dist/graph/spec.js';
 import { operations } from '../../dist/graph/table.js';
+import { deviceOps, testDevice } from './device.js';
 import { hashAt } from './op-cases.js';
 import { ReferenceProgram } from './reference/interpreter.js';
 
 type Shape = readonly number[];
 
-afterAll(() => ops.clearCache());
+afterAll(() => deviceOps.clearCache());
 
 const size = (shape: Shape) => shape.reduce((product, length) => product * length, 1);
 
@@ -91,23 +92,23 @@ describe('single operations', () => {
 
   test('conv2d', '', async () => {
     const [y] = reference('conv2d', [x, w, b], convAttrs);
-    expectClose(await ops.conv2d(x, w, b, convOptions), y!, [2, 6, 4, 7]);
-    const direct = await ops.conv2d(x, w, b, {
+    expectClose(await deviceOps.conv2d(x, w, b, convOptions), y!, [2, 6, 4, 7]);
+    const direct = await deviceOps.conv2d(x, w, b, {
       ...convOptions,
       algorithm: 'direct',
-      device: 'cpu',
+      device: testDevice,
     });
     expectClose(direct, y!, [2, 6, 4, 7]);
   });
 
   test('conv2dInputGrad', '', async () => {
     const [gx] = reference('conv2dInputGrad', [gy, w], convAttrs, [x.shape]);
-    expectClose(await ops.conv2dInputGrad(gy, w, x.shape, convOptions), gx!, x.shape);
+    expectClose(await deviceOps.conv2dInputGrad(gy, w, x.shape, convOptions), gx!, x.shape);
   });
 
   test('conv2dWeightGrad', '', async () => {
     const [gw, gb] = reference('conv2dWeightGrad', [x, gy], convAttrs, [w.shape]);
-    const ours = await ops.conv2dWeightGrad(x, gy, w.shape, convOptions);
+    const ours = await deviceOps.conv2dWeightGrad(x, gy, w.shape, convOptions);
     expectClose(ours.gw, gw!, w.shape);
     expectClose(ours.gb, gb!, [6]);
   });
@@ -130,8 +131,11 @@ describe('single operations', () => {
       const [gw, gb] = reference('conv2dWeightGrad', [image, upper], { ...attrs, groups: 1 }, [
         shape,
       ]);
-      const both = await ops.conv2dWeightGrad(image, upper, shape, options);
-      const alone = await ops.conv2dWeightGrad(image, upper, shape, { ...options, bias: false });
+      const both = await deviceOps.conv2dWeightGrad(image, upper, shape, options);
+      const alone = await deviceOps.conv2dWeightGrad(image, upper, shape, {
+        ...options,
+        bias: false,
+      });
       const tolerance = options.algorithm === 'winograd' ? 1e-4 : 2e-6;
       expectClose(both.gb, gb!, [16]);
       expectClose(both.gw, gw!, shape, tolerance);
@@ -142,22 +146,26 @@ describe('single operations', () => {
 
   test('linear', '', async () => {
     const bias = tensor('bias', 4);
-    expectClose(await ops.linear(rows, weight), reference('linear', [rows, weight])[0]!, [3, 4]);
+    expectClose(
+      await deviceOps.linear(rows, weight),
+      reference('linear', [rows, weight])[0]!,
+      [3, 4],
+    );
     const [y] = reference('linear', [rows, weight, bias]);
-    expectClose(await ops.linear(rows, weight, bias), y!, [3, 4]);
+    expectClose(await deviceOps.linear(rows, weight, bias), y!, [3, 4]);
   });
 
   test('linearInputGrad', '', async () => {
     const [gx] = reference('linearInputGrad', [gRows, weight]);
-    expectClose(await ops.linearInputGrad(gRows, weight), gx!, [3, 5]);
+    expectClose(await deviceOps.linearInputGrad(gRows, weight), gx!, [3, 5]);
   });
 
   test('linearWeightGrad', '', async () => {
     const [gw, gb] = reference('linearWeightGrad', [rows, gRows]);
-    const ours = await ops.linearWeightGrad(rows, gRows);
+    const ours = await deviceOps.linearWeightGrad(rows, gRows);
     expectClose(ours.gw, gw!, [4, 5]);
     expectClose(ours.gb, gb!, [4]);
-    const alone = await ops.linearWeightGrad(rows, gRows, { bias: false });
+    const alone = await deviceOps.linearWeightGrad(rows, gRows, { bias: false });
     expectClose(alone.gw, gw!, [4, 5]);
     expect(Object.keys(alone)).toEqual(['gw']);
   });
@@ -165,10 +173,10 @@ describe('single operations', () => {
   it('run computes the outputs that are asked for', async () => {
     const inputs = { x: rows, gy: gRows };
     const [gw, gb] = reference('linearWeightGrad', [rows, gRows]);
-    const one = await ops.run('linearWeightGrad', inputs, {}, { outputs: ['gb'] });
+    const one = await deviceOps.run('linearWeightGrad', inputs, {}, { outputs: ['gb'] });
     expect(Object.keys(one)).toEqual(['gb']);
     expectClose(one.gb!, gb!, [4]);
-    const all = await ops.run('linearWeightGrad', inputs);
+    const all = await deviceOps.run('linearWeightGrad', inputs);
     expect(Object.keys(all)).toEqual(['gw', 'gb']);
     expectClose(all.gw!, gw!, [4, 5]);
   });
@@ -177,7 +185,7 @@ describe('single operations', () => {
     const attrs = { transposeA: false, transposeB: true, alpha: 0.5 };
     const options = { transposeB: true, alpha: 0.5 };
     expectClose(
-      await ops.gemm(rows, weight, options),
+      await deviceOps.gemm(rows, weight, options),
       reference('gemm', [rows, weight], attrs)[0]!,
       [3, 4],
     );
@@ -190,17 +198,17 @@ describe('single operations', () => {
 
   test('maxPool2d', 'and its indices', async () => {
     const [y, indices] = reference('maxPool2d', [x], poolAttrs, [pooled, pooled]);
-    const ours = await ops.maxPool2d(x, [3, 2], poolOptions);
+    const ours = await deviceOps.maxPool2d(x, [3, 2], poolOptions);
     expectClose(ours.y, y!, pooled);
     expect(ours.indices.data).toBeInstanceOf(Uint8Array);
     expect([...ours.indices.data]).toEqual([...indices!]);
   });
 
   test('maxPool2dGrad', '', async () => {
-    const { indices } = await ops.maxPool2d(x, [3, 2], poolOptions);
+    const { indices } = await deviceOps.maxPool2d(x, [3, 2], poolOptions);
     const g = tensor('g', ...pooled);
     const [gx] = reference('maxPool2dGrad', [g, indices], poolAttrs, [x.shape]);
-    const ours = await ops.maxPool2dGrad(g, indices, x.shape, [3, 2], gradOptions);
+    const ours = await deviceOps.maxPool2dGrad(g, indices, x.shape, [3, 2], gradOptions);
     expectClose(ours, gx!, x.shape);
   });
 
@@ -210,36 +218,36 @@ describe('single operations', () => {
   test('avgPool2d', '', async () => {
     const [y] = reference('avgPool2d', [x], averageAttrs, [pooled]);
     const options = { ...poolOptions, countIncludePad: false };
-    expectClose(await ops.avgPool2d(x, [3, 2], options), y!, pooled);
+    expectClose(await deviceOps.avgPool2d(x, [3, 2], options), y!, pooled);
   });
 
   test('avgPool2dGrad', '', async () => {
     const g = tensor('g', ...pooled);
     const [gx] = reference('avgPool2dGrad', [g], averageAttrs, [x.shape]);
     const options = { ...gradOptions, countIncludePad: false };
-    expectClose(await ops.avgPool2dGrad(g, x.shape, [3, 2], options), gx!, x.shape);
+    expectClose(await deviceOps.avgPool2dGrad(g, x.shape, [3, 2], options), gx!, x.shape);
   });
 
   test('adaptiveAvgPool2d', '', async () => {
     const [y] = reference('adaptiveAvgPool2d', [x], {}, [[2, 4, 3, 6]]);
-    expectClose(await ops.adaptiveAvgPool2d(x, [3, null]), y!, [2, 4, 3, 6]);
+    expectClose(await deviceOps.adaptiveAvgPool2d(x, [3, null]), y!, [2, 4, 3, 6]);
   });
 
   test('adaptiveAvgPool2dGrad', '', async () => {
     const g = tensor('g', 2, 4, 3, 4);
     const [gx] = reference('adaptiveAvgPool2dGrad', [g], {}, [x.shape]);
-    expectClose(await ops.adaptiveAvgPool2dGrad(g, x.shape), gx!, x.shape);
+    expectClose(await deviceOps.adaptiveAvgPool2dGrad(g, x.shape), gx!, x.shape);
   });
 
   for (const name of ['relu', 'sigmoid'] as const) {
     test(name, '', async () => {
-      expectClose(await ops[name](rows), reference(name, [rows])[0]!, [3, 5]);
+      expectClose(await deviceOps[name](rows), reference(name, [rows])[0]!, [3, 5]);
     });
     test(`${name}Grad`, '', async () => {
-      const y = await ops[name](rows);
+      const y = await deviceOps[name](rows);
       const g = tensor('g', 3, 5);
       const [gx] = reference(`${name}Grad`, [g, y]);
-      expectClose(await ops[`${name}Grad`](g, y), gx!, [3, 5]);
+      expectClose(await deviceOps[`${name}Grad`](g, y), gx!, [3, 5]);
     });
   }
 
@@ -247,27 +255,27 @@ describe('single operations', () => {
 
   test('dropout', '', async () => {
     const [y] = reference('dropout', [x, scalar(11)], dropoutAttrs);
-    expectClose(await ops.dropout(x, 0.3, 11, { seed: [8, 9], stream: 4 }), y!, x.shape);
+    expectClose(await deviceOps.dropout(x, 0.3, 11, { seed: [8, 9], stream: 4 }), y!, x.shape);
   });
 
   test('dropoutGrad', '', async () => {
     const [gx] = reference('dropoutGrad', [x, scalar(11)], dropoutAttrs);
-    expectClose(await ops.dropoutGrad(x, 0.3, 11, { seed: [8, 9], stream: 4 }), gx!, x.shape);
+    expectClose(await deviceOps.dropoutGrad(x, 0.3, 11, { seed: [8, 9], stream: 4 }), gx!, x.shape);
   });
 
   test('reshape', '', async () => {
-    const ours = await ops.reshape(rows, [5, 3]);
+    const ours = await deviceOps.reshape(rows, [5, 3]);
     expect(ours.shape).toEqual([5, 3]);
     expect(ours.data).toEqual(rows.data);
   });
 
   test('add', '', async () => {
     const other = tensor('other', 3, 5);
-    expectClose(await ops.add(rows, other), reference('add', [rows, other])[0]!, [3, 5]);
+    expectClose(await deviceOps.add(rows, other), reference('add', [rows, other])[0]!, [3, 5]);
   });
 
   test('softmax', '', async () => {
-    expectClose(await ops.softmax(rows), reference('softmax', [rows])[0]!, [3, 5]);
+    expectClose(await deviceOps.softmax(rows), reference('softmax', [rows])[0]!, [3, 5]);
   });
 
   test('softmaxCrossEntropy', '', async () => {
@@ -281,7 +289,7 @@ describe('single operations', () => {
         [rows, labels, scalar(count)],
         { reduction: reduction === 'mean' ? 0 : 1 },
       );
-      const ours = await ops.softmaxCrossEntropy(rows, labels, { reduction, count });
+      const ours = await deviceOps.softmaxCrossEntropy(rows, labels, { reduction, count });
       expect(ours.loss).toBeCloseTo(loss![0]!, 5);
       expect(ours.correct).toBe(correct![0]);
       expectClose(ours.gradLogits, gradLogits!, [3, 5]);
@@ -291,7 +299,7 @@ describe('single operations', () => {
   test('toFloat', '', async () => {
     const image = { data: Uint8Array.from({ length: 24 }, (_, i) => i * 10), shape: [1, 2, 3, 4] };
     const [y] = reference('toFloat', [image], { mean: [0.1, 0.2], std: [0.3, 0.4] });
-    expectClose(await ops.toFloat(image, [0.1, 0.2], [0.3, 0.4]), y!, [1, 2, 3, 4]);
+    expectClose(await deviceOps.toFloat(image, [0.1, 0.2], [0.3, 0.4]), y!, [1, 2, 3, 4]);
   });
 
   test('adamStep', 'and its state, with calls at the same time', async () => {
@@ -303,7 +311,7 @@ describe('single operations', () => {
       const v = { ...state, data: state.data.map(Math.abs) };
       const inputs = { p: p!, g: g!, m: m!, v };
       const options = { step: 3, lr: 0.01, betas: [beta1, beta2] as const, ...rest };
-      const ours = await ops.adamStep(inputs, options);
+      const ours = await deviceOps.adamStep(inputs, options);
       const wanted = reference('adamStep', [p!, g!, m!, v, scalar(3), rate(0.01)], attrs);
       expectClose(ours.p, wanted[0]!, [3, 5]);
       expectClose(ours.m, wanted[2]!, [3, 5]);
@@ -315,12 +323,12 @@ describe('single operations', () => {
   test('sgdStep', 'with and without momentum', async () => {
     const [p, g, buffer] = ['p', 'g', 'buffer'].map((name) => tensor(name, 7));
     const plain = { momentum: 0, dampening: 0, nesterov: false, weightDecay: 0.1 };
-    const first = await ops.sgdStep({ p: p!, g: g! }, { step: 1, lr: 0.5, weightDecay: 0.1 });
+    const first = await deviceOps.sgdStep({ p: p!, g: g! }, { step: 1, lr: 0.5, weightDecay: 0.1 });
     expectClose(first.p, reference('sgdStep', [p!, g!, scalar(1), rate(0.5)], plain)[0]!, [7]);
     expect(first.momentumBuffer).toBeUndefined();
     const attrs = { ...plain, momentum: 0.9, nesterov: true };
     const inputs = { p: p!, g: g!, momentumBuffer: buffer! };
-    const moved = await ops.sgdStep(inputs, { step: 2, lr: 0.5, ...attrs });
+    const moved = await deviceOps.sgdStep(inputs, { step: 2, lr: 0.5, ...attrs });
     const wanted = reference('sgdStep', [p!, g!, scalar(2), rate(0.5), buffer!], attrs);
     expectClose(moved.p, wanted[0]!, [7]);
     expectClose(moved.momentumBuffer!, wanted[4]!, [7]);

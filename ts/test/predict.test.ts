@@ -12,10 +12,11 @@ import {
 } from 'neuronode';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { NativeProgram } from '../../dist/native.js';
+import { testDevice } from './device.js';
 import { learnableLoader, makeTrainer, seededTiny, takeBatches } from './trainer-support.js';
 
 function makePredictor(net: nn.Module, options: PredictorOptions = {}): Predictor {
-  const predictor = new Predictor(net, { device: 'cpu', ...options });
+  const predictor = new Predictor(net, { device: testDevice, ...options });
   onTestFinished(() => predictor.dispose());
   return predictor;
 }

@@ -1,6 +1,7 @@
 /** Training in whole processes: no leak over many steps, clean exits, several threads. */
 import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
+import { testDevice } from './device.js';
 import {
   learnableLoader,
   makeTrainer,
@@ -19,7 +20,7 @@ const prelude = `
   const trainer = new Trainer(net, {
     loss: new nn.CrossEntropyLoss(),
     optimizer: new optim.Adam(net.parameters()),
-    device: 'cpu',
+    device: ${JSON.stringify(testDevice)},
   });
   const image = Uint8Array.from({ length: 16 * 784 }, (_, i) => (i * 7919) >> 5);
   const label = Int32Array.from({ length: 16 }, (_, i) => i % 10);
@@ -63,6 +64,7 @@ test('many trainers, made and disposed of, leave memory as it was', async () => 
       const trainer = new Trainer(net, {
         loss: new nn.CrossEntropyLoss(),
         optimizer: new optim.Adam(net.parameters()),
+        device: ${JSON.stringify(testDevice)},
       });
       await trainer.step(batch);
       await trainer.dispose();
@@ -133,7 +135,7 @@ const workerSource = `
     const trainer = new Trainer(net, {
       loss: new nn.CrossEntropyLoss(),
       optimizer: new optim.Adam(net.parameters(), { lr: 0.01 }),
-      device: 'cpu',
+      device: ${JSON.stringify(testDevice)},
       algorithm: 'direct',
     });
     const losses = [];

@@ -2,7 +2,7 @@
  * Owns what the tests of training share: small learnable images, a small network with dropout, and
  * trainers that are disposed of after the test.
  *
- * Policy: one CPU thread unless a test says otherwise, so that tests stay quick on a busy machine,
+ * Policy: trainers use the device under test; one CPU thread unless a test says otherwise, so that tests stay quick on a busy machine,
  * and no choice of algorithms by timing, so that results repeat bit for bit.
  */
 import { spawn } from 'node:child_process';
@@ -22,6 +22,7 @@ import {
   type TrainerOptions,
 } from 'neuronode';
 import { onTestFinished } from 'vitest';
+import { testDevice } from './device.js';
 
 setNumThreads(1);
 
@@ -103,7 +104,7 @@ export function makeTrainer(net: nn.Module, options: Partial<TrainerOptions> = {
   const trainer = new Trainer(net, {
     loss: new nn.CrossEntropyLoss(),
     optimizer: new optim.Adam(net.parameters(), { lr: 0.01 }),
-    device: 'cpu',
+    device: testDevice,
     algorithm: 'direct',
     ...options,
   });

@@ -8,7 +8,7 @@
  * come to its end, and fails what waits.
  */
 import { abortable } from '../abortable.js';
-import { ArgumentError, DeviceError, DisposedError, ShapeError } from '../errors.js';
+import { ArgumentError, DisposedError, isDeviceFailure, ShapeError } from '../errors.js';
 import type { PlanInfo } from '../native.js';
 import type { StateDict } from '../nn/index.js';
 import {
@@ -92,13 +92,17 @@ export class Engine {
   /** Step up to which the network's host parameters are up to date. */
   #syncedStep = 0;
   #disposal: Promise<void> | undefined;
-  /** Whether a caller has been told that the device failed. */
   #isDeviceLost = false;
 
   constructor(options: ProgramsOptions, seed: number) {
     this.#optimizer = options.optimizer;
     this.#programs = new Programs(options, () => this.drain());
     this.seed = seed;
+  }
+
+  /** Whether a caller was told that the device failed: nothing can be read from it any more. */
+  get isDeviceLost(): boolean {
+    return this.#isDeviceLost;
   }
 
   get isDisposed(): boolean {
@@ -169,7 +173,7 @@ export class Engine {
       sums.correct += correct;
       sums.size += size;
     };
-    return this.#queue.enqueue(async () => {
+    return this.#enqueue(async () => {
       let previous: Promise<BatchResult> | undefined;
       try {
         for await (const batch of abortable(batches, signal)) {
@@ -189,7 +193,7 @@ export class Engine {
 
   /** Brings the network's host parameters up to date, then runs `task` before any further work. */
   synchronise<T>(caller: string, task: () => Promise<T>): Promise<T> {
-    return this.#queue.enqueue(async () => {
+    return this.#enqueue(async () => {
       this.assertUsable(caller);
       await this.#readParameters();
       return task();
@@ -202,7 +206,7 @@ export class Engine {
    * @param meanwhile Called at that moment, so that its result belongs to it.
    */
   snapshot<T>(caller: string, meanwhile: () => T): Promise<[Snapshot, T]> {
-    return this.#queue.enqueue(async () => {
+    return this.#enqueue(async () => {
       this.assertUsable(caller);
       const { step, seed } = this;
       const more = meanwhile();
@@ -220,7 +224,7 @@ export class Engine {
    * @throws CheckpointError where the optimizer state is not the optimizer's.
    */
   restore(caller: string, change: () => void, training?: RestoredTraining): Promise<void> {
-    return this.#queue.enqueue(async () => {
+    return this.#enqueue(async () => {
       this.assertUsable(caller);
       await this.drain();
       if (training !== undefined) this.#programs.checkState(training.optimizer);
@@ -241,7 +245,7 @@ export class Engine {
 
   /**
    * Lets the runs on the device end, brings the network's host parameters up to date, and frees the
-   * programs. Where a run was rejected since the device failed, the parameters stay as they are: the
+   * programs. Where a caller was told that the device failed, the parameters stay as they are: the
    * failure is not told twice. Idempotent.
    */
   dispose(): Promise<void> {
@@ -277,10 +281,24 @@ export class Engine {
     return this.#programs.trace(signature, size, this.seed);
   }
 
+  /** Queues a task whose failure its caller is told. */
+  #enqueue<T>(task: () => Promise<T>): Promise<T> {
+    return this.#queue.enqueue(() =>
+      task().catch((error: unknown) => {
+        this.#note(error);
+        throw error;
+      }),
+    );
+  }
+
+  #note(error: unknown): void {
+    this.#isDeviceLost ||= isDeviceFailure(error);
+  }
+
   /** Queues a task that will compile `graph`, unless it is in use already. */
   #enqueueWith<T>(graph: CompiledGraph, task: () => Promise<T>): Promise<T> {
     if (graph !== this.#programs.training?.graph) this.#coming = graph;
-    return this.#queue.enqueue(async () => {
+    return this.#enqueue(async () => {
       try {
         return await task();
       } finally {
@@ -344,9 +362,7 @@ export class Engine {
     const ended: Promise<void> = result
       .then(
         () => {},
-        (error: unknown) => {
-          this.#isDeviceLost ||= isDeviceFailure(error);
-        },
+        (error: unknown) => this.#note(error),
       )
       .then(() => {
         this.#running.delete(ended);
@@ -354,10 +370,6 @@ export class Engine {
     this.#running.add(ended);
     return result;
   }
-}
-
-function isDeviceFailure(error: unknown): boolean {
-  return error instanceof DeviceError && error.code === 'ERR_NN_DEVICE_FAILED';
 }
 
 function checkFits(

@@ -355,9 +355,13 @@ export class Trainer implements AsyncDisposable {
     await this.#engine.synchronise(caller, async () => {});
   }
 
-  /** What fit leaves behind: host parameters that are up to date, and metrics on disk. */
+  /**
+   * What fit leaves behind: host parameters that are up to date, unless the device is lost, which its
+   * caller is told; and metrics on disk.
+   */
   async #settle(caller: string): Promise<void> {
-    if (!this.#engine.isDisposed) await this.#sync(caller);
+    const { isDisposed, isDeviceLost } = this.#engine;
+    if (!isDisposed && !isDeviceLost) await this.#sync(caller);
     await this.#metrics?.flush();
   }
 }
