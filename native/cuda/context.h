@@ -20,7 +20,7 @@ namespace neuronode::cuda {
 // Facts of the hardware, read once.
 struct GpuFacts {
   int ordinal = 0;
-  std::string model;
+  std::string model = "";
   int computeMajor = 0, computeMinor = 0;
   int multiprocessors = 0;
   size_t totalMemory = 0;
