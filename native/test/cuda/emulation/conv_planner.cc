@@ -112,6 +112,20 @@ void requireTensor(const void* pointer, Storage storage, int64_t count, const ch
   requireDevice(pointer, static_cast<size_t>(count) * storageSize(storage), what);
 }
 
+// As the real graph's validation: what the input's extents do not give is no problem at all.
+void requireExtents(const ConvProblem& p) {
+  const auto extent = [](int64_t in, int64_t kernel, int64_t pad, int64_t dilation,
+                         int64_t stride) {
+    return (in + 2 * pad - dilation * (kernel - 1) - 1) / stride + 1;
+  };
+  if (p.oh == extent(p.h, p.r, p.padH, p.dilationH, p.strideH) &&
+      p.ow == extent(p.w, p.s, p.padW, p.dilationW, p.strideW) && p.c % p.groups == 0 &&
+      p.k % p.groups == 0) {
+    return;
+  }
+  throw Error(errc::kNative, "validate " + problemName(p) + ": the extents do not go together");
+}
+
 class EmulatedPlan : public ConvPlan {
  public:
   EmulatedPlan(cudaStream_t stream, const ConvProblem& problem, size_t workspace, bool certain)
@@ -147,6 +161,7 @@ class EmulatedPlanner : public ConvPlanner {
   }
 
   std::shared_ptr<ConvPlan> plan(const ConvProblem& problem, const PlanLimits& limits) override {
+    requireExtents(problem);
     std::shared_ptr<ConvPlan> plan;
     const auto ask = [&] {
       Answer workspace = planTable().find(problem, limits.deterministic);
