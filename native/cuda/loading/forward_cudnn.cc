@@ -75,6 +75,10 @@ FORWARD(cudnnStatus_t, cudnnSetPooling2dDescriptor,
          int verticalPadding, int horizontalPadding, int verticalStride, int horizontalStride),
         (poolingDesc, mode, maxpoolingNanOpt, windowHeight, windowWidth, verticalPadding,
          horizontalPadding, verticalStride, horizontalStride))
+FORWARD(cudnnStatus_t, cudnnGetPooling2dForwardOutputDim,
+        (const cudnnPoolingDescriptor_t poolingDesc, const cudnnTensorDescriptor_t inputTensorDesc,
+         int* n, int* c, int* h, int* w),
+        (poolingDesc, inputTensorDesc, n, c, h, w))
 FORWARD(cudnnStatus_t, cudnnPoolingForward,
         (cudnnHandle_t handle, const cudnnPoolingDescriptor_t poolingDesc, const void* alpha,
          const cudnnTensorDescriptor_t xDesc, const void* x, const void* beta,
