@@ -169,8 +169,9 @@ class CudaExecutor : public Executor {
     enqueue();
     cudaGraph_t raw = nullptr;
     isRecording_ = false;
-    NN_CHECK_CUDA(cudaStreamEndCapture(context_.compute(), &raw));
+    const cudaError_t ended = cudaStreamEndCapture(context_.compute(), &raw);
     const Graph graph(raw);
+    checkCuda(ended, "cudaStreamEndCapture");
     cudaGraphExec_t exec = nullptr;
     NN_CHECK_CUDA(cudaGraphInstantiate(&exec, graph.get(), 0));
     recording_.reset(exec);
