@@ -9,6 +9,7 @@
 #include "convolution/geometry.h"
 #include "convolution/matrix_product.h"
 #include "emulation/conv_planner.h"
+#include "error.h"
 #include "kernel_request.h"
 #include "kernels_test.h"
 
@@ -64,11 +65,16 @@ class ConvolutionTest : public ::testing::Test {
  protected:
   ConvolutionTest() {
     emulation::reset();
-    context_ = std::make_unique<Context>(GpuFacts{.model = "emulated"}, health_);
+    begin();
   }
   ~ConvolutionTest() override {
     emulation::refusePlans(nullptr);
     emulation::grantPlans(nullptr);
+    forget();
+  }
+
+  void begin() { context_ = std::make_unique<Context>(GpuFacts{.model = "emulated"}, health_); }
+  void forget() {
     context_.reset();
     EXPECT_TRUE(emulation::live().none()) << emulation::live().text();
     for (const std::string& text : emulation::violations()) ADD_FAILURE() << text;
@@ -275,6 +281,32 @@ TEST_F(ConvolutionTest, Bf16WeightGradientsAreStoredAsTheLibraryCan) {
   };
   EXPECT_LE(errorWith(Storage::BF16), 1e-2);
   EXPECT_LE(errorWith(Storage::F32), 5e-3);
+}
+
+// Whichever call fails, making and running a node ends in an Error and leaves nothing behind.
+TEST_F(ConvolutionTest, EveryCallMayFail) {
+  const ConvNode& node = kNodes[3];
+  const std::vector<Tensor> inputs{{node.x, random(node.x, 1)}, {node.y(), random(node.y(), 2)}};
+  const FusedNode fused{.spec = node.spec(Op::Conv2dWeightGrad)};
+  for (const Plans plans : {Plans::All, Plans::None}) {
+    allow(plans);
+    int errors = 0;
+    bool failed = true;
+    for (uint64_t call = 1; failed; ++call) {
+      forget();
+      emulation::reset();
+      emulation::failCall(call);
+      try {
+        begin();
+        run(fused, inputs, {node.w, {node.w[0]}}, {});
+      } catch (const Error&) {
+        ++errors;
+      }
+      failed = !emulation::failed().empty();
+      emulation::failNothing();
+    }
+    EXPECT_GT(errors, 20);
+  }
 }
 
 // Chunks of images that do not divide the batch, and one image larger than the workspace.
