@@ -207,8 +207,6 @@ TEST_F(EmulationStreamsTest, RefusesACaptureThatDoesNotJoin) {
 TEST_F(EmulationStreamsTest, RefusesToWaitOrAllocateWhileCapturing) {
   PinnedMemory pinned = makePinnedMemory(64);
   void* out = nullptr;
-  cudaStream_t stream = nullptr;
-  (void)stream;
   const std::vector<std::function<cudaError_t()>> calls = {
       [&] { return cudaStreamSynchronize(a.get()); },
       [&] { return cudaStreamSynchronize(b.get()); },
@@ -279,6 +277,17 @@ TEST_F(EmulationStreamsTest, EndsACaptureWhereItBegan) {
   EXPECT_EQ(live().captures, 1);
   a.reset();
   EXPECT_EQ(live().captures, 0);
+}
+
+TEST_F(EmulationStreamsTest, LeavesACaptureWhoseEndFails) {
+  Graph graph;
+  ASSERT_EQ(begin(a), cudaSuccess);
+  put(a, 1);
+  failCall("cudaStreamEndCapture", 1);
+  EXPECT_EQ(end(a, graph), cudaErrorNotSupported);
+  EXPECT_EQ(graph, nullptr);
+  put(a, 2);
+  EXPECT_EQ(read(), 2);
 }
 
 TEST_F(EmulationStreamsTest, DropsTheWorkOfALostDevice) {

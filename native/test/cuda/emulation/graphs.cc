@@ -145,11 +145,13 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mo
 }
 
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
-  // Even a call that is made to fail leaves the capture, as the real one does.
-  return api("cudaStreamEndCapture", kReleases, [&] {
-    const cudaError_t status = endCapture(stream, graph);
-    return status;
-  });
+  const std::lock_guard lock(state().mutex);
+  const cudaError_t failure = enter("cudaStreamEndCapture", kReleases);
+  if (failure == cudaSuccess) return leave(endCapture(stream, graph));
+  // The capture is over all the same, and there is no graph of it.
+  endCapture(stream, graph);
+  if (graph) state().graphs.erase(std::exchange(*graph, nullptr));
+  return leave(failure);
 }
 
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* result) {
