@@ -96,7 +96,6 @@ export async function run(
   checkNames(op, options.shapes ?? {}, names, 'output shape');
   const wanted = checkWanted(op, options.outputs ?? names, names);
   const given = givenInputs(op, operation, inputs);
-  if (op === 'softmaxCrossEntropy') checkLabels(given);
   const updates = new Set(operation.updates ?? []);
   const builder = new GraphBuilder();
   const ids = given.map(({ slot, type, shape }, index) => {
@@ -138,22 +137,6 @@ function checkWanted(who: string, outputs: unknown, names: readonly string[]): r
     throw new ArgumentError(`${who} expects outputs to be a list of names, got ${show(outputs)}`);
   }
   return outputs.map((name) => checkOneOf(who, 'each of outputs', name, names));
-}
-
-/** A GPU cannot tell of a label that is none; the rows beyond `count` have no label. */
-function checkLabels(given: readonly GivenInput[]): void {
-  const input = (name: string) => given.find(({ slot }) => slot.name === name);
-  const classes = input('logits')?.shape[1] ?? 0;
-  const count = input('count');
-  const rows = Number(count?.data?.[0] ?? count?.value);
-  for (const [row, label] of (input('labels')?.data ?? []).entries()) {
-    if (row < rows && (label < 0 || label >= classes)) {
-      throw new ArgumentError(
-        `softmaxCrossEntropy expects each label to be from 0 to ${classes - 1}, ` +
-          `got ${label} in row ${row}`,
-      );
-    }
-  }
 }
 
 interface GivenInput {
