@@ -3,13 +3,14 @@
  * that one run tells all.
  */
 import { main, printFailure } from './lib/report.mjs';
-import { lint, onednn3, sanitize, test } from './lib/sections.mjs';
+import { lint, mutants, onednn3, sanitize, test } from './lib/sections.mjs';
 import { summary, total } from './lib/suites.mjs';
 
 const sections = [
   ['Lint and format', lint],
   ['oneDNN 3', onednn3],
   ['Types and tests', test],
+  ['Seeded mistakes', mutants],
   ['Sanitizers', sanitize],
 ];
 

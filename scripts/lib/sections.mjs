@@ -5,12 +5,16 @@
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { runMutantSuite } from '../mutants/suite.mjs';
 import { bootstrap } from './bootstrap.mjs';
 import { clangFormat } from './clang-format.mjs';
+import { runCudaGates } from './cuda-gates.mjs';
+import { cudaObstacle } from './cuda-toolchain.mjs';
 import { shown } from './exec.mjs';
 import { addonIn, inRoot, releaseDir, sanitizeDir } from './paths.mjs';
 import { note, StepError } from './report.mjs';
-import { runNativeTests, runTypeScriptTests, total } from './suites.mjs';
+import { runNativeTests, runTypeScriptTests, summary, total } from './suites.mjs';
 
 /** Runs biome with the given words. */
 export async function biome(...args) {
@@ -28,13 +32,64 @@ export async function lint() {
   return { ok };
 }
 
-/** Type check, native tests, TypeScript tests. */
+/** Runs suites one after another, then prints what each came to. */
+async function runSuites(suites) {
+  const results = [];
+  for (const [name, run] of suites) {
+    process.stdout.write(`\n--- ${name}\n`);
+    results.push(await run());
+  }
+  process.stdout.write('\n');
+  suites.forEach(([name], i) => {
+    process.stdout.write(
+      `${results[i].ok ? 'ok    ' : 'FAILED'}  ${name}: ${summary(results[i])}\n`,
+    );
+  });
+  return total(results);
+}
+
+/** The native tests of the CUDA backend in a folder of the build. */
+function cudaTests(folder, name) {
+  const words = ['--parallel', String(availableParallelism())];
+  return runNativeTests(`${releaseDir}/native/test/cuda${folder}`, { words, name });
+}
+
+/**
+ * Type check, native tests, TypeScript tests; where the CUDA backend can be built, its own as well,
+ * on the emulated GPU. Words name test files of the CPU's suite, and run those alone.
+ */
 export async function test({ native = true, typescript = true, args = [] } = {}) {
   await bootstrap('test');
-  const results = [];
-  if (native) results.push(await runNativeTests(releaseDir));
-  if (typescript) results.push(await runTypeScriptTests(args));
-  return total(results);
+  const hasCuda = cudaObstacle() === undefined;
+  const suites = [];
+  if (native) {
+    // The CUDA backend's folders are run by themselves.
+    const words = ['--label-regex', '^cpu$'];
+    suites.push(['native tests', () => runNativeTests(releaseDir, { words })]);
+  }
+  if (native && hasCuda) {
+    suites.push(
+      ["finding NVIDIA's libraries", () => cudaTests('/loading', 'ctest-cuda-loading')],
+      ['plans by the real cuDNN', () => cudaTests('/planning', 'ctest-cuda-planning')],
+      ['native tests on the emulated GPU', () => cudaTests('', 'ctest-cuda')],
+      ['the real CUDA library', runCudaGates],
+    );
+  }
+  if (typescript) suites.push(['TypeScript tests', () => runTypeScriptTests(args)]);
+  if (typescript && hasCuda && args.length === 0) {
+    const config = ['--config', inRoot('vitest.cuda.config.ts')];
+    const run = () => runTypeScriptTests(config, { name: 'vitest-cuda' });
+    suites.push(['TypeScript tests on the emulated GPU', run]);
+  }
+  return runSuites(suites);
+}
+
+/** Seeded mistakes in the CUDA backend, each of which the native tests must notice. */
+export async function mutants() {
+  await bootstrap('test');
+  // Where the backend is required, in CI, the bootstrap has failed already.
+  if (cudaObstacle() !== undefined) return { ok: true };
+  return runMutantSuite();
 }
 
 /**

@@ -19,10 +19,13 @@ function freshFile(name) {
   return path;
 }
 
-/** Runs the native tests of a build folder. */
-export async function runNativeTests(buildDir, { env } = {}) {
-  const report = freshFile('ctest.xml');
-  const args = ['--test-dir', buildDir, '--output-on-failure', '--no-tests=error'];
+/**
+ * Runs the native tests of a build folder or of a folder in it, with further words for ctest.
+ * `name` is that of the file of results.
+ */
+export async function runNativeTests(buildDir, { env, words = [], name = 'ctest' } = {}) {
+  const report = freshFile(`${name}.xml`);
+  const args = ['--test-dir', buildDir, '--output-on-failure', '--no-tests=error', ...words];
   const status = await shown('ctest', [...args, '--output-junit', report], { env });
   if (!existsSync(report)) return result(1, 0, 0, 0);
   const head = readFileSync(report, 'utf8').match(/<testsuite [^>]*>/)?.[0] ?? '';
@@ -33,8 +36,8 @@ export async function runNativeTests(buildDir, { env } = {}) {
 }
 
 /** Runs vitest with further arguments, such as the files to run. */
-export async function runTypeScriptTests(args, { env } = {}) {
-  const report = freshFile('vitest.json');
+export async function runTypeScriptTests(args, { env, name = 'vitest' } = {}) {
+  const report = freshFile(`${name}.json`);
   const vitest = inRoot('node_modules', 'vitest', 'vitest.mjs');
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
   const status = await shown(process.execPath, [vitest, 'run', ...reporters, ...args], { env });
