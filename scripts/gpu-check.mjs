@@ -14,6 +14,7 @@ import { missingPeer, startPeer } from './gpu-check/peer.mjs';
 import { asMarkdown, writeResults } from './gpu-check/report.mjs';
 import { findSanitizer, runSanitizers } from './gpu-check/sanitizers.mjs';
 import { bootstrap } from './lib/bootstrap.mjs';
+import { inRoot } from './lib/paths.mjs';
 import { main, note, StepError } from './lib/report.mjs';
 import { runTypeScriptTests, summary } from './lib/suites.mjs';
 
@@ -22,7 +23,7 @@ const known = ['--no-peer', '--no-sanitizer'];
 
 async function deviceTests() {
   const env = { NEURONODE_TEST_DEVICE: 'cuda' };
-  const result = await runTypeScriptTests(['--project', 'device'], { env });
+  const result = await runTypeScriptTests(['--config', inRoot('vitest.cuda.config.ts')], { env });
   return {
     name: 'operation table, gradients and trajectories on the device',
     ok: result.ok,

@@ -10,7 +10,7 @@ export const errors = [
         'if (!losesDevice(status)) return;',
       ],
     ],
-    tests: '*',
+    tests: 'ExecutorTest.FailsWithEach*:CallFaultsTest.CallsThatFail*',
   },
   {
     id: 'blas-status-unchecked',
@@ -22,7 +22,7 @@ export const errors = [
         'if (status != CUBLAS_STATUS_ALLOC_FAILED) return;',
       ],
     ],
-    tests: '*',
+    tests: 'CallFaultsTest.EveryFunction*',
   },
   {
     id: 'sticky-not-marked',
@@ -35,28 +35,28 @@ export const errors = [
         '  throw Error(errc::kDeviceFailed, message);',
       ],
     ],
-    tests: '*',
+    tests: 'ExecutorTest.RefusesAndReleases*:DeviceTest.ALost*',
   },
   {
     id: 'memory-leak',
     what: 'device memory is never freed',
     file: 'native/cuda/handles.cc',
     edits: [['  NN_REPORT_CUDA(cudaFree(memory));', '  static_cast<void>(memory);']],
-    tests: '*',
+    tests: 'BackendTraining.ParametersRead*',
   },
   {
     id: 'event-leak',
     what: 'events are never destroyed',
     file: 'native/cuda/handles.cc',
     edits: [['NN_REPORT_CUDA(cudaEventDestroy(event));', 'static_cast<void>(event);']],
-    tests: '*',
+    tests: 'BackendTraining.ParametersRead*',
   },
   {
     id: 'graph-leak',
     what: 'recorded graphs are never destroyed',
     file: 'native/cuda/handles.cc',
     edits: [['NN_REPORT_CUDA(cudaGraphExecDestroy(exec));', 'static_cast<void>(exec);']],
-    tests: '*',
+    tests: 'ExecutorTest.CallsTheSteps*',
   },
   {
     id: 'free-without-waiting',
@@ -69,7 +69,7 @@ export const errors = [
         '  NN_REPORT_CUDA(cudaFree(memory));',
       ],
     ],
-    tests: '*',
+    tests: 'ExecutorTest.*:BackendTraining.*',
   },
   {
     id: 'pageable-staging',
@@ -81,7 +81,7 @@ export const errors = [
         '((memory = std::malloc(bytes)) ? cudaSuccess : cudaErrorMemoryAllocation)',
       ],
     ],
-    tests: '*',
+    tests: 'BackendTraining.ParametersRead*',
   },
   {
     id: 'blas-without-workspace',
@@ -93,7 +93,7 @@ export const errors = [
         '  static_cast<void>(workspace);',
       ],
     ],
-    tests: '*',
+    tests: 'BackendTraining.FollowsTheCpu',
   },
   {
     id: 'workspace-before-stream',
@@ -107,6 +107,6 @@ export const errors = [
   return handle;`,
       ],
     ],
-    tests: '*',
+    tests: 'BackendTraining.FollowsTheCpu',
   },
 ];

@@ -12,7 +12,7 @@ export const linear = [
   LayoutInfo yInfo`,
       ],
     ],
-    tests: '*',
+    tests: 'BackendTraining.FollowsTheCpu',
   },
   {
     id: 'weight-gradient-unpermuted',
@@ -24,7 +24,7 @@ export const linear = [
         'const LayoutInfo gwInfo = featuresLike(LayoutInfo{}, Storage::F32);',
       ],
     ],
-    tests: '*',
+    tests: 'BackendTraining.FollowsTheCpu',
   },
   {
     id: 'output-pitch',
@@ -44,7 +44,7 @@ export const linear = [
                               .bias = bias,`,
       ],
     ],
-    tests: '*',
+    tests: 'BackendTraining.FollowsTheCpu:BackendOps.AgreeWithTheCpuInF32',
   },
   {
     id: 'tf32-by-default',
@@ -56,7 +56,7 @@ export const linear = [
         'static_cast<void>(tf32); return CUBLAS_COMPUTE_32F_FAST_TF32;',
       ],
     ],
-    tests: '*',
+    tests: 'BackendOps.AgreeWithTheCpuInF32',
   },
   {
     id: 'linear-mask-ignored',
@@ -68,7 +68,7 @@ export const linear = [
         'static_cast<void>(mask), static_cast<void>(gx), static_cast<void>(count);',
       ],
     ],
-    tests: '*',
+    tests: 'BackendTraining.FollowsTheCpu',
   },
   {
     id: 'wrong-leading-dimension',
@@ -80,6 +80,6 @@ export const linear = [
         'static_cast<int>(p.pitchB), at.a, dataType(p.operands), static_cast<int>(p.pitchB), &beta,',
       ],
     ],
-    tests: '*',
+    tests: 'BackendTraining.FollowsTheCpu',
   },
 ];
