@@ -167,16 +167,17 @@ const trainOn = (device) => `
   import { readFileSync } from 'node:fs';
   async function train() {
     const net = new nn.Sequential(new nn.Flatten(), new nn.Linear(4, 2));
-    await using trainer = new Trainer(net, {
+    const trainer = new Trainer(net, {
       loss: new nn.CrossEntropyLoss(),
       optimizer: new optim.Adam(net.parameters(), { lr: 0.001 }),
       device: '${device}',
     });
-    const image = new Uint8Array(8);
-    const { loss } = await trainer.step({
-      image, imageShape: [2, 1, 2, 2], label: new Int32Array(2),
-    });
-    return loss;
+    const batch = { image: new Uint8Array(8), imageShape: [2, 1, 2, 2], label: new Int32Array(2) };
+    try {
+      return (await trainer.step(batch)).loss;
+    } finally {
+      await trainer[Symbol.asyncDispose]();
+    }
   }`;
 
 /** What a user without an NVIDIA driver sees. */
