@@ -124,6 +124,18 @@ describe('an emulated GPU', () => {
     });
   });
 
+  test('computes the same bits in whatever order its streams run', async () => {
+    const losses = async (seed: number) => {
+      const { all } = await run("result.all = await lossesOn('cuda', 6);", {
+        NEURONODE_EMULATED_SEED: String(seed),
+      });
+      return all;
+    };
+    const first = await losses(1);
+    expect(first).toHaveLength(6);
+    for (const seed of [2, 3]) expect(await losses(seed)).toEqual(first);
+  });
+
   test('shares no parameters with a program on another device', async () => {
     const result = await run(
       `

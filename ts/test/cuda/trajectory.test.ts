@@ -3,7 +3,7 @@
  * batches and the same dropout masks, the losses of 20 steps agree within 1e-3, and the weights after
  * them move alike.
  */
-import { data, manualSeed, models, nn, optim, Trainer } from 'neuronode';
+import { data, manualSeed, models, nn, optim, Trainer, type TrainerOptions } from 'neuronode';
 import { expect, test } from 'vitest';
 import { testDevice } from '../device.js';
 
@@ -25,7 +25,7 @@ const runs: Run[] = [
   { name: 'AlexNet', batch: 2, resize: 224, lr: 1e-5, make: () => models.alexnet() },
 ];
 
-async function train(run: Run, device: string) {
+async function train(run: Run, device: string, options: Partial<TrainerOptions> = {}) {
   manualSeed(0);
   const net = run.make();
   const dataset = await data.FashionMNIST.load({
@@ -39,6 +39,7 @@ async function train(run: Run, device: string) {
     device,
     algorithm: 'direct',
     seed: 7,
+    ...options,
   });
   const losses: number[] = [];
   for await (const batch of loader) {
@@ -81,4 +82,19 @@ test.each(runs)('$name takes the same steps', { timeout: 600_000 }, async (run) 
   );
   expect(apart).toBeLessThanOrEqual(limit);
   expect(weights).toBeLessThanOrEqual(limit);
+});
+
+test.each([
+  [{ deterministic: true }, limit],
+  [{ autotune: true }, limit],
+  [{ precision: 'tf32' }, 2e-2],
+  [{ precision: 'bf16', deterministic: true }, 5e-2],
+] as const)('LeNet with %o stays by it', async (options, tolerance) => {
+  const [run] = runs;
+  const wanted = await train(run!, 'cpu');
+  const found = await train(run!, testDevice, options);
+  const apart = largest(found.losses.map((loss, i) => loss / wanted.losses[i]! - 1));
+  expect(apart).toBeLessThanOrEqual(tolerance);
+  // The other precisions do round.
+  if ('precision' in options) expect(apart).toBeGreaterThan(1e-6);
 });
