@@ -144,16 +144,20 @@ void Compiler::finishProgram() {
 
 // What would fit, as far as memory grows with the batch: the rows of the largest input.
 std::string Compiler::suggestedBatch() const {
+  const size_t arena = program_->plan_.arenaBytes;
   int64_t batch = 0, largest = 0;
-  for (const ValueSpec& value : graph_.values) {
-    if (value.kind != ValueKind::Input || value.shape.size() < 2) continue;
-    if (elementCount(value.shape) <= largest) continue;
+  size_t needed = arena;
+  for (int i = 0; i < valueCount(); ++i) {
+    const ValueSpec& value = graph_.values[i];
+    if (value.kind != ValueKind::Input) continue;
+    // Each run under way has inputs of its own as well.
+    if (backend_.isAsynchronous()) needed += 2 * backend_.bytes(pieces_[pieceOf_[i]].desc);
+    if (value.shape.size() < 2 || elementCount(value.shape) <= largest) continue;
     largest = elementCount(value.shape);
     batch = value.shape[0];
   }
-  const size_t needed = program_->plan_.arenaBytes;
   if (batch < 2 || needed == 0) return "";
-  const size_t left = backend_.availableBytes() + (program_->arena_ ? needed : 0);
+  const size_t left = backend_.availableBytes() + (program_->arena_ ? arena : 0);
   const double share = static_cast<double>(left) / static_cast<double>(needed);
   const auto fits = static_cast<int64_t>(static_cast<double>(batch) * std::min(share, 1.0));
   if (fits < 1) return "; not even a batch of 1 would fit";
