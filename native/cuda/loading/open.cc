@@ -161,7 +161,9 @@ class Search {
       text = libraries + " is needed in " + kind_.needed + "; found:\n  " + join(wrong_, "\n  ");
       if (!broken_.empty()) text += "\n  " + join(broken_, "\n  ");
     }
-    text += "\nSought in:";
+    text +=
+        "\nSought in NVIDIA's wheels of every Python on PATH, in VIRTUAL_ENV and CONDA_PREFIX, and "
+        "in:";
     for (const fs::path& place : places_) text += "\n  " + place.string();
     text +=
         "\nInstall NVIDIA's wheels (pip install nvidia-cublas nvidia-cudnn-cu13) or CUDA 13 with "

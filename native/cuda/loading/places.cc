@@ -91,10 +91,9 @@ std::vector<fs::path> placesToSearch(const Environment& environment,
   }
   const std::optional<std::string> home = environment("HOME");
   const std::optional<std::string> cache = environment("XDG_CACHE_HOME");
-  if (cache && !cache->empty()) {
-    places.addWheels(fs::path(*cache) / "neuronode" / "cuda");
-  } else if (home) {
-    places.addWheels(fs::path(*home) / ".cache" / "neuronode" / "cuda");
+  if ((cache && !cache->empty()) || home) {
+    const fs::path base = cache && !cache->empty() ? fs::path(*cache) : fs::path(*home) / ".cache";
+    for (const char* wheels : kWheelFolders) places.add(base / "neuronode" / "cuda" / wheels);
   }
   for (const fs::path& bin : split(environment("PATH"))) places.addPythons(bin.parent_path());
   if (home) places.addPythons(fs::path(*home) / ".local");

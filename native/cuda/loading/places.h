@@ -19,8 +19,8 @@ namespace neuronode::cuda {
 // Reads an environment variable; a test gives its own.
 using Environment = std::function<std::optional<std::string>(const char* name)>;
 
-// Folders to look in, best first, each once. Those of 1 and 2, and the usual ones of 4, are listed
-// whether they exist or not, since a message names them all; the others where they exist.
+// Folders to look in, best first, each once: whether they exist or not, since a message names them
+// all, but of the many folders of Python and Node only those that are there.
 std::vector<std::filesystem::path> placesToSearch(const Environment& environment,
                                                   const std::filesystem::path& backendLibrary);
 
