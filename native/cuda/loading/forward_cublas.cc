@@ -32,7 +32,6 @@ FORWARD(cublasStatus_t, cublasGemmEx,
          cublasComputeType_t computeType, cublasGemmAlgo_t algo),
         (handle, transa, transb, m, n, k, alpha, A, Atype, lda, B, Btype, ldb, beta, C, Ctype, ldc,
          computeType, algo))
-FORWARD(cublasStatus_t, cublasGetProperty, (libraryPropertyType type, int* value), (type, value))
 NN_FORWARD(neuronode::cuda::cublasSymbols(), "the library is not open", const char*,
            cublasGetStatusName, (cublasStatus_t status), (status))
 NN_FORWARD(neuronode::cuda::cublasSymbols(), "the library is not open", const char*,

@@ -18,7 +18,6 @@ SymbolTable& cublasLtSymbols() {
 
 FORWARD(cublasStatus_t, cublasLtCreate, (cublasLtHandle_t * lightHandle), (lightHandle))
 FORWARD(cublasStatus_t, cublasLtDestroy, (cublasLtHandle_t lightHandle), (lightHandle))
-NN_FORWARD(neuronode::cuda::cublasLtSymbols(), 0, size_t, cublasLtGetVersion, (), ())
 FORWARD(cublasStatus_t, cublasLtMatmul,
         (cublasLtHandle_t lightHandle, cublasLtMatmulDesc_t computeDesc, const void* alpha,
          const void* A, cublasLtMatrixLayout_t Adesc, const void* B, cublasLtMatrixLayout_t Bdesc,
@@ -42,10 +41,6 @@ FORWARD(cublasStatus_t, cublasLtMatrixLayoutCreate,
         (matLayout, type, rows, cols, ld))
 FORWARD(cublasStatus_t, cublasLtMatrixLayoutDestroy, (cublasLtMatrixLayout_t matLayout),
         (matLayout))
-FORWARD(cublasStatus_t, cublasLtMatrixLayoutSetAttribute,
-        (cublasLtMatrixLayout_t matLayout, cublasLtMatrixLayoutAttribute_t attr, const void* buf,
-         size_t sizeInBytes),
-        (matLayout, attr, buf, sizeInBytes))
 FORWARD(cublasStatus_t, cublasLtMatmulPreferenceCreate, (cublasLtMatmulPreference_t * pref), (pref))
 FORWARD(cublasStatus_t, cublasLtMatmulPreferenceDestroy, (cublasLtMatmulPreference_t pref), (pref))
 FORWARD(cublasStatus_t, cublasLtMatmulPreferenceSetAttribute,
@@ -60,5 +55,3 @@ FORWARD(cublasStatus_t, cublasLtMatmulAlgoGetHeuristic,
          int* returnAlgoCount),
         (lightHandle, operationDesc, Adesc, Bdesc, Cdesc, Ddesc, preference, requestedAlgoCount,
          heuristicResultsArray, returnAlgoCount))
-NN_FORWARD(neuronode::cuda::cublasLtSymbols(), "the library is not open", const char*,
-           cublasLtGetStatusString, (cublasStatus_t status), (status))

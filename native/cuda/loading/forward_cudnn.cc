@@ -27,7 +27,6 @@ FORWARD(cudnnStatus_t, cudnnSetStream, (cudnnHandle_t handle, cudaStream_t strea
 FORWARD(cudnnStatus_t, cudnnGetStream, (cudnnHandle_t handle, cudaStream_t* streamId),
         (handle, streamId))
 NN_FORWARD(neuronode::cuda::cudnnSymbols(), 0, size_t, cudnnGetVersion, (), ())
-NN_FORWARD(neuronode::cuda::cudnnSymbols(), 0, size_t, cudnnGetCudartVersion, (), ())
 NN_FORWARD(neuronode::cuda::cudnnSymbols(), "the library is not open", const char*,
            cudnnGetErrorString, (cudnnStatus_t status), (status))
 NN_FORWARD(neuronode::cuda::cudnnSymbols(), max_size > 0 ? void(*message = '\0') : void(), void,
@@ -61,10 +60,6 @@ FORWARD(cudnnStatus_t, cudnnSetTensor4dDescriptor,
         (cudnnTensorDescriptor_t tensorDesc, cudnnTensorFormat_t format, cudnnDataType_t dataType,
          int n, int c, int h, int w),
         (tensorDesc, format, dataType, n, c, h, w))
-FORWARD(cudnnStatus_t, cudnnSetTensor4dDescriptorEx,
-        (cudnnTensorDescriptor_t tensorDesc, cudnnDataType_t dataType, int n, int c, int h, int w,
-         int nStride, int cStride, int hStride, int wStride),
-        (tensorDesc, dataType, n, c, h, w, nStride, cStride, hStride, wStride))
 FORWARD(cudnnStatus_t, cudnnCreatePoolingDescriptor, (cudnnPoolingDescriptor_t * poolingDesc),
         (poolingDesc))
 FORWARD(cudnnStatus_t, cudnnDestroyPoolingDescriptor, (cudnnPoolingDescriptor_t poolingDesc),

@@ -33,4 +33,3 @@ FORWARD(nvrtcResult, nvrtcGetPTXSize, (nvrtcProgram prog, size_t* ptxSizeRet), (
 FORWARD(nvrtcResult, nvrtcGetProgramLog, (nvrtcProgram prog, char* log), (prog, log))
 FORWARD(nvrtcResult, nvrtcGetProgramLogSize, (nvrtcProgram prog, size_t* logSizeRet),
         (prog, logSizeRet))
-FORWARD(nvrtcResult, nvrtcVersion, (int* major, int* minor), (major, minor))
