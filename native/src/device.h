@@ -15,11 +15,11 @@ namespace neuronode {
 
 // What devices() tells of one.
 struct DeviceInfo {
-  std::string name;   // what users pass as `device`: "cpu", "cuda:0"
-  std::string model;  // the hardware's name
+  std::string name;                         // what users pass as `device`: "cpu", "cuda:0"
+  std::string model;                        // the hardware's name
   std::map<std::string, std::string> text;  // such as isa, driver, cudnn
   std::map<std::string, double> numbers;    // such as threads, availableMemory, totalMemory (bytes)
-  bool emulated = false;  // a test's imitation of the hardware
+  bool emulated = false;                    // a test's imitation of the hardware
 };
 
 // Lives until the process ends, since its thread does.
