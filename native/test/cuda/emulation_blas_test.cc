@@ -187,6 +187,85 @@ TEST_F(EmulationBlasTest, LosesTheDeviceToMatricesBeyondTheirMemory) {
   EXPECT_EQ(cublasSetMathMode(blas.get(), CUBLAS_DEFAULT_MATH), CUBLAS_STATUS_EXECUTION_FAILED);
 }
 
+// One product of cuBLASLt: d [m, n] = a [m, k] * b [k, n], column-major, dense.
+class LightProduct {
+ public:
+  LightProduct(cudaDataType type, int m, int n, int k) {
+    NN_CHECK_CUBLAS(cublasLtMatmulDescCreate(&what, CUBLAS_COMPUTE_32F, CUDA_R_32F));
+    NN_CHECK_CUBLAS(cublasLtMatrixLayoutCreate(&a, type, m, k, m));
+    NN_CHECK_CUBLAS(cublasLtMatrixLayoutCreate(&b, type, k, n, k));
+    NN_CHECK_CUBLAS(cublasLtMatrixLayoutCreate(&d, type, m, n, m));
+    NN_CHECK_CUBLAS(cublasLtMatmulPreferenceCreate(&preference));
+    const uint64_t bytes = 4096;
+    NN_CHECK_CUBLAS(cublasLtMatmulPreferenceSetAttribute(
+        preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &bytes, sizeof bytes));
+  }
+  ~LightProduct() {
+    cublasLtMatmulPreferenceDestroy(preference);
+    for (const cublasLtMatrixLayout_t each : {a, b, d}) cublasLtMatrixLayoutDestroy(each);
+    cublasLtMatmulDescDestroy(what);
+  }
+  LightProduct(const LightProduct&) = delete;
+  LightProduct& operator=(const LightProduct&) = delete;
+
+  template <class Value>
+  void set(cublasLtMatmulDescAttributes_t attribute, Value value) {
+    NN_CHECK_CUBLAS(cublasLtMatmulDescSetAttribute(what, attribute, &value, sizeof value));
+  }
+  cublasStatus_t find(cublasLtHandle_t handle) {
+    int found = 0;
+    return cublasLtMatmulAlgoGetHeuristic(handle, what, a, b, d, d, preference, 1, &best, &found);
+  }
+  cublasStatus_t run(cublasLtHandle_t handle, const float* from, float* to, void* workspace,
+                     size_t bytes, cudaStream_t stream) {
+    const float one = 1, zero = 0;
+    return cublasLtMatmul(handle, what, &one, from, a, from, b, &zero, to, d, to, d, &best.algo,
+                          workspace, bytes, stream);
+  }
+
+  cublasLtMatmulDesc_t what = nullptr;
+  cublasLtMatrixLayout_t a = nullptr, b = nullptr, d = nullptr;
+  cublasLtMatmulPreference_t preference = nullptr;
+  cublasLtMatmulHeuristicResult_t best = {};
+};
+
+TEST_F(EmulationBlasTest, AddsBiasAndReluInTheEpilogue) {
+  const DeviceMemory x = upload<float>({1, 2, 3, -4}), y = makeDeviceMemory(16);
+  const DeviceMemory bias = upload<float>({1, -30});
+  auto* const from = static_cast<float*>(x.get());
+  auto* const to = static_cast<float*>(y.get());
+  LightProduct product(CUDA_R_32F, 2, 2, 2);
+  const auto run = [&](size_t bytes, cudaStream_t on) {
+    return product.run(light.get(), from, to, workspace.get(), bytes, on);
+  };
+  product.set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_RELU_BIAS);
+  product.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, static_cast<const void*>(bias.get()));
+  ASSERT_EQ(product.find(light.get()), CUBLAS_STATUS_SUCCESS);
+  ASSERT_EQ(run(4096, stream.get()), CUBLAS_STATUS_SUCCESS);
+  // [1 3; 2 -4]^2 = [7 -9; -6 22], then + [1; -30].
+  EXPECT_EQ(download<float>(y, 4), (std::vector<float>{8, 0, 0, 0}));
+
+  EXPECT_EQ(run(64, stream.get()), CUBLAS_STATUS_INVALID_VALUE);
+  EXPECT_TRUE(isViolated("the workspace is too small"));
+  EXPECT_EQ(run(4096, nullptr), CUBLAS_STATUS_INVALID_VALUE);
+  EXPECT_TRUE(isViolated("the default stream"));
+  const float onHost[2] = {};
+  product.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, static_cast<const void*>(onHost));
+  EXPECT_EQ(run(4096, stream.get()), CUBLAS_STATUS_INVALID_VALUE);
+  EXPECT_TRUE(isViolated("the bias is"));
+  EXPECT_EQ(live().descriptors, 5);
+}
+
+TEST_F(EmulationBlasTest, HasNoAlgorithmForWhatDoesNotFit) {
+  LightProduct narrow(CUDA_R_16BF, 12, 8, 8);
+  EXPECT_EQ(narrow.find(light.get()), CUBLAS_STATUS_NOT_SUPPORTED);
+  LightProduct wide(CUDA_R_16BF, 16, 8, 8);
+  EXPECT_EQ(wide.find(light.get()), CUBLAS_STATUS_SUCCESS);
+  wide.set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+  wide.set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, static_cast<int32_t>(CUDA_R_32F));
+  EXPECT_EQ(wide.find(light.get()), CUBLAS_STATUS_NOT_SUPPORTED);
+}
+
 TEST_F(EmulationBlasTest, GivesTheVersionOnlyByProperty) {
   int version = -1, major = -1;
   EXPECT_EQ(cublasGetVersion(nullptr, &version), CUBLAS_STATUS_SUCCESS);

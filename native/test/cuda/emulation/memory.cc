@@ -9,8 +9,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <atomic>
+#include <algorithm>
 #include <csetjmp>
+#include <cstdio>
 #include <cstring>
 
 #include "core.h"

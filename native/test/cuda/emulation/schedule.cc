@@ -1,5 +1,7 @@
 // Runs what streams have queued: one piece of work at a time, the next one drawn at random from the
 // streams that may go on.
+#include <array>
+
 #include "core.h"
 
 namespace neuronode::cuda::emulation {

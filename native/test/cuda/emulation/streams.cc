@@ -1,4 +1,6 @@
 // Streams and events.
+#include <algorithm>
+
 #include "core.h"
 
 namespace neuronode::cuda::emulation {
