@@ -77,8 +77,14 @@ TEST_F(DeviceTest, ALostOneLeavesTheOtherAlone) {
   EXPECT_EQ(codeOf([&] { lossOf(second, *other, net, 2); }), "ERR_NN_DEVICE_FAILED");
   EXPECT_TRUE(second.health().isLost());
   EXPECT_FALSE(first.health().isLost());
-  // No job begins on it any more.
-  EXPECT_EQ(codeOf([&] { begin(second); }), "ERR_NN_DEVICE_FAILED");
+  // No job begins on it any more, and each is told why.
+  try {
+    begin(second);
+    ADD_FAILURE() << "a job began on a lost device";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.code(), "ERR_NN_DEVICE_FAILED");
+    EXPECT_NE(std::string(error.what()).find("lost by an earlier failure"), std::string::npos);
+  }
   DeviceHealth::setCurrent(nullptr);
   other.reset();
   EXPECT_TRUE(std::isfinite(lossOf(first, *one, net, 2)));

@@ -73,6 +73,28 @@ TEST_F(ExecutorTest, StartsTwoRunsWithoutWaitingForAny) {
   EXPECT_EQ(resultOf(*second), 15);
 }
 
+TEST_F(ExecutorTest, UploadsOverwriteNoInputsThatARunStillReads) {
+  float expected = 0;
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    SCOPED_TRACE(seed);
+    emulation::seed(seed);
+    const std::unique_ptr<PendingRun> first = start(1), second = start(100);
+    EXPECT_EQ(resultOf(*first), expected + 1);
+    expected += 101;
+    EXPECT_EQ(resultOf(*second), expected);
+  }
+}
+
+TEST_F(ExecutorTest, MemoryIsFreedOnlyAfterTheWorkThatUsesIt) {
+  const std::unique_ptr<Buffer> x = gpu_.backend().allocate(kBytes);
+  {
+    const std::unique_ptr<Buffer> y = gpu_.backend().allocate(kBytes);
+    relu(gpu_.context().compute(), {x->data()}, {y->data()}, kCount);
+  }
+  gpu_.backend().synchronize();  // work on freed memory would be a breach, and lose the device
+  EXPECT_FALSE(gpu_.health().isLost());
+}
+
 TEST_F(ExecutorTest, KeepsTheResultsOfRunsThatAreFinishedLate) {
   std::vector<std::unique_ptr<PendingRun>> runs;
   for (const float value : {1.0f, 2.0f, 4.0f, 8.0f, 16.0f}) runs.push_back(start(value));

@@ -10,7 +10,7 @@ export const errors = [
         'if (!losesDevice(status)) return;',
       ],
     ],
-    tests: 'ExecutorTest.FailsWithEach*:CallFaultsTest.CallsThatFail*',
+    tests: 'ExecutorTest.FailsWithEach*',
   },
   {
     id: 'blas-status-unchecked',
@@ -35,7 +35,7 @@ export const errors = [
         '  throw Error(errc::kDeviceFailed, message);',
       ],
     ],
-    tests: 'ExecutorTest.RefusesAndReleases*:DeviceTest.ALost*',
+    tests: 'ExecutorTest.RefusesAndReleases*',
   },
   {
     id: 'memory-leak',
@@ -69,7 +69,7 @@ export const errors = [
         '  NN_REPORT_CUDA(cudaFree(memory));',
       ],
     ],
-    tests: 'ExecutorTest.*:BackendTraining.*',
+    tests: 'ExecutorTest.MemoryIsFreed*',
   },
   {
     id: 'pageable-staging',
