@@ -100,6 +100,8 @@ TEST_F(DeviceTest, TellingOfOneLeavesTheThreadsDeviceAsItWas) {
 
 // The provider is made once for a process: each case has one of its own.
 void inChild(const std::function<bool()>& check) {
+  // Other tests may have left threads behind: started anew rather than forked.
+  ::testing::FLAGS_gtest_death_test_style = "threadsafe";
   EXPECT_EXIT(std::_Exit(check() ? 0 : 1), ::testing::ExitedWithCode(0), "");
 }
 
