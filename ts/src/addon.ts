@@ -42,6 +42,8 @@ export interface Addon {
   missingDevices(): RawMissingDevice[];
   /** The first of `devices`, without opening a library. */
   cpu(): RawDevice;
+  /** One of `devices`; undefined where it is missing. No other GPU is touched. */
+  device(name: string): RawDevice | undefined;
   setNumThreads(threads: number): void;
   getNumThreads(): number;
   compile(graph: GraphSpec, options: CompileTarget & { share?: RawProgram }): Promise<RawProgram>;

@@ -115,10 +115,14 @@ export function missingDevices(): MissingDevice[] {
  */
 export function deviceNamed(name: string): DeviceInfo {
   if (name === 'cpu') return deviceInfo(addon().cpu());
-  const all = devices();
-  const found = all.find((each) => each.name === name);
-  if (found === undefined) throw unavailable(name, all);
-  return found;
+  let raw: RawDevice | undefined;
+  try {
+    raw = addon().device(name);
+  } catch (error) {
+    throw errorFromNative(error, deviceNamed);
+  }
+  if (raw === undefined) throw unavailable(name, devices());
+  return deviceInfo(raw);
 }
 
 /**
@@ -144,10 +148,20 @@ export function chooseDevice(device: string): DeviceChoice {
   return { name };
 }
 
+/** GPUs are asked one by one: telling of a GPU sets CUDA up on it, which takes some of its memory. */
 function chooseBest(): DeviceChoice {
-  const gpu = devices().find(({ type }) => type === 'cuda');
-  if (gpu !== undefined) return { name: gpu.name };
-  return { name: 'cpu', reason: reasonOf(missingDevices()) };
+  const missing = missingDevices();
+  const isMissing = (name: string) => missing.some((each) => each.name === name);
+  for (let number = 0; ; number++) {
+    const name = `cuda:${number}`;
+    if (isMissing(name)) continue;
+    try {
+      if (addon().device(name) !== undefined) return { name };
+    } catch (error) {
+      throw errorFromNative(error, chooseDevice);
+    }
+    return { name: 'cpu', reason: reasonOf(missing) };
+  }
 }
 
 /** Why there is no GPU, as a clause: without a period at its end. */
