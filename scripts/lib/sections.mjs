@@ -49,8 +49,8 @@ async function runSuites(suites) {
 }
 
 /** The native tests of the CUDA backend in a folder of the build. */
-function cudaTests(folder, name) {
-  const words = ['--parallel', String(availableParallelism())];
+function cudaTests(folder, name, more = []) {
+  const words = ['--parallel', String(availableParallelism()), ...more];
   return runNativeTests(`${releaseDir}/native/test/cuda${folder}`, { words, name });
 }
 
@@ -70,7 +70,11 @@ export async function test({ native = true, typescript = true, args = [] } = {})
   if (native && hasCuda) {
     suites.push(
       ["finding NVIDIA's libraries", () => cudaTests('/loading', 'ctest-cuda-loading')],
-      ['plans by the real cuDNN', () => cudaTests('/planning', 'ctest-cuda-planning')],
+      // One test, which says how many cases it planned.
+      [
+        'plans by the real cuDNN',
+        () => cudaTests('/planning', 'ctest-cuda-planning', ['--verbose']),
+      ],
       ['native tests on the emulated GPU', () => cudaTests('', 'ctest-cuda')],
       ['the real CUDA library', runCudaGates],
     );
