@@ -19,7 +19,6 @@ fastest implementation of Adam, found by `calibrate` in the same run, and its im
 float tensors in that format.
 """
 
-import json
 import statistics
 import sys
 import time
@@ -29,6 +28,7 @@ import torch
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts/fixtures"))
+from json_lines import serve  # noqa: E402
 from networks import AlexNet  # noqa: E402  (the same network the fixtures are made from)
 from peer_ops import time_case  # noqa: E402  (needs the same folder)
 
@@ -171,13 +171,7 @@ def peak_bytes() -> int:
 
 def main() -> None:
     torch.set_num_interop_threads(1)
-    peer = Peer()
-    for line in sys.stdin:
-        try:
-            reply = peer.answer(json.loads(line))
-        except Exception as error:  # told to the caller, who stops the run
-            reply = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(reply), flush=True)
+    serve(Peer().answer)
 
 
 if __name__ == "__main__":

@@ -6,14 +6,11 @@
 // nothing, and reads no device memory, so that a graph can record it.
 #pragma once
 
-#include <functional>
 #include <memory>
-#include <string>
-#include <utility>
-#include <vector>
 
 #include "backend.h"
 #include "context.h"
+#include "function_kernel.h"
 #include "kernels/elementwise.h"
 
 namespace neuronode::cuda {
@@ -66,38 +63,9 @@ Layout preferredByLinear(const KernelRequest& request, size_t input);
 Layout preferredByLoss(const KernelRequest& request, size_t input);
 Layout preferredByOptimizer(const KernelRequest& request, size_t input);
 
-// A kernel whose work is one function: what it needs is in the closure.
-class FunctionKernel : public Kernel {
- public:
-  using Pointers = std::span<void* const>;
-  using Body = std::function<void(Pointers inputs, Pointers outputs, void* workspace)>;
-
-  FunctionKernel(std::string kernelName, std::vector<Layout> in, std::vector<Layout> out, Body body,
-                 size_t workspace = 0)
-      : body_(std::move(body)) {
-    name = std::move(kernelName);
-    inputLayouts = std::move(in);
-    outputLayouts = std::move(out);
-    workspaceBytes = workspace;
-  }
-
-  void run(std::span<void* const> inputs, std::span<void* const> outputs,
-           void* workspace) override {
-    body_(inputs, outputs, workspace);
-  }
-
- private:
-  Body body_;
-};
-
 // From row to row of a matrix with that many columns.
 inline int64_t pitchOf(const LayoutInfo& info, int64_t columns) {
   return info.rowPitch > 0 ? info.rowPitch : columns;
-}
-
-template <typename T>
-T* as(void* pointer) {
-  return static_cast<T*>(pointer);
 }
 
 }  // namespace neuronode::cuda

@@ -4,12 +4,12 @@
 // Policy: the tables of tensors and of blocks' shares live in device memory that the kernel owns.
 // They hold pointers, which are known when the kernel first runs and are the same from then on, so
 // that run uploads them, from page-locked memory and without waiting; later runs only launch.
-#include <algorithm>
 #include <cstring>
 
 #include "error.h"
 #include "kernel_request.h"
 #include "kernels/optimizer.h"
+#include "optimizer_options.h"
 
 namespace neuronode::cuda {
 
@@ -19,23 +19,6 @@ namespace {
 int stateCount(const KernelRequest& request) {
   if (request.op() == Op::AdamStep) return 2;
   return request.node.spec.attrs.number("momentum") != 0 ? 1 : 0;
-}
-
-AdamOptions adamOptions(const Attrs& attrs) {
-  // Layouts may hold padding, whose zero moments must not become 0/0. No other quotient notices.
-  constexpr double kLeastEps = 1e-37;
-  return {.beta1 = attrs.number("beta1"),
-          .beta2 = attrs.number("beta2"),
-          .eps = std::max(attrs.number("eps"), kLeastEps),
-          .weightDecay = attrs.number("weightDecay"),
-          .decoupled = attrs.flag("decoupled")};
-}
-
-SgdOptions sgdOptions(const Attrs& attrs) {
-  return {.momentum = attrs.number("momentum"),
-          .dampening = attrs.number("dampening"),
-          .weightDecay = attrs.number("weightDecay"),
-          .nesterov = attrs.flag("nesterov")};
 }
 
 // Where a merged step's tensors are among its inputs. One SGD step that was not merged has its

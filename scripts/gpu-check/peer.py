@@ -5,7 +5,6 @@ Policy: images are floats that lie on the device already, the loss is read once 
 and every variant (memory format, with or without a CUDA graph) is tried before one is measured.
 """
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fixtures"))
+from json_lines import serve  # noqa: E402
 from networks import AlexNet, LeNet  # noqa: E402  (needs the path above)
 
 NETWORKS = {"alexnet": (AlexNet, 224), "lenet": (LeNet, 28)}
@@ -139,13 +139,7 @@ class Peer:
 
 
 def main() -> None:
-    peer = Peer()
-    for line in sys.stdin:
-        try:
-            reply = peer.answer(json.loads(line))
-        except Exception as error:  # told to the caller, who stops the run
-            reply = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(reply), flush=True)
+    serve(Peer().answer)
 
 
 if __name__ == "__main__":

@@ -40,9 +40,10 @@ export interface RawProgram {
 export interface Addon {
   devices(): RawDevice[];
   missingDevices(): RawMissingDevice[];
-  /** The first of `devices`, without opening a library. */
-  cpu(): RawDevice;
-  /** One of `devices`; undefined where it is missing. No other GPU is touched. */
+  /**
+   * One of `devices`; undefined where it is missing. No other GPU is touched, and no library is
+   * opened for the CPU.
+   */
   device(name: string): RawDevice | undefined;
   setNumThreads(threads: number): void;
   getNumThreads(): number;

@@ -114,7 +114,6 @@ export function missingDevices(): MissingDevice[] {
  * @throws DeviceError The device is not there, or not any more; with its code and reason.
  */
 export function deviceNamed(name: string): DeviceInfo {
-  if (name === 'cpu') return deviceInfo(addon().cpu());
   let raw: RawDevice | undefined;
   try {
     raw = addon().device(name);

@@ -48,13 +48,6 @@ Napi::Value deviceNamed(const Napi::CallbackInfo& info) {
   });
 }
 
-// cpu(): the first of devices(), without opening a library.
-Napi::Value cpu(const Napi::CallbackInfo& info) {
-  return withJsErrors(info.Env(), [&]() -> Napi::Value {
-    return toDeviceObject(info.Env(), CpuDevice::instance().info());
-  });
-}
-
 // missingDevices(): { name, code, reason }[]
 Napi::Value missingDeviceList(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -114,7 +107,6 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
       env, [](const Napi::CallbackInfo& info) { EnvState::of(info.Env()).shutDown(); });
   process.Get("on").As<Napi::Function>().Call(process, {Napi::String::New(env, "exit"), onExit});
   exports.Set("devices", Napi::Function::New<devices>(env, "devices"));
-  exports.Set("cpu", Napi::Function::New<cpu>(env, "cpu"));
   exports.Set("device", Napi::Function::New<deviceNamed>(env, "device"));
   exports.Set("missingDevices", Napi::Function::New<missingDeviceList>(env, "missingDevices"));
   exports.Set("setNumThreads", Napi::Function::New<setNumThreads>(env, "setNumThreads"));

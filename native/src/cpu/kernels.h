@@ -1,12 +1,11 @@
 // How the CPU backend makes its kernels: one function per family, each in a file of its own.
 #pragma once
 
-#include <functional>
 #include <memory>
-#include <utility>
 
 #include "cpu/cpu_backend.h"
 #include "cpu/elementwise.h"
+#include "function_kernel.h"
 
 namespace neuronode {
 
@@ -27,32 +26,6 @@ std::unique_ptr<Kernel> makePooling(const KernelRequest& request);
 std::unique_ptr<Kernel> makeElementwise(const KernelRequest& request);
 std::unique_ptr<Kernel> makeLoss(const KernelRequest& request);
 std::unique_ptr<Kernel> makeOptimizerStep(const KernelRequest& request);
-
-// A kernel that is one call of ours: what it needs is in the closure.
-class FunctionKernel : public Kernel {
- public:
-  using Inputs = std::span<void* const>;
-  using Body = std::function<void(Inputs inputs, Inputs outputs)>;
-
-  FunctionKernel(std::string kernelName, std::vector<Layout> in, std::vector<Layout> out, Body body)
-      : body_(std::move(body)) {
-    name = std::move(kernelName);
-    inputLayouts = std::move(in);
-    outputLayouts = std::move(out);
-  }
-
-  void run(std::span<void* const> inputs, std::span<void* const> outputs, void*) override {
-    body_(inputs, outputs);
-  }
-
- private:
-  Body body_;
-};
-
-template <typename T>
-T* as(void* pointer) {
-  return static_cast<T*>(pointer);
-}
 
 // The layout to compute in where the operation is at home in both: the present one, or plain where
 // that is neither plain nor blocked.

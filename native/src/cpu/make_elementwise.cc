@@ -1,16 +1,15 @@
 // Adapts the element-wise, dropout, loss and optimizer kernels to the backend's Kernel.
-#include <algorithm>
-
 #include "cpu/dropout.h"
 #include "cpu/kernels.h"
 #include "cpu/loss.h"
 #include "cpu/optimizer.h"
+#include "optimizer_options.h"
 
 namespace neuronode {
 
 namespace {
 
-using Inputs = FunctionKernel::Inputs;
+using Pointers = FunctionKernel::Pointers;
 constexpr Layout kPlain = Layout::Plain;
 
 std::unique_ptr<Kernel> makeToFloat(const KernelRequest& request) {
@@ -24,7 +23,7 @@ std::unique_ptr<Kernel> makeToFloat(const KernelRequest& request) {
   buildByteTable(toFloats("mean").data(), toFloats("std").data(), c, table.data());
   return std::make_unique<FunctionKernel>(
       "toFloat", std::vector{kPlain}, std::vector{kPlain},
-      [n, c, hw, table = std::move(table)](Inputs in, Inputs out) {
+      [n, c, hw, table = std::move(table)](Pointers in, Pointers out, void*) {
         elementwiseKernels().bytesToFloat(as<const uint8_t>(in[0]), as<float>(out[0]), n, c, hw,
                                           table.data());
       });
@@ -46,7 +45,7 @@ std::unique_ptr<Kernel> makeDropout(const KernelRequest& request) {
   const PlaneShape plane = planeShape(request.backend, request.inputs[0], layout);
   return std::make_unique<FunctionKernel>(
       "dropout", std::vector{layout, kPlain}, std::vector{layout},
-      [plane, mask = dropoutMask(request.node.spec.attrs)](Inputs in, Inputs out) {
+      [plane, mask = dropoutMask(request.node.spec.attrs)](Pointers in, Pointers out, void*) {
         DropoutMask now = mask;
         now.step = static_cast<uint32_t>(*as<const int32_t>(in[1]));
         dropoutKernels().apply(as<const float>(in[0]), as<float>(out[0]), plane, now);
@@ -72,25 +71,25 @@ std::unique_ptr<Kernel> makeElementwise(const KernelRequest& request) {
   };
   switch (op) {
     case Op::Relu:
-      return make([&kernels, count](Inputs in, Inputs out) {
+      return make([&kernels, count](Pointers in, Pointers out, void*) {
         kernels.relu(as<const float>(in[0]), as<float>(out[0]), count);
       });
     case Op::ReluGrad:
-      return make([&kernels, count](Inputs in, Inputs out) {
+      return make([&kernels, count](Pointers in, Pointers out, void*) {
         kernels.reluGrad(as<const float>(in[0]), as<const float>(in[1]), as<float>(out[0]), count);
       });
     case Op::Sigmoid:
-      return make([&kernels, count, plane](Inputs in, Inputs out) {
+      return make([&kernels, count, plane](Pointers in, Pointers out, void*) {
         kernels.sigmoid(as<const float>(in[0]), as<float>(out[0]), count);
         kernels.zeroPaddingLanes(as<float>(out[0]), plane);
       });
     case Op::SigmoidGrad:
-      return make([&kernels, count](Inputs in, Inputs out) {
+      return make([&kernels, count](Pointers in, Pointers out, void*) {
         kernels.sigmoidGrad(as<const float>(in[0]), as<const float>(in[1]), as<float>(out[0]),
                             count);
       });
     default:  // Add
-      return make([&kernels, count](Inputs in, Inputs out) {
+      return make([&kernels, count](Pointers in, Pointers out, void*) {
         kernels.add(as<const float>(in[0]), as<const float>(in[1]), as<float>(out[0]), count);
       });
   }
@@ -99,17 +98,18 @@ std::unique_ptr<Kernel> makeElementwise(const KernelRequest& request) {
 std::unique_ptr<Kernel> makeLoss(const KernelRequest& request) {
   const int64_t n = request.inputs[0].shape[0], c = request.inputs[0].shape[1];
   if (request.node.spec.op == Op::Softmax) {
-    return std::make_unique<FunctionKernel>(
-        "softmax", std::vector{kPlain}, std::vector{kPlain}, [n, c](Inputs in, Inputs out) {
-          lossKernels().softmax(as<const float>(in[0]), as<float>(out[0]), n, c);
-        });
+    return std::make_unique<FunctionKernel>("softmax", std::vector{kPlain}, std::vector{kPlain},
+                                            [n, c](Pointers in, Pointers out, void*) {
+                                              lossKernels().softmax(as<const float>(in[0]),
+                                                                    as<float>(out[0]), n, c);
+                                            });
   }
   const Reduction reduction =
       request.node.spec.attrs.flag("reduction") ? Reduction::Sum : Reduction::Mean;
   const bool wantsGradient = request.outputs.size() == 3;
   return std::make_unique<FunctionKernel>(
       "softmaxCrossEntropy", std::vector(3, kPlain), std::vector(request.outputs.size(), kPlain),
-      [n, c, reduction, wantsGradient](Inputs in, Inputs out) {
+      [n, c, reduction, wantsGradient](Pointers in, Pointers out, void*) {
         const int32_t count = *as<const int32_t>(in[2]);
         if (count < 0 || count > n) {
           throw Error(errc::kArgument, "count must be between 0 and " + std::to_string(n) +
@@ -155,25 +155,15 @@ std::unique_ptr<Kernel> makeOptimizerStep(const KernelRequest& request) {
   placed.layout = layout;
   const auto count = static_cast<int64_t>(request.backend.bytes(placed) / sizeof(float));
   if (request.node.spec.op == Op::AdamStep) {
-    // Layouts may hold padding, whose zero moments must not become 0/0. No other quotient notices.
-    constexpr double kLeastEps = 1e-37;
-    const AdamOptions options{.beta1 = attrs.number("beta1"),
-                              .beta2 = attrs.number("beta2"),
-                              .eps = std::max(attrs.number("eps"), kLeastEps),
-                              .weightDecay = attrs.number("weightDecay"),
-                              .decoupled = attrs.flag("decoupled")};
     return std::make_unique<FunctionKernel>(
         "adamStep", std::vector{layout, layout, layout, layout, kPlain, kPlain},
-        std::vector<Layout>{}, [options, count](Inputs in, Inputs) {
+        std::vector<Layout>{}, [options = adamOptions(attrs), count](Pointers in, Pointers, void*) {
           optimizerKernels().adamStep(as<float>(in[0]), as<const float>(in[1]), as<float>(in[2]),
                                       as<float>(in[3]), count, stepNumber(in[4]),
                                       *as<const double>(in[5]), options);
         });
   }
-  const SgdOptions options{.momentum = attrs.number("momentum"),
-                           .dampening = attrs.number("dampening"),
-                           .weightDecay = attrs.number("weightDecay"),
-                           .nesterov = attrs.flag("nesterov")};
+  const SgdOptions options = sgdOptions(attrs);
   const bool hasBuffer = request.inputs.size() == 5;
   if (hasBuffer != (options.momentum != 0)) {
     throw Error(errc::kArgument, "sgdStep takes a momentum buffer exactly if momentum is not 0");
@@ -182,7 +172,7 @@ std::unique_ptr<Kernel> makeOptimizerStep(const KernelRequest& request) {
   if (hasBuffer) layouts.push_back(layout);
   return std::make_unique<FunctionKernel>(
       "sgdStep", std::move(layouts), std::vector<Layout>{},
-      [options, count, hasBuffer](Inputs in, Inputs) {
+      [options, count, hasBuffer](Pointers in, Pointers, void*) {
         optimizerKernels().sgdStep(as<float>(in[0]), as<const float>(in[1]),
                                    hasBuffer ? as<float>(in[4]) : nullptr, count, stepNumber(in[2]),
                                    *as<const double>(in[3]), options);

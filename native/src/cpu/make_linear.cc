@@ -9,7 +9,7 @@ namespace neuronode {
 
 namespace {
 
-using Inputs = FunctionKernel::Inputs;
+using Pointers = FunctionKernel::Pointers;
 
 std::unique_ptr<Kernel> makeKernel(const KernelRequest& request, std::string name,
                                    FunctionKernel::Body body) {
@@ -23,7 +23,7 @@ std::unique_ptr<Kernel> makeForward(const KernelRequest& request) {
   const Shape &x = request.inputs[0].shape, &w = request.inputs[1].shape;
   const GemmShape shape{false, true, x[0], w[0], x[1]};
   const bool bias = request.inputs.size() == 3, relu = request.node.relu;
-  return makeKernel(request, "linear", [shape, bias, relu](Inputs in, Inputs out) {
+  return makeKernel(request, "linear", [shape, bias, relu](Pointers in, Pointers out, void*) {
     auto* y = as<float>(out[0]);
     tiledGemm(shape, 1, as<const float>(in[0]), as<const float>(in[1]), y);
     if (bias) elementwiseKernels().addRow(y, as<const float>(in[2]), shape.m, shape.n);
@@ -36,7 +36,7 @@ std::unique_ptr<Kernel> makeInputGrad(const KernelRequest& request) {
   const Shape &gy = request.inputs[0].shape, &w = request.inputs[1].shape;
   const GemmShape shape{false, false, gy[0], w[1], gy[1]};
   const bool mask = request.node.reluMask;
-  return makeKernel(request, "linear", [shape, mask](Inputs in, Inputs out) {
+  return makeKernel(request, "linear", [shape, mask](Pointers in, Pointers out, void*) {
     auto* gx = as<float>(out[0]);
     tiledGemm(shape, 1, as<const float>(in[0]), as<const float>(in[1]), gx);
     if (mask) {
@@ -49,7 +49,7 @@ std::unique_ptr<Kernel> makeInputGrad(const KernelRequest& request) {
 std::unique_ptr<Kernel> makeWeightGrad(const KernelRequest& request) {
   const Shape &x = request.inputs[0].shape, &gy = request.inputs[1].shape;
   const GemmShape shape{true, false, gy[1], x[1], x[0]};
-  return makeKernel(request, "linear", [shape](Inputs in, Inputs out) {
+  return makeKernel(request, "linear", [shape](Pointers in, Pointers out, void*) {
     const auto* gradient = as<const float>(in[1]);
     tiledGemm(shape, 1, gradient, as<const float>(in[0]), as<float>(out[0]));
     if (out.size() == 2) {
@@ -77,7 +77,7 @@ std::unique_ptr<Kernel> makeGemm(const KernelRequest& request) {
   const Shape &a = request.inputs[0].shape, &y = request.outputs[0].shape;
   const GemmShape shape{transposeA, attrs.flag("transposeB"), y[0], y[1], a[transposeA ? 0 : 1]};
   const auto alpha = static_cast<float>(attrs.number("alpha"));
-  return makeKernel(request, "gemm", [shape, alpha](Inputs in, Inputs out) {
+  return makeKernel(request, "gemm", [shape, alpha](Pointers in, Pointers out, void*) {
     tiledGemm(shape, alpha, as<const float>(in[0]), as<const float>(in[1]), as<float>(out[0]));
   });
 }

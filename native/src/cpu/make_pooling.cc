@@ -6,7 +6,7 @@ namespace neuronode {
 
 namespace {
 
-using Inputs = FunctionKernel::Inputs;
+using Pointers = FunctionKernel::Pointers;
 
 int64_t planeCount(const PlaneShape& plane) { return plane.n * plane.groups(); }
 
@@ -47,7 +47,7 @@ std::unique_ptr<Kernel> makePooling(const KernelRequest& request) {
     return std::make_unique<FunctionKernel>(
         "maxPool2d", std::vector{layout}, std::vector(request.outputs.size(), layout),
         [&kernels, shape = maxPoolShape(request, first.shape, target, plane), wantsIndices](
-            Inputs in, Inputs out) {
+            Pointers in, Pointers out, void*) {
           kernels.maxPool(shape, as<const float>(in[0]), as<float>(out[0]),
                           wantsIndices ? out[1] : nullptr);
         });
@@ -60,8 +60,8 @@ std::unique_ptr<Kernel> makePooling(const KernelRequest& request) {
     return std::make_unique<FunctionKernel>(
         mask ? "maxPool2dGrad+reluGrad" : "maxPool2dGrad",
         std::vector(request.inputs.size(), layout), std::vector{layout},
-        [&kernels, shape = maxPoolShape(request, target, first.shape, plane), mask](Inputs in,
-                                                                                    Inputs out) {
+        [&kernels, shape = maxPoolShape(request, target, first.shape, plane), mask](
+            Pointers in, Pointers out, void*) {
           kernels.maxPoolGrad(shape, as<const float>(in[0]), in[1],
                               mask ? as<const float>(in[2]) : nullptr, as<float>(out[0]));
         });
@@ -71,12 +71,12 @@ std::unique_ptr<Kernel> makePooling(const KernelRequest& request) {
   const PlaneShape plane = planeShape(request.backend, first, layout);
   const AveragePoolShape shape = gradient ? averagePoolShape(request, target, first.shape, plane)
                                           : averagePoolShape(request, first.shape, target, plane);
-  return std::make_unique<FunctionKernel>(opName(op), std::vector{layout}, std::vector{layout},
-                                          [&kernels, shape, gradient](Inputs in, Inputs out) {
-                                            const auto run = gradient ? kernels.averagePoolGrad
-                                                                      : kernels.averagePool;
-                                            run(shape, as<const float>(in[0]), as<float>(out[0]));
-                                          });
+  return std::make_unique<FunctionKernel>(
+      opName(op), std::vector{layout}, std::vector{layout},
+      [&kernels, shape, gradient](Pointers in, Pointers out, void*) {
+        const auto run = gradient ? kernels.averagePoolGrad : kernels.averagePool;
+        run(shape, as<const float>(in[0]), as<float>(out[0]));
+      });
 }
 
 }  // namespace neuronode

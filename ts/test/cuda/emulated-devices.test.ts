@@ -272,7 +272,9 @@ describe('a GPU that fails in mid-training', () => {
     const result = await run(
       `
       const { mkdtemp, rm } = await import('node:fs/promises');
-      const dir = await mkdtemp('/tmp/neuronode-lost-');
+      const { join } = await import('node:path');
+      const { tmpdir } = await import('node:os');
+      const dir = await mkdtemp(join(tmpdir(), 'neuronode-lost-'));
       const images = new Uint8Array(160 * 784).map((_, i) => (i * 7919) >> 5);
       const labels = new Int32Array(160).map((_, i) => i % 10);
       const dataset = new neuronode.data.TensorDataset({ images, imageShape: [1, 28, 28], labels });

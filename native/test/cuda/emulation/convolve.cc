@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "gemm.h"
+#include "stored.h"
 
 namespace neuronode::cuda::emulation {
 
@@ -17,19 +18,6 @@ struct Scratch {
 Scratch& scratch() {
   static thread_local Scratch kept;
   return kept;
-}
-
-float load(const void* at, Storage storage, int64_t i) {
-  return storage == Storage::F32 ? static_cast<const float*>(at)[i]
-                                 : bf16ToFloat(static_cast<const uint16_t*>(at)[i]);
-}
-
-void store(void* at, Storage storage, int64_t i, float value) {
-  if (storage == Storage::F32) {
-    static_cast<float*>(at)[i] = value;
-  } else {
-    static_cast<uint16_t*>(at)[i] = floatToBf16(value);
-  }
 }
 
 void loadAll(const void* at, Storage storage, int64_t count, std::vector<float>& to) {

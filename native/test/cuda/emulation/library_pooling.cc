@@ -10,27 +10,14 @@
 #include <vector>
 
 #include "core.h"
-#include "gemm.h"
 #include "status.h"
+#include "stored.h"
 
 namespace neuronode::cuda {
 
 namespace emulation {
 
 namespace {
-
-float load(const void* at, Storage storage, int64_t i) {
-  return storage == Storage::F32 ? static_cast<const float*>(at)[i]
-                                 : bf16ToFloat(static_cast<const uint16_t*>(at)[i]);
-}
-
-void store(void* at, Storage storage, int64_t i, float value) {
-  if (storage == Storage::F32) {
-    static_cast<float*>(at)[i] = value;
-  } else {
-    static_cast<uint16_t*>(at)[i] = floatToBf16(value);
-  }
-}
 
 int64_t xCount(const PoolShape& s) { return s.n * s.c * s.h * s.w; }
 int64_t yCount(const PoolShape& s) { return s.n * s.c * s.oh * s.ow; }
