@@ -1,5 +1,6 @@
-// Links against oneDNN and says the version of the library that runs. A program of its own, compiled
-// when the build is set up; status 1 where header and library are of different major versions.
+// Links against oneDNN and says the version of the library that runs. A program of its own,
+// compiled when the build is set up; status 1 where header and library are of different major
+// versions.
 #include <cstdio>
 
 #include "oneapi/dnnl/dnnl.h"
