@@ -16,17 +16,24 @@ import {
   checkImageShape,
   imageSize,
   readsFromMemory,
+  shareImages,
   type TensorDataset,
 } from './tensor-dataset.js';
 import type { Batch, Dataset } from './types.js';
 import { WorkerPool } from './worker-pool.js';
+
+/** Ends the workers of a loader that was collected, which nobody can close any more. */
+const abandoned = new FinalizationRegistry<WorkerPool>((pool) => {
+  void pool.close(new DisposedError('DataLoader: nothing refers to it any more'));
+});
 
 /**
  * An async iterable of batches. Each iteration is one epoch.
  *
  * - Iterations may overlap: each has its own epoch, and they share the workers.
  * - `break` drops what was prefetched; the workers stay for the next epoch. They do not keep the
- *   process alive; `close` (or `await using`) stops them at once.
+ *   process alive; `close` (or `await using`) stops them at once, and those of a loader that nothing
+ *   refers to any more end when the garbage collector finds that out.
  * - If a worker dies, the pending step rejects with a {@link WorkerError}, the other workers are
  *   stopped, and the next iteration starts new ones.
  *
@@ -124,6 +131,7 @@ export class DataLoader implements AsyncIterable<Batch>, AsyncDisposable {
     this.#closed ??= new DisposedError(
       'DataLoader: it was closed; make a new one to iterate again.',
     );
+    abandoned.unregister(this);
     await this.#filler?.close(this.#closed);
   }
 
@@ -197,7 +205,11 @@ export class DataLoader implements AsyncIterable<Batch>, AsyncDisposable {
     if (this.numWorkers === 0) {
       this.#filler ??= new MainFiller(this.dataset);
     } else if (!(this.#filler instanceof WorkerPool) || this.#filler.hasEnded) {
-      this.#filler = new WorkerPool(this.dataset as TensorDataset, this.numWorkers);
+      const dataset = this.dataset as TensorDataset;
+      const pool = new WorkerPool(shareImages(dataset), dataset.labels, this.numWorkers);
+      abandoned.unregister(this); // the pool before this one has ended
+      abandoned.register(this, pool, this);
+      this.#filler = pool;
     }
     return this.#filler!;
   }

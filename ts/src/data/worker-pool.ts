@@ -2,14 +2,15 @@
  * Owns a loader's worker threads and the tasks they work on.
  *
  * Policy: the workers live until the pool is closed or one of them fails, and hold the process open
- * only while they have work. When one fails, all end: every pending and later task rejects with the
- * same WorkerError, once no worker runs any more.
+ * while they have work and while they end: whoever awaits either is always answered. When one fails,
+ * all end: every pending and later task rejects with the same WorkerError, once no worker runs any
+ * more. Threads that run hold their pool in memory, so the pool must hold nothing that leads to its
+ * loader, which could never be collected otherwise.
  */
 import { Worker } from 'node:worker_threads';
 import { WorkerError } from '../errors.js';
 import type { Filled, Filler, FillTask } from './filler.js';
-import { shareImages, type TensorDataset } from './tensor-dataset.js';
-import type { FillReply, FillRequest } from './worker-protocol.js';
+import type { FillReply, FillRequest, WorkerSetup } from './worker-protocol.js';
 
 /** Tasks posted to one worker: one that it works on, and the next, so that it never waits. */
 const POSTED_TASKS = 2;
@@ -29,16 +30,16 @@ interface Slot {
 
 /** Fills batches on worker threads. */
 export class WorkerPool implements Filler {
-  readonly #dataset: TensorDataset;
+  readonly #labels: Int32Array;
   readonly #slots: Slot[];
   readonly #queue: PendingTask[] = [];
   #nextId = 0;
   /** Why the pool has ended, and the end of its last thread. */
   #end: { reason: Error; done: Promise<void> } | null = null;
 
-  constructor(dataset: TensorDataset, numWorkers: number) {
-    this.#dataset = dataset;
-    const workerData = shareImages(dataset);
+  /** @param labels Class indices of all samples, [N]. */
+  constructor(workerData: WorkerSetup, labels: Int32Array, numWorkers: number) {
+    this.#labels = labels;
     this.#slots = Array.from({ length: numWorkers }, (_, i) => this.#start(i + 1, workerData));
   }
 
@@ -68,7 +69,7 @@ export class WorkerPool implements Filler {
     await this.#end.done;
   }
 
-  #start(number: number, workerData: unknown): Slot {
+  #start(number: number, workerData: WorkerSetup): Slot {
     const worker = new Worker(new URL('./worker.js', import.meta.url), {
       name: `neuronode data ${number}`,
       workerData,
@@ -99,12 +100,14 @@ export class WorkerPool implements Filler {
   }
 
   #receive(slot: Slot, { id, buffer }: FillReply): void {
-    const task = slot.posted.get(id);
-    if (task === undefined) return; // the pool has ended, and the task was rejected
+    // After the end nothing is posted, and above all nothing unreferenced: the workers' last moments
+    // are what holds the process while someone waits for them.
+    if (this.#end !== null) return;
+    const task = slot.posted.get(id)!;
     slot.posted.delete(id);
     if (slot.posted.size === 0) slot.worker.unref();
     this.#post();
-    const { labels } = this.#dataset;
+    const labels = this.#labels;
     task.resolve({ buffer, label: Int32Array.from(task.indices, (index) => labels[index]!) });
   }
 
