@@ -19,18 +19,16 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { homedir } from 'node:os';
 import { logged } from './exec.mjs';
 import { withLock } from './lock.mjs';
-import { inRoot } from './paths.mjs';
+import { cacheFolder, inRoot } from './paths.mjs';
 import { note, StepError } from './report.mjs';
 import { ensureSystem } from './system.mjs';
 
 const wheels = inRoot('scripts', 'lib', 'cuda-wheels.txt');
-const cache = `${process.env.XDG_CACHE_HOME || `${homedir()}/.cache`}/neuronode`;
 
 /** Where the toolchain lies. */
-export const cudaFolder = `${cache}/cuda`;
+export const cudaFolder = `${cacheFolder}/cuda`;
 
 const stamp = `${cudaFolder}/.wheels`;
 /** What tells that the wheels unpacked to what is expected of them. */
@@ -80,11 +78,11 @@ function sizeOf(folder) {
 }
 
 function checkSpace() {
-  const { bavail, bsize } = statfsSync(cache);
+  const { bavail, bsize } = statfsSync(cacheFolder);
   const free = (bavail * bsize) / 1e9;
   if (free < gigabytesNeeded) {
     throw new StepError(
-      `NVIDIA's compiler and libraries need ${gigabytesNeeded} GB in ${cache}; ${free.toFixed(1)} GB are free.`,
+      `NVIDIA's compiler and libraries need ${gigabytesNeeded} GB in ${cacheFolder}; ${free.toFixed(1)} GB are free.`,
       { advice: 'Make room there, or name another folder in XDG_CACHE_HOME.' },
     );
   }

@@ -70,6 +70,11 @@ const needs = {
     package: 'python3-pip',
     isMet: () => spawnSync('python3', ['-m', 'pip', '--version']).status === 0,
   },
+  debootstrap: {
+    text: 'debootstrap',
+    package: 'debootstrap',
+    isMet: () => onPath('debootstrap'),
+  },
   fashionMnist: {
     text: 'the Fashion-MNIST files',
     package: 'dataset-fashion-mnist',
