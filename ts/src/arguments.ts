@@ -4,7 +4,8 @@
  * Policy: a check throws an ArgumentError that names the caller (`who`), the argument, what was
  * expected and what came, before any work is done.
  */
-import { ArgumentError } from './errors.js';
+import { types } from 'node:util';
+import { ArgumentError, NeuronodeError } from './errors.js';
 
 /** One number for both axes, or [height, width]. */
 export type PairLike = number | readonly [number, number];
@@ -18,6 +19,7 @@ export function show(value: unknown): string {
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   if (typeof value === 'bigint') return `${value}n`;
   if (value === null || value === undefined) return String(value);
+  if (types.isProxy(value)) return 'a Proxy';
   if (Array.isArray(value)) return `[${value.slice(0, 8).map(show).join(', ')}]`;
   if (typeof value === 'function') return `function ${value.name}`;
   if (typeof value === 'symbol') return value.toString();
@@ -115,9 +117,45 @@ export function checkSignal(who: string, value: unknown): AbortSignal | undefine
   return value;
 }
 
-/** Checks that `options` is a plain options object with known names only. */
-export function checkOptions(who: string, options: unknown, known: readonly string[]): void {
+/**
+ * A member of a caller's object, read once: a getter may give another value each time.
+ *
+ * @throws {ArgumentError} that names the member, where its getter throws anything but an error of
+ *   this package.
+ */
+export function readMember<T extends object, K extends string & keyof T>(
+  who: string,
+  object: T,
+  name: K,
+): T[K] {
+  try {
+    return object[name];
+  } catch (error) {
+    if (error instanceof NeuronodeError) throw error;
+    const what = error instanceof Error ? `${error.name}: ${error.message}` : show(error);
+    throw new ArgumentError(`${who} expects ${name} to be readable, but reading it threw ${what}`, {
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Checks that `options` is an options object with known names only.
+ *
+ * @returns What is given, each member read once.
+ */
+export function checkOptions<T extends object>(
+  who: string,
+  options: T,
+  known: readonly string[],
+): T {
   checkNames(who, options, known, 'option');
+  const given: Record<string, unknown> = {};
+  for (const name of known) {
+    const value: unknown = readMember(who, options as Record<string, unknown>, name);
+    if (value !== undefined) given[name] = value;
+  }
+  return given as T;
 }
 
 /** Checks that `object` is one of `what`s ('input', 'attribute') with known names only. */

@@ -240,8 +240,9 @@ describe('any dataset', () => {
 
   it.each<[string, unknown, string]>([
     ['too few bytes', { image: new Uint8Array(1), label: 0 }, 'ERR_NN_SHAPE'],
-    ['no image', { label: 0 }, 'ERR_NN_SHAPE'],
-    ['floats', { image: new Float32Array(2), label: 0 }, 'ERR_NN_SHAPE'],
+    ['too many floats', { image: new Float32Array(3), label: 0 }, 'ERR_NN_SHAPE'],
+    ['no image', { label: 0 }, 'ERR_NN_DTYPE'],
+    ['16-bit pixels', { image: new Uint16Array(2), label: 0 }, 'ERR_NN_DTYPE'],
     ['nothing', undefined, 'ERR_NN_SHAPE'],
     ['a negative label', { image: new Uint8Array(2), label: -1 }, 'ERR_NN_DATA_CORRUPT'],
     ['a label that is no integer', { image: new Uint8Array(2), label: 0.5 }, 'ERR_NN_DATA_CORRUPT'],

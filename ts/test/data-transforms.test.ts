@@ -33,7 +33,7 @@ describe('Resize', () => {
   let realImages: Uint8Array[];
   beforeAll(async () => {
     const test = await data.FashionMNIST.load({ train: false });
-    realImages = Array.from({ length: 64 }, (_, i) => test.get(i).image);
+    realImages = Array.from({ length: 64 }, (_, i) => Uint8Array.from(test.get(i).image));
   });
 
   it('has reference cases for the sizes of the models and for every pass order', () => {

@@ -5,6 +5,8 @@
  * A batch that nobody releases is garbage like any other object.
  */
 import { DisposedError } from '../errors.js';
+import { type Pixels, viewPixels } from '../pixels.js';
+import type { Filled } from './filler.js';
 import { imageSize } from './tensor-dataset.js';
 import type { Batch, ImageShape } from './types.js';
 
@@ -50,10 +52,9 @@ export class LoadedBatch implements Batch {
   readonly mean: readonly number[];
   readonly std: readonly number[];
   readonly #pool: BufferPool;
-  #image: Uint8Array<ArrayBuffer> | null;
+  #image: Pixels | null;
 
-  /** @param buffer Pixels of at least `label.length` images, from its start on. */
-  constructor(info: BatchInfo, buffer: ArrayBuffer, label: Int32Array, pool: BufferPool) {
+  constructor(info: BatchInfo, { buffer, type, label }: Filled, pool: BufferPool) {
     this.label = label;
     this.size = label.length;
     this.imageShape = [this.size, ...info.imageShape];
@@ -61,11 +62,11 @@ export class LoadedBatch implements Batch {
     this.epoch = info.epoch;
     this.mean = info.mean;
     this.std = info.std;
-    this.#image = new Uint8Array(buffer, 0, this.size * imageSize(info.imageShape));
+    this.#image = viewPixels(type, buffer, this.size * imageSize(info.imageShape));
     this.#pool = pool;
   }
 
-  get image(): Uint8Array {
+  get image(): Pixels {
     if (this.#image === null) {
       throw new DisposedError(
         `Batch ${this.index} was released: read its image before release(), or copy it.`,
@@ -76,7 +77,7 @@ export class LoadedBatch implements Batch {
 
   release(): void {
     if (this.#image === null) return;
-    const { buffer } = this.#image;
+    const buffer = this.#image.buffer as ArrayBuffer;
     this.#image = null;
     // A caller who moved the memory to another thread has nothing left to give back.
     if (buffer.byteLength > 0) this.#pool.give(buffer);

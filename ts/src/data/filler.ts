@@ -4,22 +4,27 @@
  * Policy: the event loop gets a turn after every few milliseconds of work, however large a batch is.
  */
 import { setImmediate } from 'node:timers/promises';
-import { DataError, ShapeError } from '../errors.js';
+import { readMember, show } from '../arguments.js';
+import { DataError, DTypeError, ShapeError } from '../errors.js';
 import {
-  fillImage,
-  imageSize,
-  rawImages,
-  readsFromMemory,
-  resamplerFor,
-} from './tensor-dataset.js';
+  asPixels,
+  describePixels,
+  type Pixels,
+  type PixelType,
+  pixelBytes,
+  pixelType,
+  viewPixels,
+} from '../pixels.js';
+import { describeLabel, isLabel } from './labels.js';
+import { fillImage, rawImages, readsFromMemory, resamplerFor } from './tensor-dataset.js';
 import type { Dataset, Sample } from './types.js';
 
 /** One batch to fill. */
 export interface FillTask {
   /** Samples of the batch, in order. */
   readonly indices: Uint32Array;
-  /** Bytes of a full batch. */
-  readonly bytes: number;
+  /** Images of a full batch. */
+  readonly room: number;
   /** A buffer of that size to fill. */
   readonly buffer: ArrayBuffer | undefined;
   /** The iteration that asks; see {@link Filler.cancel}. */
@@ -28,7 +33,9 @@ export interface FillTask {
 
 /** A filled batch. */
 export interface Filled {
+  /** Pixels of a full batch, of which the first are filled. */
   readonly buffer: ArrayBuffer;
+  readonly type: PixelType;
   /** [n] */
   readonly label: Int32Array;
 }
@@ -48,21 +55,21 @@ const SLICE_MS = 2;
 /** Fills batches on this thread. */
 export class MainFiller implements Filler {
   readonly #dataset: Dataset;
+  readonly #size: number;
   readonly #cancelled = new WeakSet<object>();
   #closed: Error | null = null;
 
-  constructor(dataset: Dataset) {
+  /** @param size Pixels of one image. */
+  constructor(dataset: Dataset, size: number) {
     this.#dataset = dataset;
+    this.#size = size;
   }
 
-  async fill({
-    indices,
-    bytes,
-    buffer = new ArrayBuffer(bytes),
-    owner,
-  }: FillTask): Promise<Filled> {
-    const target = new Uint8Array(buffer);
+  async fill(task: FillTask): Promise<Filled> {
+    if (this.#closed !== null) throw this.#closed;
+    const { indices, owner } = task;
     const label = new Int32Array(indices.length);
+    const target = new Target(task, this.#size);
     const put = this.#writer(target, label);
     let sliceEnd = performance.now() + SLICE_MS;
     for (let i = 0; i < indices.length; i++) {
@@ -75,7 +82,7 @@ export class MainFiller implements Filler {
         sliceEnd = performance.now() + SLICE_MS;
       }
     }
-    return { buffer, label };
+    return { ...target.filled(), label };
   }
 
   cancel(owner: object): void {
@@ -88,46 +95,104 @@ export class MainFiller implements Filler {
 
   /** Writes sample `index` as number `i` of the batch. */
   #writer(
-    target: Uint8Array,
+    target: Target,
     label: Int32Array,
-  ): (index: number, i: number) => Promise<void> | undefined {
+  ): (index: number, i: number) => PromiseLike<void> | undefined {
     const dataset = this.#dataset;
-    const size = imageSize(dataset.imageShape);
+    const size = this.#size;
     if (readsFromMemory(dataset)) {
       const raw = rawImages(dataset);
+      const pixels = target.of(pixelType(raw.images));
       const resampler = resamplerFor(raw);
       return (index, i) => {
-        fillImage(raw, resampler, index, target, i * size);
+        fillImage(raw, resampler, index, pixels, i * size);
         label[i] = dataset.labels[index]!;
         return undefined;
       };
     }
     const copy = (sample: Sample, index: number, i: number) => {
-      checkSample(sample, index, dataset);
-      target.set(sample.image, i * size);
-      label[i] = sample.label;
+      const checked = checkSample(sample, index, dataset.imageShape, size);
+      const type = pixelType(checked.image);
+      if (target.type !== undefined && target.type !== type) {
+        throw new DTypeError(
+          `DataLoader: expected get(${index}) to return an image of ${target.type}, as the samples ` +
+            `before it in the batch, got ${type}`,
+        );
+      }
+      target.of(type).set(checked.image, i * size);
+      label[i] = checked.label;
     };
     return (index, i) => {
       const sample = dataset.get(index);
-      if (sample instanceof Promise) return sample.then((s) => copy(s, index, i));
+      if (isThenable(sample)) return Promise.resolve(sample).then((s) => copy(s, index, i));
       copy(sample, index, i);
       return undefined;
     };
   }
 }
 
-function checkSample(sample: Sample, index: number, { imageShape }: Dataset): void {
-  if (!(sample?.image instanceof Uint8Array) || sample.image.length !== imageSize(imageShape)) {
-    throw new ShapeError(
-      `DataLoader: expected get(${index}) to return an image of ${imageSize(imageShape)} bytes ` +
-        `(Uint8Array of shape [${imageShape.join(', ')}]), got ` +
-        (sample?.image instanceof Uint8Array ? `${sample.image.length} bytes` : 'none'),
-    );
+/** Where a batch's pixels go: memory that is taken when their kind is known. */
+class Target {
+  readonly #task: FillTask;
+  readonly #size: number;
+  #pixels: (Pixels & { readonly buffer: ArrayBuffer }) | undefined;
+
+  constructor(task: FillTask, size: number) {
+    this.#task = task;
+    this.#size = size;
   }
-  if (!(Number.isSafeInteger(sample.label) && sample.label >= 0 && sample.label < 2 ** 31)) {
+
+  /** The kind, once it is known. */
+  get type(): PixelType | undefined {
+    return this.#pixels && pixelType(this.#pixels);
+  }
+
+  /** Room for a full batch of that kind. */
+  of(type: PixelType): Pixels {
+    if (this.#pixels === undefined) {
+      const { room, buffer } = this.#task;
+      const bytes = room * this.#size * pixelBytes(type);
+      const used = buffer?.byteLength === bytes ? buffer : new ArrayBuffer(bytes);
+      this.#pixels = viewPixels(type, used, room * this.#size);
+    }
+    return this.#pixels;
+  }
+
+  filled(): { buffer: ArrayBuffer; type: PixelType } {
+    const { buffer } = this.#pixels!; // a batch has a sample at least
+    return { buffer, type: this.type! };
+  }
+}
+
+function isThenable(value: Sample | PromiseLike<Sample>): value is PromiseLike<Sample> {
+  return typeof (value as PromiseLike<Sample> | undefined)?.then === 'function';
+}
+
+/** A sample's members, each read once. */
+function checkSample(
+  sample: Sample,
+  index: number,
+  imageShape: Dataset['imageShape'],
+  size: number,
+): { image: Pixels; label: number } {
+  const wanted =
+    `DataLoader: expected get(${index}) to return an image of ${size} pixels ` +
+    `(Uint8Array, Uint8ClampedArray or Float32Array of shape [${imageShape.join(', ')}])`;
+  if (typeof sample !== 'object' || sample === null) {
+    throw new ShapeError(`${wanted} and its label, got ${show(sample)}`);
+  }
+  const who = `DataLoader: get(${index})`;
+  const given = readMember(who, sample, 'image');
+  const image = asPixels(given);
+  if (image === undefined) throw new DTypeError(`${wanted}, got ${describePixels(given)}`);
+  if (image.length !== size) throw new ShapeError(`${wanted}, got ${image.length} pixels`);
+  const label: unknown = readMember(who, sample, 'label');
+  if (!isLabel(label)) {
     throw new DataError(
       'ERR_NN_DATA_CORRUPT',
-      `DataLoader: expected get(${index}) to return a label that is an integer of 0 or more, got ${sample.label}`,
+      `DataLoader: expected get(${index}) to return a label that is an integer of 0 or more, got ` +
+        describeLabel(label),
     );
   }
+  return { image, label };
 }

@@ -6,7 +6,7 @@
  * batches in slices of a few milliseconds.
  */
 import { unlessAborted } from '../abortable.js';
-import { checkInteger, show } from '../arguments.js';
+import { checkInteger, readMember, show } from '../arguments.js';
 import { ArgumentError, DisposedError } from '../errors.js';
 import { BufferPool, LoadedBatch } from './batch.js';
 import { type Filled, type Filler, MainFiller } from './filler.js';
@@ -15,11 +15,11 @@ import { sequentialOrder, shuffledOrder } from './order.js';
 import {
   checkImageShape,
   imageSize,
+  rawImages,
   readsFromMemory,
-  shareImages,
   type TensorDataset,
 } from './tensor-dataset.js';
-import type { Batch, Dataset } from './types.js';
+import type { Batch, Dataset, ImageShape } from './types.js';
 import { WorkerPool } from './worker-pool.js';
 
 /** Ends the workers of a loader that was collected, which nobody can close any more. */
@@ -70,7 +70,7 @@ export class DataLoader implements AsyncIterable<Batch>, AsyncDisposable {
    *   for with a dataset that they cannot read.
    */
   constructor(dataset: Dataset, options: DataLoaderOptions = {}) {
-    checkDataset(dataset);
+    readDataset(dataset);
     const checked = checkLoaderOptions(options);
     this.dataset = dataset;
     this.batchSize = checked.batchSize;
@@ -92,8 +92,7 @@ export class DataLoader implements AsyncIterable<Batch>, AsyncDisposable {
 
   /** Number of batches per epoch. */
   get length(): number {
-    const batches = this.dataset.length / this.batchSize;
-    return this.dropLast ? Math.floor(batches) : Math.ceil(batches);
+    return this.#batchesOf(this.dataset.length);
   }
 
   /** Epoch of the next iteration, from 0. */
@@ -142,25 +141,26 @@ export class DataLoader implements AsyncIterable<Batch>, AsyncDisposable {
   async *#iterate(epoch: number, firstBatch: number): AsyncGenerator<Batch, void, void> {
     const signal = this.#signal;
     this.#checkUsable();
-    const filler = this.#startFiller();
-    const owner = {};
+    const facts = readDataset(this.dataset);
+    const length = this.#batchesOf(facts.length);
+    const filler = this.#startFiller(facts);
+    const owner: Iteration = { isOver: false };
     const pending: Promise<Filled>[] = [];
-    const { length } = this;
     const isOnWorkers = this.numWorkers > 0;
     const ahead = isOnWorkers ? this.numWorkers * this.prefetchFactor : 1;
-    const ask = this.#requests(filler, owner, epoch, firstBatch);
+    const ask = this.#requests(facts, filler, owner, epoch, firstBatch);
+    const { imageShape, mean, std } = facts;
     try {
       for (let index = firstBatch; index < length; index++) {
         while (pending.length < Math.min(ahead, length - index)) pending.push(ask());
         const filled = await unlessAborted(pending.shift()!, signal);
         // The next batch is begun before this one is used.
         if (isOnWorkers && index + ahead < length) pending.push(ask());
-        const { imageShape, mean, std } = this.#imageInfo;
-        const info = { index, epoch, imageShape, mean, std };
-        yield new LoadedBatch(info, filled.buffer, filled.label, this.#buffers);
+        yield new LoadedBatch({ index, epoch, imageShape, mean, std }, filled, this.#buffers);
         this.#checkUsable();
       }
     } finally {
+      owner.isOver = true;
       filler.cancel(owner);
       // What was filled ahead and is not wanted any more serves the next epoch.
       for (const promise of pending) promise.then((f) => this.#buffers.give(f.buffer), ignore);
@@ -169,49 +169,50 @@ export class DataLoader implements AsyncIterable<Batch>, AsyncDisposable {
   }
 
   /** A function that asks for one batch after another of the epoch. */
-  #requests(filler: Filler, owner: object, epoch: number, firstBatch: number) {
-    const { batchSize, dataset } = this;
-    const order = this.shuffle
-      ? shuffledOrder(dataset.length, this.seed, epoch)
-      : sequentialOrder();
-    let left = dataset.length;
-    const take = () => {
-      const count = Math.min(batchSize, left);
-      left -= count;
-      return order.take(count);
-    };
-    for (let i = 0; i < firstBatch && left > 0; i++) take();
-    const bytes = batchSize * imageSize(dataset.imageShape);
+  #requests(
+    { length }: DatasetFacts,
+    filler: Filler,
+    owner: Iteration,
+    epoch: number,
+    firstBatch: number,
+  ) {
+    const order = this.shuffle ? shuffledOrder(length, this.seed, epoch) : sequentialOrder();
+    const room = Math.min(this.batchSize, length);
+    const skipped = Math.min(firstBatch * this.batchSize, length);
+    let left = length - skipped;
+    // Indices are drawn one batch after the other, in slices where they are many.
+    let drawn: Promise<unknown> = order.skip(skipped);
     return () => {
-      const indices = take();
-      const promise = filler.fill({ indices, bytes, buffer: this.#buffers.take(), owner });
+      const count = Math.min(this.batchSize, left);
+      left -= count;
+      const indices = drawn.then(() => order.take(count));
+      drawn = indices;
+      const promise = indices.then((indices) => {
+        if (owner.isOver) throw new DisposedError('DataLoader: this iteration is over');
+        return filler.fill({ indices, room, buffer: this.#buffers.take(), owner });
+      });
       // A batch that fails before its turn reports it when its turn comes.
       promise.catch(ignore);
       return promise;
     };
   }
 
-  get #imageInfo() {
-    const { imageShape, mean, std } = this.dataset;
-    const [channels] = imageShape;
-    return {
-      imageShape,
-      mean: mean ?? Array.from({ length: channels }, () => 0),
-      std: std ?? Array.from({ length: channels }, () => 1),
-    };
-  }
-
-  #startFiller(): Filler {
+  #startFiller({ imageShape }: DatasetFacts): Filler {
     if (this.numWorkers === 0) {
-      this.#filler ??= new MainFiller(this.dataset);
+      this.#filler ??= new MainFiller(this.dataset, imageSize(imageShape));
     } else if (!(this.#filler instanceof WorkerPool) || this.#filler.hasEnded) {
       const dataset = this.dataset as TensorDataset;
-      const pool = new WorkerPool(shareImages(dataset), dataset.labels, this.numWorkers);
+      const pool = new WorkerPool(rawImages(dataset), dataset.labels, this.numWorkers);
       abandoned.unregister(this); // the pool before this one has ended
       abandoned.register(this, pool, this);
       this.#filler = pool;
     }
     return this.#filler!;
+  }
+
+  #batchesOf(samples: number): number {
+    const batches = samples / this.batchSize;
+    return this.dropLast ? Math.floor(batches) : Math.ceil(batches);
   }
 
   #checkUsable(): void {
@@ -226,25 +227,44 @@ function abortError(signal: AbortSignal): Error {
   return signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason));
 }
 
-function checkDataset(dataset: Dataset): void {
-  const isDataset = typeof dataset?.get === 'function' && Number.isSafeInteger(dataset.length);
-  if (!isDataset || dataset.length < 0 || dataset.length > 2 ** 32 - 1) {
-    throw new ArgumentError(
-      'DataLoader: expected a dataset with length, imageShape and get(index)',
-    );
+/** One iteration, as its fillers know it. */
+interface Iteration {
+  isOver: boolean;
+}
+
+/** What a dataset says of itself at one moment. */
+interface DatasetFacts {
+  readonly length: number;
+  readonly imageShape: ImageShape;
+  /** Per channel. */
+  readonly mean: readonly number[];
+  /** Per channel. */
+  readonly std: readonly number[];
+}
+
+/** Reads each of a dataset's members once, and checks it. */
+function readDataset(dataset: Dataset): DatasetFacts {
+  const who = 'DataLoader';
+  const isObject = typeof dataset === 'object' && dataset !== null;
+  const length: unknown = isObject ? readMember(who, dataset, 'length') : undefined;
+  const isDataset = isObject && typeof readMember(who, dataset, 'get') === 'function';
+  if (!isDataset || !Number.isSafeInteger(length)) {
+    throw new ArgumentError(`${who}: expected a dataset with length, imageShape and get(index)`);
   }
-  checkImageShape('DataLoader', dataset.imageShape);
-  for (const name of ['mean', 'std'] as const) {
-    const values: unknown = dataset[name];
-    const [channels] = dataset.imageShape;
-    const fits =
-      values === undefined ||
-      (Array.isArray(values) && values.length === channels && values.every(Number.isFinite));
-    if (!fits) {
-      throw new ArgumentError(
-        `DataLoader: expected dataset.${name} to have one value per channel ` +
-          `(${channels}), got ${show(values)}`,
-      );
+  const samples = checkInteger(who, 'dataset.length', length, 0, 2 ** 32 - 1);
+  const imageShape: unknown = readMember(who, dataset, 'imageShape');
+  checkImageShape(who, imageShape);
+  const [channels] = imageShape;
+  const perChannel = (name: 'mean' | 'std', otherwise: number): readonly number[] => {
+    const values: unknown = readMember(who, dataset, name);
+    if (values === undefined) return new Array<number>(channels).fill(otherwise);
+    if (Array.isArray(values) && values.length === channels && values.every(Number.isFinite)) {
+      return values;
     }
-  }
+    throw new ArgumentError(
+      `${who}: expected dataset.${name} to have one value per channel (${channels}), ` +
+        `got ${show(values)}`,
+    );
+  };
+  return { length: samples, imageShape, mean: perChannel('mean', 0), std: perChannel('std', 1) };
 }

@@ -1,23 +1,40 @@
 /**
  * Owns the in-memory dataset, which worker threads can read.
  *
- * Policy: source images are kept as they came, in 8 bits; they move to shared memory when the first
- * worker needs them (at once, without a copy, where they already live in a SharedArrayBuffer).
+ * Policy: source images lie in shared memory from the start, as bytes or floats just as they came, so
+ * that every thread reads the same. What comes in memory of one thread alone is copied there.
  */
 
 import { checkOptions, show } from '../arguments.js';
-import { ArgumentError, DataError, ShapeError } from '../errors.js';
+import { ArgumentError, OutOfMemoryError, ShapeError } from '../errors.js';
+import {
+  asPixels,
+  describePixels,
+  isIdentity,
+  type Pixels,
+  pixelBytes,
+  pixelType,
+  viewPixels,
+} from '../pixels.js';
+import { copyLabels } from './labels.js';
 import { Resampler } from './resample.js';
 import { type ImagePlan, planImages, type Transform } from './transforms.js';
 import type { Dataset, ImageShape, Sample } from './types.js';
 
 /** Arguments of {@link TensorDataset}. */
 export interface TensorDatasetOptions {
-  /** Pixels, [N, C, H, W] in row-major order. Not copied. */
-  images: Uint8Array;
+  /**
+   * Pixels, [N, C, H, W] in row-major order: bytes 0..255, or floats that are used as they are, which
+   * can be neither resized nor normalised here.
+   *
+   * Copied into shared memory, so that what you write into your array later reaches no sample. An
+   * array over a SharedArrayBuffer (as `readIdx` makes it) is not copied: what you write there later
+   * is seen by every sample read from then on, with any number of worker threads.
+   */
+  images: Pixels | Uint8ClampedArray;
   /** Shape of one image as it lies in `images`. */
   imageShape: ImageShape;
-  /** Class indices, [N]. */
+  /** Class indices, [N]. Copied. */
   labels: ArrayLike<number>;
   /** Number of classes, where labels are to be checked against it. */
   numClasses?: number;
@@ -35,20 +52,17 @@ const names = [
 
 /** The raw images of a dataset, as the batch filling code (on any thread) reads them. */
 export interface RawImages {
-  /** [N, C, H, W] */
-  readonly images: Uint8Array;
+  /** [N, C, H, W], in shared memory. */
+  readonly images: Pixels;
   readonly shape: ImageShape;
   readonly plan: ImagePlan;
 }
 
-/** Moves a dataset's images to shared memory, and returns them. For the loader's workers. */
-export let shareImages: (dataset: TensorDataset) => RawImages;
-
-/** A dataset's images where they are. For the loader's main thread. */
+/** A dataset's images, for whoever fills batches. */
 export let rawImages: (dataset: TensorDataset) => RawImages;
 
 /**
- * A dataset of 8-bit images and labels in memory.
+ * A dataset of images and labels in memory.
  *
  * @example
  * new TensorDataset({ images, imageShape: [1, 28, 28], labels, transform: new Resize(224) });
@@ -60,64 +74,49 @@ export class TensorDataset implements Dataset {
   readonly std: readonly number[];
   /** Class indices, [N]. */
   readonly labels: Int32Array;
-  #raw: RawImages;
+  readonly #raw: RawImages;
   #resampler: Resampler | null = null;
 
   static {
     rawImages = (dataset) => dataset.#raw;
-    shareImages = (dataset) => {
-      const { images } = dataset.#raw;
-      if (!(images.buffer instanceof SharedArrayBuffer)) {
-        const shared = new Uint8Array(new SharedArrayBuffer(images.length));
-        shared.set(images);
-        dataset.#raw = { ...dataset.#raw, images: shared };
-      }
-      return dataset.#raw;
-    };
   }
 
   /**
    * @throws {ShapeError} where the number of pixels is not N * C * H * W.
    * @throws {DataError} where a label is not an integer from 0 to `numClasses` - 1.
-   * @throws {ArgumentError} where an option is unknown or not what it should be.
+   * @throws {ArgumentError} where an option is unknown or not what it should be, or floats are to be
+   *   resized or normalised.
+   * @throws {OutOfMemoryError} where there is no memory for a copy of the images.
    */
   constructor(options: TensorDatasetOptions) {
-    checkOptions('TensorDataset', options, names);
-    const { images, imageShape, labels, numClasses, transform } = options;
-    if (!(images instanceof Uint8Array)) {
-      throw new ArgumentError('TensorDataset: expected images to be a Uint8Array');
+    const who = 'TensorDataset';
+    const given = checkOptions(who, options, names);
+    const { imageShape, numClasses, transform } = given;
+    const images = asPixels(given.images);
+    if (images === undefined) {
+      throw new ArgumentError(
+        `${who}: expected images to be a Uint8Array, Uint8ClampedArray or Float32Array, got ` +
+          describePixels(given.images),
+      );
     }
-    checkImageShape('TensorDataset', imageShape);
+    checkImageShape(who, imageShape);
     if (numClasses !== undefined && !(Number.isSafeInteger(numClasses) && numClasses > 0)) {
       throw new ArgumentError(
-        `TensorDataset: expected numClasses to be a positive integer, got ${numClasses}`,
+        `${who}: expected numClasses to be a positive integer, got ${show(numClasses)}`,
       );
     }
-    if (!Number.isSafeInteger(labels?.length) || typeof labels === 'string') {
-      throw new ArgumentError(
-        `TensorDataset: expected labels to be an array of numbers, got ${show(labels)}`,
-      );
-    }
+    const labels = copyLabels(who, given.labels, numClasses);
     const pixels = imageSize(imageShape);
     if (images.length !== labels.length * pixels) {
       throw new ShapeError(
-        `TensorDataset: expected ${labels.length} images of shape [${imageShape.join(', ')}] for ` +
-          `${labels.length} labels, which are ${labels.length * pixels} bytes, got ${images.length}`,
+        `${who}: expected ${labels.length} images of shape [${imageShape.join(', ')}] for ` +
+          `${labels.length} labels, which are ${labels.length * pixels} pixels, got ${images.length}`,
       );
     }
-    const limit = numClasses ?? 2 ** 31;
-    for (let i = 0; i < labels.length; i++) {
-      const label = labels[i]!;
-      if (!(Number.isSafeInteger(label) && label >= 0 && label < limit)) {
-        throw new DataError(
-          'ERR_NN_DATA_CORRUPT',
-          `TensorDataset: expected labels from 0 to ${limit - 1}, got ${label} at index ${i}`,
-        );
-      }
-    }
     const plan = planImages(transform, imageShape);
-    this.#raw = { images, shape: [...imageShape], plan };
-    this.labels = Int32Array.from(labels);
+    if (pixelType(images) === 'f32') checkFloatPlan(plan, imageShape);
+    this.#raw = { images: inSharedMemory(images), shape: [...imageShape], plan };
+    this.labels = labels;
     this.length = labels.length;
     this.imageShape = plan.imageShape;
     this.mean = plan.mean;
@@ -135,7 +134,9 @@ export class TensorDataset implements Dataset {
         `TensorDataset.get: expected an index from 0 to ${this.length - 1}, got ${index}`,
       );
     }
-    const image = new Uint8Array(imageSize(this.imageShape));
+    const type = pixelType(this.#raw.images);
+    const size = imageSize(this.imageShape);
+    const image = viewPixels(type, new ArrayBuffer(size * pixelBytes(type)), size);
     this.#resampler ??= resamplerFor(this.#raw);
     fillImage(this.#raw, this.#resampler, index, image, 0);
     return { image, label: this.labels[index]! };
@@ -173,13 +174,49 @@ export function resamplerFor({ shape, plan }: RawImages): Resampler {
   return new Resampler(shape[1], shape[2], plan.imageShape[1], plan.imageShape[2]);
 }
 
-/** Writes image `index` of `raw`, resized, into `target` from `offset` on. */
+/** Writes image `index` of `raw`, resized, into `target`, which is of the same kind, from `offset` on. */
 export function fillImage(
   raw: RawImages,
   resampler: Resampler,
   index: number,
-  target: Uint8Array,
+  target: Pixels,
   offset: number,
 ): void {
-  resampler.run(raw.images, index * imageSize(raw.shape), target, offset, raw.shape[0]);
+  const size = imageSize(raw.shape);
+  if (raw.images instanceof Float32Array || target instanceof Float32Array) {
+    target.set(raw.images.subarray(index * size, (index + 1) * size), offset);
+  } else {
+    resampler.run(raw.images, index * size, target, offset, raw.shape[0]);
+  }
+}
+
+/** The images where every thread can read them. */
+function inSharedMemory(images: Pixels): Pixels {
+  if (images.buffer instanceof SharedArrayBuffer) return images;
+  try {
+    const shared = viewPixels(
+      pixelType(images),
+      new SharedArrayBuffer(images.byteLength),
+      images.length,
+    );
+    shared.set(images);
+    return shared;
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new OutOfMemoryError(
+      `TensorDataset: there is no memory for a copy of the images' ${images.byteLength} bytes. Free ` +
+        'some, or put the images into a SharedArrayBuffer, which is not copied.',
+      { cause: error },
+    );
+  }
+}
+
+/** Resize and Normalize are for bytes: Resize is 8-bit arithmetic, mean and std those of 0..255. */
+function checkFloatPlan({ imageShape, mean, std }: ImagePlan, shape: ImageShape): void {
+  const isResized = imageShape.some((size, axis) => size !== shape[axis]);
+  if (!isResized && isIdentity(mean, std)) return;
+  throw new ArgumentError(
+    `TensorDataset: expected no ${isResized ? 'Resize' : 'Normalize'} for images that are a ` +
+      'Float32Array, which are used as they are. Give bytes, or transform the floats before.',
+  );
 }

@@ -7,6 +7,7 @@
 
 import { show } from '../arguments.js';
 import { ArgumentError, ShapeError } from '../errors.js';
+import { asBytes, describePixels } from '../pixels.js';
 import { Resampler } from './resample.js';
 import type { ImageShape } from './types.js';
 
@@ -68,17 +69,20 @@ export class Resize {
   /**
    * Resizes one image.
    *
-   * @param image Pixels of `shape`, row-major.
+   * @param image Bytes of `shape`, row-major.
    * @param shape [H, W] or [C, H, W].
-   * @throws {ArgumentError} where the image is no Uint8Array, or the shape none of an image.
+   * @throws {ArgumentError} where the image is no array of bytes, or the shape none of an image.
    * @throws {ShapeError} where the image does not have the shape's number of pixels.
    */
   apply<S extends readonly [number, number] | ImageShape>(
-    image: Uint8Array,
+    image: Uint8Array | Uint8ClampedArray,
     shape: S,
   ): { image: Uint8Array; shape: S } {
-    if (!(image instanceof Uint8Array)) {
-      throw new ArgumentError(`Resize: expected image to be a Uint8Array, got ${show(image)}`);
+    const bytes = asBytes(image);
+    if (bytes === undefined) {
+      throw new ArgumentError(
+        `Resize: expected image to be a Uint8Array, got ${describePixels(image)}`,
+      );
     }
     const isShape = Array.isArray(shape) && (shape.length === 2 || shape.length === 3);
     if (!isShape || !shape.every((size) => Number.isSafeInteger(size) && size > 0)) {
@@ -88,9 +92,9 @@ export class Resize {
     }
     const channels = shape.length === 3 ? shape[0] : 1;
     const [height, width] = shape.slice(-2) as [number, number];
-    if (image.length !== channels * height * width || image.length === 0) {
+    if (bytes.length !== channels * height * width || bytes.length === 0) {
       throw new ShapeError(
-        `Resize: expected ${channels * height * width} pixels for shape [${shape.join(', ')}], got ${image.length}`,
+        `Resize: expected ${channels * height * width} pixels for shape [${shape.join(', ')}], got ${bytes.length}`,
       );
     }
     const out = this.outputSize(height, width);
@@ -99,7 +103,7 @@ export class Resize {
       this.#resampler = { key, run: new Resampler(height, width, out.height, out.width) };
     }
     const resized = new Uint8Array(channels * out.height * out.width);
-    this.#resampler.run.run(image, 0, resized, 0, channels);
+    this.#resampler.run.run(bytes, 0, resized, 0, channels);
     const outShape =
       shape.length === 3 ? [channels, out.height, out.width] : [out.height, out.width];
     return { image: resized, shape: outShape as unknown as S };

@@ -1,17 +1,22 @@
 /**
  * Owns the interfaces that datasets, transforms and loaders share.
  *
- * Policy: images stay 8-bit up to the device. A batch carries the mean and std with which the
- * program's first node turns its bytes into floats; nothing here does floating-point work on pixels.
+ * Policy: images stay as they are up to the device, bytes as a rule. A batch carries the mean and
+ * std with which the program's first node turns its bytes into floats; nothing here does
+ * floating-point work on pixels.
  */
+import type { Pixels } from '../pixels.js';
 
 /** Shape of one image: [channels, height, width]. */
 export type ImageShape = readonly [channels: number, height: number, width: number];
 
 /** One sample of a dataset. */
 export interface Sample {
-  /** Pixels, [C, H, W] in row-major order, of the dataset's `imageShape`. */
-  readonly image: Uint8Array;
+  /**
+   * Pixels, [C, H, W] in row-major order, of the dataset's `imageShape`: bytes 0..255, or floats that
+   * are used as they are. All samples of a dataset are of one kind.
+   */
+  readonly image: Pixels | Uint8ClampedArray;
   /** Class index. */
   readonly label: number;
 }
@@ -26,15 +31,16 @@ export interface Dataset {
   readonly length: number;
   /** Shape of every image that `get` returns. */
   readonly imageShape: ImageShape;
-  /** Mean per channel on the 0..1 scale; 0 unless given. */
+  /** Mean per channel on the 0..1 scale, for bytes; 0 unless given. */
   readonly mean?: readonly number[];
-  /** Standard deviation per channel on the 0..1 scale; 1 unless given. */
+  /** Standard deviation per channel on the 0..1 scale, for bytes; 1 unless given. */
   readonly std?: readonly number[];
   /**
-   * The sample at `index`, 0 <= index < length. The loader copies the image before it asks for the
-   * next sample, so that one buffer may be reused.
+   * The sample at `index`, 0 <= index < length, or a promise of it (or anything else with `then`).
+   * The loader copies the image before it asks for the next sample, so that one buffer may be
+   * reused.
    */
-  get(index: number): Sample | Promise<Sample>;
+  get(index: number): Sample | PromiseLike<Sample>;
 }
 
 /**
@@ -46,8 +52,8 @@ export interface Dataset {
  * ever reused without that call.
  */
 export interface Batch {
-  /** Pixels, [n, C, H, W]. Throws a {@link DisposedError} after `release`. */
-  readonly image: Uint8Array;
+  /** Pixels, [n, C, H, W], of the dataset's kind. Throws a {@link DisposedError} after `release`. */
+  readonly image: Pixels;
   /** Shape of `image`. */
   readonly imageShape: readonly [n: number, channels: number, height: number, width: number];
   /** Class indices, [n]. */
@@ -58,9 +64,9 @@ export interface Batch {
   readonly index: number;
   /** Epoch that the batch belongs to, from 0. */
   readonly epoch: number;
-  /** Mean per channel on the 0..1 scale. */
+  /** Mean per channel on the 0..1 scale, for bytes. */
   readonly mean: readonly number[];
-  /** Standard deviation per channel on the 0..1 scale. */
+  /** Standard deviation per channel on the 0..1 scale, for bytes. */
   readonly std: readonly number[];
   /**
    * Gives the pixel memory back to the loader. Idempotent. Views of `image` that were taken before

@@ -9,6 +9,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { WorkerError } from '../errors.js';
+import { type PixelType, pixelType } from '../pixels.js';
 import type { Filled, Filler, FillTask } from './filler.js';
 import type { FillReply, FillRequest, WorkerSetup } from './worker-protocol.js';
 
@@ -30,6 +31,7 @@ interface Slot {
 
 /** Fills batches on worker threads. */
 export class WorkerPool implements Filler {
+  readonly #type: PixelType;
   readonly #labels: Int32Array;
   readonly #slots: Slot[];
   readonly #queue: PendingTask[] = [];
@@ -39,6 +41,7 @@ export class WorkerPool implements Filler {
 
   /** @param labels Class indices of all samples, [N]. */
   constructor(workerData: WorkerSetup, labels: Int32Array, numWorkers: number) {
+    this.#type = pixelType(workerData.images);
     this.#labels = labels;
     this.#slots = Array.from({ length: numWorkers }, (_, i) => this.#start(i + 1, workerData));
   }
@@ -93,8 +96,8 @@ export class WorkerPool implements Filler {
       const task = this.#queue.shift()!;
       if (slot.posted.size === 0) slot.worker.ref();
       slot.posted.set(task.id, task);
-      const { id, indices, bytes, buffer } = task;
-      const request: FillRequest = { id, indices, bytes, buffer };
+      const { id, indices, room, buffer } = task;
+      const request: FillRequest = { id, indices, room, buffer };
       slot.worker.postMessage(request, buffer === undefined ? [] : [buffer]);
     }
   }
@@ -107,8 +110,10 @@ export class WorkerPool implements Filler {
     slot.posted.delete(id);
     if (slot.posted.size === 0) slot.worker.unref();
     this.#post();
-    const labels = this.#labels;
-    task.resolve({ buffer, label: Int32Array.from(task.indices, (index) => labels[index]!) });
+    const { indices } = task;
+    const label = new Int32Array(indices.length);
+    for (let i = 0; i < label.length; i++) label[i] = this.#labels[indices[i]!]!;
+    task.resolve({ buffer, type: this.#type, label });
   }
 
   #fail({ number, posted }: Slot, what: string, cause: unknown): void {

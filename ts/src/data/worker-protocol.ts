@@ -9,9 +9,9 @@ export interface FillRequest {
   readonly id: number;
   /** Samples of the batch, in order. */
   readonly indices: Uint32Array;
-  /** Size of the buffer to fill, in bytes: a full batch, though the last one may have fewer samples. */
-  readonly bytes: number;
-  /** A buffer to fill, moved to the worker; without one, the worker allocates. */
+  /** Images that the buffer has room for: a full batch, though the last one may have fewer. */
+  readonly room: number;
+  /** A buffer of that size, moved to the worker; without one, the worker allocates. */
   readonly buffer: ArrayBuffer | undefined;
 }
 

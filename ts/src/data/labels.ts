@@ -1,0 +1,52 @@
+/** Owns what a label is: a class index, an integer from 0 to 2^31 - 1 as an Int32Array holds it. */
+import { types } from 'node:util';
+import { show } from '../arguments.js';
+import { ArgumentError, DataError } from '../errors.js';
+
+const LIMIT = 2 ** 31;
+
+/** Whether a value is a class index below `limit`. */
+export function isLabel(value: unknown, limit = LIMIT): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) < limit;
+}
+
+/** A value that is no label, for messages: `'3' (string)`, `3n (bigint)`, `-1`. */
+export function describeLabel(value: unknown): string {
+  const type = typeof value;
+  return type === 'string' || type === 'bigint' ? `${show(value)} (${type})` : show(value);
+}
+
+/**
+ * A copy of a data set's labels, each of which is read once.
+ *
+ * @param who Starts the messages.
+ * @param numClasses Labels must be below; 2^31 unless given.
+ * @throws {ArgumentError} where `labels` is no list of numbers.
+ * @throws {DataError} ERR_NN_DATA_CORRUPT where one is no class index.
+ */
+export function copyLabels(who: string, labels: unknown, numClasses = LIMIT): Int32Array {
+  if (types.isBigInt64Array(labels) || types.isBigUint64Array(labels)) {
+    throw new ArgumentError(
+      `${who}: expected labels to be an array of numbers, got ${show(labels)}. ` +
+        'Convert it by Int32Array.from(labels, Number).',
+    );
+  }
+  const list = labels as ArrayLike<unknown> | null | undefined;
+  if (typeof list !== 'object' || !Number.isSafeInteger(list?.length) || list!.length < 0) {
+    throw new ArgumentError(
+      `${who}: expected labels to be an array of numbers, got ${show(labels)}`,
+    );
+  }
+  const copy = new Int32Array(list!.length);
+  for (let i = 0; i < copy.length; i++) {
+    const label = list![i];
+    if (!isLabel(label, numClasses)) {
+      throw new DataError(
+        'ERR_NN_DATA_CORRUPT',
+        `${who}: expected labels from 0 to ${numClasses - 1}, got ${describeLabel(label)} at index ${i}`,
+      );
+    }
+    copy[i] = label;
+  }
+  return copy;
+}
