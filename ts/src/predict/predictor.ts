@@ -12,6 +12,7 @@ import { ArgumentError, DisposedError, ShapeError } from '../errors.js';
 import { predictGraph } from '../graph/steps.js';
 import type { NativeProgram } from '../native.js';
 import { Module } from '../nn/index.js';
+import type { Pixels } from '../pixels.js';
 import { type Algorithm, type CompileTarget, type Precision, resolveTarget } from '../target.js';
 import {
   checkImages,
@@ -40,8 +41,6 @@ export interface PredictorOptions {
   /** Whether to turn the network's outputs into probabilities. Default: true. */
   softmax?: boolean | undefined;
 }
-
-type Pixels = ImageBatch['image'];
 
 /** What a network says of some images. */
 export interface Prediction {
@@ -125,12 +124,11 @@ export class Predictor implements AsyncDisposable {
   async predict(images: ImageBatch): Promise<Prediction> {
     const caller = 'Predictor.predict';
     this.#assertUsable(caller);
-    const { signature, size } = checkImages(caller, images);
+    const { image, signature, size } = checkImages(caller, images);
     const graph = this.#graphFor(caller, signature);
     this.#program ??= this.#compile(graph);
     const program = await this.#program;
 
-    const { image } = images;
     const length = image.length / size;
     const result = emptyPrediction(size, outputClasses(graph.traced));
     let previous = Promise.resolve();

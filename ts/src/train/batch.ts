@@ -3,21 +3,29 @@
  *
  * Policy: a batch is described by its signature (shape of one image, element type, mean and std).
  * A program is compiled for one signature and for a largest number of examples; the checks here say
- * what differs before native code is called.
+ * what differs before native code is called. They read each member of a batch once and return what
+ * they read: a getter may give another value the next time.
  */
-
-import { show } from '../arguments.js';
+import { types } from 'node:util';
+import { readMember, show } from '../arguments.js';
 import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
+import { asPixels, describePixels, isIdentity, type Pixels, pixelType } from '../pixels.js';
 
 /** Images as a network takes them. A batch of a `DataLoader` is one. */
 export interface ImageBatch {
   /** Pixels, [n, C, H, W] in row-major order: bytes 0..255, or floats that are used as they are. */
-  readonly image: Uint8Array | Float32Array;
+  readonly image: Pixels | Uint8ClampedArray;
   /** Shape of `image`: [n, C, H, W]. */
   readonly imageShape: readonly number[];
-  /** Mean per channel on the 0..1 scale, for bytes; 0 unless given. */
+  /**
+   * Mean per channel on the 0..1 scale; 0 unless given. For bytes: floats are used as they are, and
+   * beside them anything but 0 is refused.
+   */
   readonly mean?: readonly number[];
-  /** Standard deviation per channel on the 0..1 scale, for bytes; 1 unless given. */
+  /**
+   * Standard deviation per channel on the 0..1 scale; 1 unless given. For bytes: floats are used as
+   * they are, and beside them anything but 1 is refused.
+   */
   readonly std?: readonly number[];
 }
 
@@ -64,7 +72,7 @@ export function describeSignature(signature: InputSignature): string {
  *
  * @param caller Name of the public call, for messages.
  * @throws {@link ShapeError} where imageShape is not [C, H, W] of positive integers.
- * @throws {@link ArgumentError} where mean or std do not fit.
+ * @throws {@link ArgumentError} where mean or std do not fit, or would change floats.
  */
 export function makeSignature(
   caller: string,
@@ -73,25 +81,31 @@ export function makeSignature(
   mean?: readonly number[],
   std?: readonly number[],
 ): InputSignature {
-  const isShape =
-    Array.isArray(imageShape) &&
-    imageShape.length === 3 &&
-    imageShape.every((size) => Number.isSafeInteger(size) && size > 0);
-  if (!isShape) {
+  const sizes = copyList(imageShape, 3);
+  if (sizes?.every((size) => Number.isSafeInteger(size) && size > 0) !== true) {
     throw new ShapeError(
       `${caller} expects the shape of one image, [channels, height, width] of positive integers, ` +
         `got ${show(imageShape)}`,
     );
   }
-  const [channels = 0, height = 0, width = 0] = imageShape;
+  const [channels = 0, height = 0, width = 0] = sizes;
   const shape = [channels, height, width] as const;
-  if (dtype === 'f32') return { imageShape: shape, dtype, mean: [], std: [] };
-  return {
-    imageShape: shape,
-    dtype,
+  const given = {
     mean: perChannel(caller, 'mean', mean ?? Array<number>(channels).fill(0), channels),
     std: perChannel(caller, 'std', std ?? Array<number>(channels).fill(1), channels),
   };
+  if (dtype === 'u8') return { imageShape: shape, dtype, ...given };
+  if (isIdentity(given.mean, given.std)) return { imageShape: shape, dtype, mean: [], std: [] };
+  throw new ArgumentError(
+    `${caller} expects no mean and std for images that are a Float32Array, which are used as they ` +
+      `are, got mean [${given.mean.join(', ')}], std [${given.std.join(', ')}]. Compute ` +
+      '(x - mean) / std before and leave both out, or give bytes.',
+  );
+}
+
+/** A list of `length` numbers, copied; undefined where the value is none. */
+function copyList(values: unknown, length: number): number[] | undefined {
+  return Array.isArray(values) && values.length === length ? [...values] : undefined;
 }
 
 function perChannel(
@@ -100,69 +114,71 @@ function perChannel(
   values: readonly number[],
   channels: number,
 ): number[] {
-  const isGood =
-    Array.isArray(values) &&
-    values.length === channels &&
-    values.every((value) => Number.isFinite(value) && (name === 'mean' || value > 0));
-  if (!isGood) {
+  const copy = copyList(values, channels);
+  const isGood = (value: number) => Number.isFinite(value) && (name === 'mean' || value > 0);
+  if (copy?.every(isGood) !== true) {
     const kind = name === 'mean' ? 'finite' : 'positive finite';
     throw new ArgumentError(
       `${caller} expects ${name} to be ${channels} ${kind} number(s), one per channel, ` +
         `got ${show(values)}`,
     );
   }
-  return [...values];
+  return copy;
+}
+
+/** A batch's images, checked. */
+export interface CheckedImages {
+  /** Over the batch's own memory. */
+  readonly image: Pixels;
+  readonly signature: InputSignature;
+  /** Number of examples. */
+  readonly size: number;
 }
 
 /**
  * Checks a batch's images and says what they are.
  *
  * @param caller Name of the public call, for messages.
- * @returns The signature and the number of examples.
  * @throws {@link ArgumentError} where the batch is no batch, or empty.
  * @throws {@link DTypeError} where `image` is neither bytes nor floats.
  * @throws {@link ShapeError} where `image` does not have the shape's number of elements.
  */
-export function checkImages(
-  caller: string,
-  batch: ImageBatch,
-): { signature: InputSignature; size: number } {
+export function checkImages(caller: string, batch: ImageBatch): CheckedImages {
   if (typeof batch !== 'object' || batch === null) {
     throw new ArgumentError(
       `${caller} expects a batch { image, imageShape, ... }, got ${show(batch)}`,
     );
   }
-  const { image, imageShape } = batch;
-  const dtype =
-    image instanceof Uint8Array ? 'u8' : image instanceof Float32Array ? 'f32' : undefined;
-  if (dtype === undefined) {
+  const given: unknown = readMember(caller, batch, 'image');
+  const image = asPixels(given);
+  if (image === undefined) {
     throw new DTypeError(
       `${caller} expects image to be a Uint8Array (bytes 0..255) or a Float32Array, ` +
-        `got ${show(image)}`,
+        `got ${describePixels(given)}`,
     );
   }
-  const isShape =
-    Array.isArray(imageShape) &&
-    imageShape.length === 4 &&
-    imageShape.every((size) => Number.isSafeInteger(size) && size >= 0);
-  if (!isShape) {
+  const imageShape: unknown = readMember(caller, batch, 'imageShape');
+  const sizes = copyList(imageShape, 4);
+  if (sizes?.every((size) => Number.isSafeInteger(size) && size >= 0) !== true) {
     throw new ShapeError(
       `${caller} expects imageShape to be [n, channels, height, width], ` +
         `got ${show(imageShape)}`,
     );
   }
-  const [size, ...one] = imageShape as [number, number, number, number];
+  const [size, ...one] = sizes as [number, number, number, number];
   if (size === 0) {
     throw new ArgumentError(`${caller} expects at least one example, got an empty batch`);
   }
-  const elements = imageShape.reduce((product, length) => product * length, 1);
+  const elements = sizes.reduce((product, length) => product * length, 1);
   if (image.length !== elements) {
     throw new ShapeError(
       `${caller} expects image to have ${elements} elements for imageShape ` +
-        `[${imageShape.join(', ')}], got ${image.length}`,
+        `[${sizes.join(', ')}], got ${image.length}`,
     );
   }
-  return { signature: makeSignature(caller, one, dtype, batch.mean, batch.std), size };
+  const mean = readMember(caller, batch, 'mean');
+  const std = readMember(caller, batch, 'std');
+  return { image, signature: makeSignature(caller, one, pixelType(image), mean, std), size };
 }
 
 /**
@@ -170,15 +186,17 @@ export function checkImages(
  *
  * @param size Number of examples.
  * @param classes Number of classes: labels are 0..classes-1.
+ * @returns The labels.
  * @throws {@link DTypeError}, {@link ShapeError} or {@link ArgumentError}.
  */
 export function checkLabels(
   caller: string,
-  label: Int32Array,
+  batch: LabelledBatch,
   size: number,
   classes: number,
-): void {
-  if (!(label instanceof Int32Array)) {
+): Int32Array {
+  const label: unknown = readMember(caller, batch, 'label');
+  if (!types.isInt32Array(label)) {
     throw new DTypeError(
       `${caller} expects label to be an Int32Array of class indices, got ${show(label)}`,
     );
@@ -195,4 +213,5 @@ export function checkLabels(
       );
     }
   }
+  return label;
 }

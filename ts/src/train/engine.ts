@@ -141,13 +141,12 @@ export class Engine {
    */
   async submit(caller: string, batch: LabelledBatch): Promise<SubmittedStep> {
     this.assertUsable(caller);
-    const { signature, size } = checkImages(caller, batch);
+    const { image, signature, size } = checkImages(caller, batch);
     const expected = this.#coming ?? this.#programs.training?.graph;
     if (expected !== undefined) checkFits(caller, expected, signature, size);
     const graph = this.#graphFor(expected, signature, size);
-    checkLabels(caller, batch.label, size, lossClasses(graph.traced));
+    const label = checkLabels(caller, batch, size, lossClasses(graph.traced));
     const lr = this.#optimizer.paramGroups.map((group) => group.lr);
-    const { image, label } = batch;
     const { training } = this.#programs;
     if (this.#queue.idle && training?.graph === graph) {
       return this.#submit(training, { image, label, size, lr });
@@ -334,12 +333,11 @@ export class Engine {
     batch: ReleasableBatch,
     batchSize: number,
   ): Promise<{ promise: Promise<BatchResult> }> {
-    const { signature, size } = checkImages(caller, batch);
+    const { image, signature, size } = checkImages(caller, batch);
     const { evaluation } = this.#programs;
     if (evaluation !== undefined) checkSignature(caller, evaluation.graph, signature);
     const used = await this.#programs.evaluationFor(signature, Math.max(batchSize, size));
-    const { image, label } = batch;
-    checkLabels(caller, label, size, lossClasses(used.graph.traced));
+    const label = checkLabels(caller, batch, size, lossClasses(used.graph.traced));
     const promise = this.#run(used, { image, label, size });
     batch.release?.();
     return { promise };
