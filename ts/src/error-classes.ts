@@ -134,7 +134,7 @@ export class StateDictError extends NeuronodeError {
   }
 }
 
-/** A file that is neither data nor a checkpoint, such as the metrics file, cannot be used. */
+/** A file cannot be used: the metrics file, or one of another kind than what was expected. */
 export class FileError extends NeuronodeError {
   override name = 'FileError';
   constructor(message: string, options?: NeuronodeErrorOptions) {

@@ -4,30 +4,38 @@
  *
  * Policy: a file is written beside its place, flushed, and renamed, so that a reader sees the old
  * file or the new one, whole. Reading allocates each tensor once and never the file as a whole.
+ * Neither holds the event loop: files.ts works in slices.
  */
-import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import type { Hash } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
 import { show } from './arguments.js';
-import { ArgumentError, CheckpointError, DataError } from './errors.js';
+import { ArgumentError, CheckpointError, DataError, NeuronodeError } from './errors.js';
+import { openRegular, readInto, reasonOf, replaceFile, sliceBytes } from './files.js';
 import {
   checkHeaderLength,
   corrupt,
   fileParts,
   type Header,
   parseHeader,
-  readTensor,
   type StoredTensor,
+  type TensorEntry,
+  typeOf,
 } from './safetensors-format.js';
+import type { StoredType, TensorArray } from './safetensors-types.js';
 
-export type { StoredTensor, TensorArray } from './safetensors-format.js';
+export type { StoredTensor } from './safetensors-format.js';
+export type { TensorArray } from './safetensors-types.js';
 
 /**
  * Writes tensors to a file, such as a module's weights:
- * `await safetensors.save('net.safetensors', net.stateDict())`.
+ * `await safetensors.save('net.safetensors', net.stateDict())`. A symbolic link stays, and what it
+ * points to is replaced. The arrays must not change until the promise is settled.
  *
  * @param metadata Texts to store beside the tensors.
- * @throws ArgumentError for what is no path and arrays that cannot be stored, CheckpointError if writing fails; the file
- *   at `path` is then as it was.
+ * @throws ArgumentError for what is no path, arrays that cannot be stored, and arrays that are
+ *   transferred to another thread meanwhile.
+ * @throws CheckpointError if writing fails, or `path` is there and is no regular file. Whatever is
+ *   thrown, the file at `path` is then as it was.
  */
 export async function save(
   path: string,
@@ -36,50 +44,65 @@ export async function save(
 ): Promise<void> {
   checkPath('save', path);
   const parts = fileParts(tensors, metadata);
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   try {
-    const file = await open(temporary, 'wx');
-    try {
-      for (const part of parts) await writeAll(file, part);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
+    await replaceFile(path, parts);
   } catch (error) {
-    await rm(temporary, { force: true });
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new CheckpointError(`${path} could not be written: ${reason}`, { cause: error });
+    if (error instanceof NeuronodeError) throw error;
+    throw new CheckpointError(`${path} could not be written: ${reasonOf(error)}`, { cause: error });
   }
 }
 
 /**
  * Reads all tensors of a file: `net.loadStateDict(await safetensors.load('net.safetensors'))`.
- * F16 and BF16 are widened to Float32Array.
+ * F16, BF16 and the F8 types are widened to Float32Array; BOOL comes as bytes 0 and 1.
  *
  * @throws ArgumentError for what is no path.
- * @throws DataError ERR_NN_DATA_MISSING if the file cannot be opened, ERR_NN_DATA_CORRUPT if it is
- *   damaged or has types that are not read.
+ * @throws DataError ERR_NN_DATA_MISSING if the file cannot be opened or is no regular file,
+ *   ERR_NN_DATA_CORRUPT if it is damaged.
+ * @throws DTypeError where a tensor is of an element type that is not read.
+ * @throws FileError for a file of another kind, such as a .pth.
  */
 export async function load(path: string): Promise<Record<string, StoredTensor>> {
-  return withFile(path, async (file) => {
-    const { header, dataStart } = await readHeader(path, file);
-    const tensors: [string, StoredTensor][] = [];
-    for (const entry of header.entries) {
-      const raw = new Uint8Array(entry.end - entry.begin);
-      await readAll(path, file, raw, dataStart + entry.begin);
-      tensors.push([entry.name, readTensor(entry, raw.buffer)]);
+  return (await readFile(path)).tensors;
+}
+
+/**
+ * What {@link load} does, for the package itself.
+ *
+ * @param hash Takes in every byte of the file.
+ * @returns The tensors and the file's metadata.
+ */
+export async function readFile(
+  path: string,
+  hash?: Hash,
+): Promise<{ tensors: Record<string, StoredTensor>; metadata: Record<string, string> }> {
+  return withFile('load', path, async (file) => {
+    const { header, dataStart } = await readHeader(path, file, hash);
+    const types = header.entries.map((entry) => typeOf(path, entry));
+    const tensors: Record<string, StoredTensor> = {};
+    for (const [index, entry] of header.entries.entries()) {
+      const type = types[index] as StoredType;
+      const value = await readTensor(path, file, entry, type, dataStart, hash);
+      // Not assigned: a tensor may be called `__proto__`.
+      Object.defineProperty(tensors, entry.name, {
+        value,
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      });
     }
-    return Object.fromEntries(tensors);
+    return { tensors, metadata: { ...header.metadata } };
   });
 }
 
 /**
  * Reads the texts that are stored beside the tensors of a file.
- * @throws ArgumentError, DataError as {@link load}.
+ * @throws ArgumentError, DataError, FileError as {@link load}.
  */
 export async function metadata(path: string): Promise<Record<string, string>> {
-  return withFile(path, async (file) => ({ ...(await readHeader(path, file)).header.metadata }));
+  return withFile('metadata', path, async (file) => ({
+    ...(await readHeader(path, file)).header.metadata,
+  }));
 }
 
 function checkPath(who: string, path: unknown): void {
@@ -90,14 +113,17 @@ function checkPath(who: string, path: unknown): void {
   }
 }
 
-async function withFile<T>(path: string, body: (file: FileHandle) => Promise<T>): Promise<T> {
-  checkPath('load', path);
+async function withFile<T>(
+  who: string,
+  path: string,
+  body: (file: FileHandle) => Promise<T>,
+): Promise<T> {
+  checkPath(who, path);
   let file: FileHandle;
   try {
-    file = await open(path, 'r');
+    file = await openRegular(path);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new DataError('ERR_NN_DATA_MISSING', `${path} could not be opened: ${reason}`, {
+    throw new DataError('ERR_NN_DATA_MISSING', `${path} could not be opened: ${reasonOf(error)}`, {
       cause: error,
     });
   }
@@ -111,14 +137,45 @@ async function withFile<T>(path: string, body: (file: FileHandle) => Promise<T>)
 async function readHeader(
   path: string,
   file: FileHandle,
+  hash?: Hash,
 ): Promise<{ header: Header; dataStart: number }> {
   const { size } = await file.stat();
-  const first = new Uint8Array(Math.min(8, size));
+  const first = new Uint8Array(Math.min(16, size));
   await readAll(path, file, first, 0);
-  const bytes = new Uint8Array(checkHeaderLength(path, first, size));
-  await readAll(path, file, bytes, 8);
+  const bytes = Buffer.allocUnsafeSlow(checkHeaderLength(path, first, size));
+  hash?.update(first.subarray(0, 8));
+  await readAll(path, file, bytes, 8, hash);
   const dataStart = 8 + bytes.length;
-  return { header: parseHeader(path, bytes, size - dataStart), dataStart };
+  return { header: await parseHeader(path, bytes, size - dataStart), dataStart };
+}
+
+async function readTensor(
+  path: string,
+  file: FileHandle,
+  { shape, begin, end }: TensorEntry,
+  type: StoredType,
+  dataStart: number,
+  hash: Hash | undefined,
+): Promise<StoredTensor> {
+  const start = dataStart + begin;
+  if (type.values === undefined) {
+    // Not zeroed, which would hold the event loop: every byte is read into.
+    const raw = Buffer.allocUnsafeSlow(end - begin);
+    await readAll(path, file, raw, start, hash);
+    return { data: new type.array(raw.buffer), shape };
+  }
+  const data = new Float32Array(Buffer.allocUnsafeSlow(4 * ((end - begin) / type.bytes)).buffer);
+  const values = type.values();
+  const raw = Buffer.allocUnsafeSlow(Math.min(sliceBytes, end - begin));
+  const bits = type.bytes === 1 ? raw : new Uint16Array(raw.buffer);
+  for (let done = 0; done < end - begin; done += raw.length) {
+    const part = raw.subarray(0, Math.min(raw.length, end - begin - done));
+    await readAll(path, file, part, start + done, hash);
+    const at = done / type.bytes;
+    const count = part.length / type.bytes;
+    for (let i = 0; i < count; i++) data[at + i] = values[bits[i] as number] as number;
+  }
+  return { data: data as TensorArray, shape };
 }
 
 async function readAll(
@@ -126,18 +183,11 @@ async function readAll(
   file: FileHandle,
   target: Uint8Array,
   start: number,
+  hash?: Hash,
 ): Promise<void> {
-  for (let done = 0; done < target.length; ) {
-    const length = Math.min(target.length - done, 2 ** 30);
-    const { bytesRead } = await file.read(target, done, length, start + done);
-    if (bytesRead === 0) throw corrupt(path, `it ended at byte ${start + done} while being read`);
-    done += bytesRead;
-  }
-}
-
-async function writeAll(file: FileHandle, source: Uint8Array): Promise<void> {
-  for (let done = 0; done < source.length; ) {
-    const length = Math.min(source.length - done, 2 ** 30);
-    done += (await file.write(source, done, length)).bytesWritten;
+  try {
+    await readInto(file, target, start, hash);
+  } catch (error) {
+    throw corrupt(path, reasonOf(error), error);
   }
 }

@@ -1,8 +1,30 @@
 /** Safetensors files: round trips, and every way in which a file can be damaged. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ArgumentError, CheckpointError, DataError, models, safetensors } from 'neuronode';
+import {
+  ArgumentError,
+  CheckpointError,
+  DataError,
+  DTypeError,
+  FileError,
+  models,
+  safetensors,
+} from 'neuronode';
 import { afterAll, describe, expect, it } from 'vitest';
 
 const folder = mkdtempSync(join(tmpdir(), 'neuronode-safetensors-'));
@@ -100,9 +122,9 @@ describe('save and load', () => {
   it.each<[string, unknown, unknown, string]>([
     [
       'an array of another kind',
-      { x: { data: new Uint16Array(1), shape: [1] } },
+      { x: { data: new Uint8ClampedArray(1), shape: [1] } },
       {},
-      'Uint16Array',
+      'Uint8ClampedArray',
     ],
     ['no array', { x: 3 }, {}, 'got undefined'],
     ['another number of values', { x: { data: new Float32Array(2), shape: [3] } }, {}, '2 values'],
@@ -131,6 +153,202 @@ describe('save and load', () => {
   });
 });
 
+describe('every element type', () => {
+  const le = (type: new (values: number[]) => ArrayBufferView, ...values: number[]) =>
+    new Uint8Array(new type(values).buffer);
+  it.each<[string, Uint8Array, string, (number | bigint)[]]>([
+    ['BOOL', Uint8Array.of(1, 0), 'Uint8Array', [1, 0]],
+    ['U8', Uint8Array.of(0, 255), 'Uint8Array', [0, 255]],
+    ['I8', Uint8Array.of(0x80, 0x7f), 'Int8Array', [-128, 127]],
+    ['I16', le(Int16Array, -32768, 5), 'Int16Array', [-32768, 5]],
+    ['U16', le(Uint16Array, 65535, 5), 'Uint16Array', [65535, 5]],
+    ['I32', le(Int32Array, -5, 7), 'Int32Array', [-5, 7]],
+    ['U32', le(Uint32Array, 2 ** 32 - 1, 7), 'Uint32Array', [2 ** 32 - 1, 7]],
+    ['F32', le(Float32Array, 1.5, -2), 'Float32Array', [1.5, -2]],
+    ['F64', le(Float64Array, 1 / 3, -2), 'Float64Array', [1 / 3, -2]],
+    ['I64', new Uint8Array(BigInt64Array.of(-1n, 2n).buffer), 'BigInt64Array', [-1n, 2n]],
+    [
+      'U64',
+      new Uint8Array(BigUint64Array.of(2n ** 64n - 1n, 2n).buffer),
+      'BigUint64Array',
+      [2n ** 64n - 1n, 2n],
+    ],
+    // As torch.tensor(bits, dtype=torch.uint8).view(torch.float8_e4m3fn).float() gives them.
+    [
+      'F8_E4M3',
+      Uint8Array.of(0x38, 0x7e, 0x01, 0xb8, 0x7f),
+      'Float32Array',
+      [1, 448, 2 ** -9, -1, NaN],
+    ],
+    [
+      'F8_E5M2',
+      Uint8Array.of(0x3c, 0x7b, 0x01, 0x7c, 0xfe),
+      'Float32Array',
+      [1, 57344, 2 ** -16, Infinity, NaN],
+    ],
+    ['F8_E8M0', Uint8Array.of(127, 0, 255), 'Float32Array', [1, 2 ** -127, NaN]],
+  ])('%s is read', async (dtype, bytes, kind, values) => {
+    const header = { x: { dtype, shape: [values.length], data_offsets: [0, bytes.length] } };
+    const { x } = await safetensors.load(file(`type-${dtype}`, header, bytes));
+    expect(x!.data.constructor.name).toBe(kind);
+    expect([...x!.data]).toEqual(values);
+    // What is read can be saved.
+    await safetensors.save(place('again'), { x: x! });
+    expect((await safetensors.load(place('again'))).x).toEqual(x);
+  });
+
+  it('that is not read is named, with its tensor', async () => {
+    const header = {
+      ok: { dtype: 'U8', shape: [1], data_offsets: [0, 1] },
+      'fft.w': { dtype: 'C64', shape: [1], data_offsets: [1, 9] },
+    };
+    const call = safetensors.load(file('complex', header, 9));
+    await expect(call).rejects.toThrow(DTypeError);
+    await expect(call).rejects.toThrow(/the tensor 'fft\.w' is of the element type 'C64'.*BF16/);
+    expect(await safetensors.metadata(place('complex'))).toEqual({});
+  });
+
+  it('of half precision is widened the same across slices', async () => {
+    const bits = Uint16Array.from({ length: 300_000 }, (_, i) => i);
+    const header = { h: { dtype: 'F16', shape: [300_000], data_offsets: [0, 600_000] } };
+    const { h } = await safetensors.load(file('long', header, new Uint8Array(bits.buffer)));
+    expect(h!.data[65536 + 0x3e00]).toBe(1.5);
+    expect(h!.data[4 * 65536 + 0x7bff]).toBe(65504);
+  });
+});
+
+describe('a file of another kind', () => {
+  it.each<[string, Buffer, RegExp]>([
+    [
+      '.pth',
+      Buffer.from('PK\x03\x04\x00\x00\x08\x08\x00\x00archive/data.pkl'),
+      /zip archive, as torch\.save's \.pth/,
+    ],
+    ['a pickle', Buffer.from('\x80\x02}q\x00(X\x06\x00\x00\x00', 'latin1'), /a pickle/],
+    ['.npy', Buffer.from('\x93NUMPY\x01\x00v\x00{}      ', 'latin1'), /\.npy/],
+    ['a pointer', Buffer.from('version https://git-lfs.github.com/spec/v1\n'), /git lfs pull/],
+  ])('is recognised: %s', async (name, bytes, message) => {
+    writeFileSync(place(`other${name}`), bytes);
+    const call = safetensors.load(place(`other${name}`));
+    await expect(call).rejects.toThrow(FileError);
+    await expect(call).rejects.toThrow(message);
+  });
+
+  it('is no mistake for a header of as many bytes as a pickle begins with', async () => {
+    const text = `{"x":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}`.padEnd(0x280);
+    expect(readFileSync(file('640', text, 0)).subarray(0, 2)).toEqual(Buffer.of(0x80, 2));
+    expect(Object.keys(await safetensors.load(place('640')))).toEqual(['x']);
+  });
+});
+
+describe('what is no regular file', () => {
+  const tensors = { x: { data: Float32Array.of(1), shape: [1] } };
+  const fifo = place('fifo');
+
+  it('is not read', async () => {
+    execFileSync('mkfifo', [fifo]);
+    for (const [path, kind] of [
+      [folder, 'a directory'],
+      [fifo, 'a FIFO'],
+      ['/dev/zero', 'a device'],
+    ] as const) {
+      const call = safetensors.load(path);
+      await expect(call).rejects.toMatchObject({ code: 'ERR_NN_DATA_MISSING' });
+      await expect(call).rejects.toThrow(`expected a regular file, got ${kind}`);
+    }
+  });
+
+  it('is not replaced', async () => {
+    symlinkSync('/dev/null', place('null'));
+    const server = createServer().listen(place('socket'));
+    await once(server, 'listening');
+    const before = readdirSync(folder);
+    for (const [path, kind] of [
+      [fifo, 'a FIFO'],
+      [place('null'), 'a device'],
+      [place('socket'), 'a socket'],
+      [folder, 'a directory'],
+    ] as const) {
+      const call = safetensors.save(path, tensors);
+      await expect(call).rejects.toThrow(CheckpointError);
+      await expect(call).rejects.toThrow(`expected a regular file, got ${kind}`);
+    }
+    expect(lstatSync(fifo).isFIFO()).toBe(true);
+    expect(readlinkSync(place('null'))).toBe('/dev/null');
+    expect(readdirSync(folder)).toEqual(before);
+    server.close();
+  });
+
+  it('but a link leads to one, which is replaced', async () => {
+    mkdirSync(place('away'));
+    await safetensors.save(place('away/target'), { old: tensors.x });
+    chmodSync(place('away/target'), 0o600);
+    symlinkSync('target', place('away/second'));
+    symlinkSync('away/second', place('first'));
+    await safetensors.save(place('first'), tensors);
+    expect(readlinkSync(place('first'))).toBe('away/second');
+    expect(readlinkSync(place('away/second'))).toBe('target');
+    expect(Object.keys(await safetensors.load(place('away/target')))).toEqual(['x']);
+    expect(lstatSync(place('away/target')).mode & 0o777).toBe(0o600);
+    // A link to nothing yet: the file comes to where it points.
+    symlinkSync('away/new', place('ahead'));
+    await safetensors.save(place('ahead'), tensors);
+    expect(readlinkSync(place('ahead'))).toBe('away/new');
+    expect(readdirSync(place('away')).sort()).toEqual(['new', 'second', 'target']);
+    symlinkSync('circle', place('circle'));
+    await expect(safetensors.save(place('circle'), tensors)).rejects.toThrow(CheckpointError);
+  });
+});
+
+describe('the event loop', () => {
+  /** Turns of the loop while a promise is waited for. */
+  async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
+    let turns = 0;
+    let isOver = false;
+    const turn = () => {
+      turns += 1;
+      if (!isOver) setImmediate(turn);
+    };
+    setImmediate(turn);
+    await work();
+    isOver = true;
+    return turns;
+  }
+
+  it('turns while large tensors are written and read', async () => {
+    const data = new Float32Array(1 << 22);
+    const tensors = { x: { data, shape: [data.length] } };
+    // 16 MiB, in slices of at most a MiB.
+    expect(await turnsDuring(() => safetensors.save(place('large'), tensors))).toBeGreaterThan(16);
+    expect(await turnsDuring(() => safetensors.load(place('large')))).toBeGreaterThan(16);
+  });
+
+  it('turns while a header of many names is parsed', async () => {
+    const empty = { dtype: 'U8', shape: [0], data_offsets: [0, 0] };
+    const header = Object.fromEntries(Array.from({ length: 40_000 }, (_, i) => [`n${i}`, empty]));
+    const path = file('names', header, 0);
+    let keys: string[] = [];
+    const turns = await turnsDuring(async () => {
+      keys = Object.keys(await safetensors.load(path));
+    });
+    expect(keys).toHaveLength(40_000);
+    expect(turns).toBeGreaterThan(40);
+  });
+});
+
+describe('an array that is transferred while it is written', () => {
+  it('is an error, and the file stays as it was', async () => {
+    const data = new Float32Array(1 << 20);
+    await safetensors.save(place('kept'), { old: { data: Float32Array.of(7), shape: [1] } });
+    const saving = safetensors.save(place('kept'), { x: { data, shape: [data.length] } });
+    structuredClone(data, { transfer: [data.buffer] });
+    await expect(saving).rejects.toThrow(ArgumentError);
+    await expect(saving).rejects.toThrow(/array of 'x' was transferred .* expected 4194304 bytes/);
+    expect((await safetensors.load(place('kept'))).old!.data[0]).toBe(7);
+    expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  });
+});
+
 describe('a damaged file', () => {
   const good = { dtype: 'F32', shape: [2], data_offsets: [0, 8] };
 
@@ -142,25 +360,64 @@ describe('a damaged file', () => {
 
   it.each<[string, unknown, number, RegExp]>([
     ['text that is no JSON', '{"x"', 0, /header is not JSON/],
-    ['no header', '', 0, /header is not JSON/],
-    ['bytes that are no UTF-8', Buffer.of(0x22, 0xff, 0x22), 0, /header is not JSON/],
+    ['no header', '', 0, /header is not a JSON object/],
+    ['bytes that are no UTF-8', Buffer.from('{"\xff":0}', 'latin1'), 0, /header is not JSON/],
     ['a list', '[]', 0, /not a JSON object/],
     ['metadata of numbers', { __metadata__: { a: 1 } }, 0, /metadata is not an object of strings/],
     ['a tensor that is no object', { x: 3 }, 0, /not described by an object/],
-    [
-      'a type that is unknown',
-      { x: { ...good, dtype: 'F8' } },
-      8,
-      /type 'F8'; types that are read/,
-    ],
-    ['a type from the prototype', { x: { ...good, dtype: 'toString' } }, 8, /type 'toString'/],
+    ['a type that is no text', { x: { ...good, dtype: 3 } }, 8, /'x' has the type 3/],
     ['a negative size', { x: { ...good, shape: [-2] } }, 8, /shape \[-2\]/],
     ['three offsets', { x: { ...good, data_offsets: [0, 4, 8] } }, 8, /offsets/],
     ['a range of another length', { x: { ...good, shape: [3] } }, 8, /needs 12 bytes, has 8/],
-    ['a range backwards', { x: { ...good, shape: [0], data_offsets: [8, 0] } }, 8, /has -8/],
+    [
+      'a range backwards',
+      { x: { ...good, shape: [0], data_offsets: [8, 0] } },
+      8,
+      /ends before it begins/,
+    ],
     ['an overlap', { x: good, y: { ...good, data_offsets: [4, 12] } }, 12, /overlaps/],
     ['a gap', { x: good, y: { ...good, data_offsets: [12, 20] } }, 20, /leaves a gap/],
     ['a gap at the start', { x: { ...good, data_offsets: [8, 16] } }, 16, /leaves a gap/],
+    [
+      'an empty tensor inside another',
+      { x: good, y: { ...good, shape: [0], data_offsets: [4, 4] } },
+      8,
+      /'y' at byte 4 overlaps/,
+    ],
+    [
+      'a name that comes twice',
+      `{"x":${JSON.stringify(good)},"x":${JSON.stringify(good)}}`,
+      8,
+      /'x' is there twice/,
+    ],
+    ['more behind its header', `{"x":${JSON.stringify(good)}}]`, 8, /header is not JSON/],
+    ['a value cut short', '{"x":{"dtype":"F32"', 8, /header is not JSON/],
+    ['brackets that do not match', '{"x":{"shape":[2}]}', 8, /header is not JSON/],
+    [
+      'deep nesting',
+      `{"x":${'['.repeat(1e6)}${']'.repeat(1e6)}}`,
+      8,
+      /nested deeper than 16 levels/,
+    ],
+    [
+      'deep nesting in its metadata',
+      `{"__metadata__":{"x":${'{"a":'.repeat(1e5)}`,
+      8,
+      /nested deeper/,
+    ],
+    [
+      'a text of 5 MB',
+      { __metadata__: { x: 'a'.repeat(5e6) } },
+      0,
+      /more than 4194304 bytes for one/,
+    ],
+    ['much white space', `{${' '.repeat(5e6)}}`, 0, /more than 4194304 bytes for one/],
+    [
+      'too many tensors',
+      `{${Array.from({ length: 100_001 }, (_, i) => `"${i}":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}`)}}`,
+      0,
+      /more than 100000 tensors/,
+    ],
     ['bytes too few', { x: good }, 7, /need 8 bytes, but 7 follow/],
     ['bytes too many', { x: good }, 9, /need 8 bytes, but 9 follow/],
   ])('with %s', async (title, header, data, message) => {

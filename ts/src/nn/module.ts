@@ -10,6 +10,7 @@ import { checkBoolean, checkOptions, show } from '../arguments.js';
 import { StateDictError } from '../errors.js';
 import { formatShape, type Shape, sameShape } from '../graph/shapes.js';
 import type { Tensor } from '../graph/tensor.js';
+import { isBigInts, isTensorArray, type TensorArray } from '../safetensors-types.js';
 import { Parameter } from './parameter.js';
 import { describe } from './print.js';
 
@@ -22,7 +23,7 @@ export interface StateTensor {
 
 /** A tensor to load: other element types than f32 are converted, as PyTorch does. */
 export interface LoadableTensor {
-  readonly data: Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array;
+  readonly data: TensorArray;
   readonly shape: Shape;
 }
 
@@ -151,7 +152,7 @@ export abstract class Module {
       );
     }
     for (const [parameter, { data }] of copies) {
-      parameter.data.set(data instanceof BigInt64Array ? Float64Array.from(data, Number) : data);
+      parameter.data.set(isBigInts(data) ? Float64Array.from(data, Number) : data);
     }
     return { missingKeys, unexpectedKeys };
   }
@@ -215,10 +216,8 @@ function* allParameters(module: Module, path: string): IterableIterator<[string,
   }
 }
 
-const loadable = [Float32Array, Float64Array, Int32Array, BigInt64Array, Uint8Array];
-
 function mismatch(name: string, parameter: Parameter, tensor: LoadableTensor): string | undefined {
-  const ok = loadable.some((type) => tensor?.data instanceof type) && Array.isArray(tensor.shape);
+  const ok = isTensorArray(tensor?.data) && Array.isArray(tensor.shape);
   if (!ok) {
     return `${name} must be { data: Float32Array, shape }, got ${show(tensor)}.`;
   }
