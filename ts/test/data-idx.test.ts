@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { type FileHandle, open, writeFile } from 'node:fs/promises';
 import { createRequire, syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { gzipSync, type ZlibOptions } from 'node:zlib';
 import { data } from 'neuronode';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { idxBytes, temporaryFolder } from './data-support.js';
@@ -18,7 +18,9 @@ const gzipped = gzipSync(plain);
 
 /** The module object whose functions the package's imports follow after syncBuiltinESMExports. */
 const builtinZlib = () =>
-  createRequire(import.meta.url)('node:zlib') as { gunzipSync: (bytes: Uint8Array) => Buffer };
+  createRequire(import.meta.url)('node:zlib') as {
+    gunzipSync: (bytes: Uint8Array, options?: ZlibOptions) => Buffer;
+  };
 
 function changed(bytes: Uint8Array, at: number, to: number): Uint8Array {
   const copy = Uint8Array.from(bytes);
@@ -67,7 +69,11 @@ const damaged: [string, Uint8Array, string][] = [
   ['a file cut in the sizes', plain.subarray(0, 14), 'got a file of 14 bytes'],
   ['a file cut after the header', plain.subarray(0, 16), 'expected 24 bytes of data'],
   ['a file cut in the data', plain.subarray(0, 39), 'expected 24 bytes of data'],
-  ['a file with more data', Buffer.concat([plain, Buffer.alloc(1)]), 'got 25 or more'],
+  [
+    'a file with more data',
+    Buffer.concat([plain, Buffer.alloc(1)]),
+    'of data for shape [2, 3, 4], got more',
+  ],
   ['a wrong magic number', changed(plain, 0, 1), 'got first bytes 01 00 08 03'],
   ['an unknown type', changed(plain, 2, 0x0a), 'got first bytes 00 00 0a 03'],
   ['no dimension', changed(plain, 3, 0), 'got first bytes 00 00 08 00'],
@@ -77,7 +83,11 @@ const damaged: [string, Uint8Array, string][] = [
   ['a gzip file cut in its checksum', gzipped.subarray(0, -5), 'expected a whole gzip file'],
   ['a gzip file with a wrong checksum', changed(gzipped, gzipped.length - 8, 1), 'gzip'],
   ['a gzip file of a cut IDX file', gzipSync(plain.subarray(0, 39)), 'expected 24 bytes of data'],
-  ['a gzip file of a long IDX file', gzipSync(Buffer.concat([plain, plain])), 'got 64 or more'],
+  [
+    'a gzip file of a long IDX file',
+    gzipSync(Buffer.concat([plain, plain])),
+    'of data for shape [2, 3, 4], got more',
+  ],
   ['a gzip file of another format', gzipSync(Buffer.from('hello')), 'got first bytes 68 65 6c 6c'],
   [
     'a gzip file that claims more than gzip can hold',
@@ -114,6 +124,117 @@ describe('a damaged file', () => {
     for (let length = 2; length < gzipped.length; length++) {
       expect(() => decodeIdx(gzipped.subarray(0, length))).toThrowError(/gzip/);
     }
+  });
+});
+
+describe('a gzip file', () => {
+  /** Both ways to read it; one of pieces, one of the whole. */
+  const readBoth = async (bytes: Uint8Array) => {
+    const path = join(await temporaryFolder(), 'file');
+    await writeFile(path, bytes);
+    return [() => readIdx(path), async () => decodeIdx(bytes)];
+  };
+  const expectRead = async (bytes: Uint8Array, wanted: Uint8Array) => {
+    for (const read of await readBoth(bytes)) {
+      expect(Buffer.from((await read()).data.buffer).equals(wanted)).toBe(true);
+    }
+  };
+  /** Noise, of which gzip makes about as many bytes. */
+  const noise = (length: number) => {
+    let word = 1;
+    return Uint8Array.from({ length }, () => {
+      word = Math.imul(word, 1664525) + 1013904223;
+      return word >>> 24;
+    });
+  };
+  const large = noise(700_000);
+  const largeGzipped = gzipSync(idxBytes([700_000], large));
+  // Stored as it is, so that its size can be chosen: it ends where the first piece ends.
+  const aligned = noise((1 << 18) - 61);
+  const alignedGzipped = gzipSync(idxBytes([aligned.length], aligned), { level: 0 });
+
+  it.each([1, 7, 512, 300_000])('may be padded with %i zero bytes', async (count) => {
+    const padding = Buffer.alloc(count);
+    await expectRead(Buffer.concat([gzipped, padding]), elements);
+    await expectRead(Buffer.concat([largeGzipped, padding]), large);
+    await expectRead(Buffer.concat([alignedGzipped, padding]), aligned);
+  });
+
+  it('may have a piece’s size', () => {
+    expect(alignedGzipped.length).toBe(1 << 18);
+  });
+
+  it.each([1, 20, 100_000, 400_000])(
+    'may have several members, the first of %i bytes',
+    async (at) => {
+      const file = idxBytes([700_000], large);
+      const members = [file.subarray(0, at), file.subarray(at, at + 9), file.subarray(at + 9)];
+      const bytes = Buffer.concat(members.map((member) => gzipSync(member)));
+      await expectRead(bytes, large);
+      await expectRead(Buffer.concat([bytes, Buffer.alloc(1000)]), large);
+    },
+  );
+
+  it('may have a member that ends with a piece', async () => {
+    const rest = noise(5000);
+    const file = idxBytes([aligned.length + 5000], Buffer.concat([aligned, rest]));
+    const cut = file.length - 5000;
+    const bytes = Buffer.concat([
+      gzipSync(file.subarray(0, cut), { level: 0 }),
+      gzipSync(file.subarray(cut)),
+    ]);
+    await expectRead(bytes, Buffer.concat([aligned, rest]));
+  });
+
+  it('may have a long name in its header', async () => {
+    const name = Buffer.alloc(50_000, 'n');
+    name[name.length - 1] = 0;
+    const header = changed(gzipped.subarray(0, 10), 3, 8);
+    await expectRead(Buffer.concat([header, name, gzipped.subarray(10)]), elements);
+  });
+
+  it.each([
+    ['right behind it', Buffer.from('x'), /expected a whole gzip file, got a damaged one/],
+    ['behind padding', Buffer.from('\0\0x'), /\(bytes other than zero follow its end\)/],
+    [
+      'far behind',
+      Buffer.alloc(600_001).fill('x', 600_000),
+      /\(bytes other than zero follow its end\)/,
+    ],
+    ['as a cut member', gzipped.subarray(0, 20), /got more|got a damaged one/],
+  ])('is damaged by other bytes %s', async (_, bytes, what) => {
+    for (const start of [gzipped, largeGzipped, alignedGzipped]) {
+      for (const read of await readBoth(Buffer.concat([start, bytes]))) {
+        await expect(read()).rejects.toMatchObject({
+          code: 'ERR_NN_DATA_CORRUPT',
+          message: expect.stringMatching(what),
+        });
+      }
+    }
+  });
+
+  it('is unpacked no further than its header announces', async () => {
+    const file = Buffer.concat([idxBytes([10], new Uint8Array(10)), Buffer.alloc(20_000_000)]);
+    const bytes = gzipSync(file);
+    const zlib = builtinZlib();
+    const { gunzipSync } = zlib;
+    onTestFinished(() => {
+      zlib.gunzipSync = gunzipSync;
+      syncBuiltinESMExports();
+    });
+    const limits: number[] = [];
+    zlib.gunzipSync = (input, options) => {
+      limits.push(Math.min(options?.maxOutputLength ?? Infinity, input.length * 1032));
+      return gunzipSync(input, options);
+    };
+    syncBuiltinESMExports();
+    expect(() => decodeIdx(bytes)).toThrowError(
+      'expected 10 bytes of data for shape [10], got more',
+    );
+    // A kilobyte of the file for the header, then the 18 bytes that there should be.
+    expect(limits.length).toBeGreaterThanOrEqual(2);
+    expect(Math.max(...limits)).toBeLessThanOrEqual(1024 * 1032);
+    expect(limits.at(-1)).toBe(18);
   });
 });
 
@@ -223,6 +344,20 @@ describe('readIdx', () => {
       await expect(readIdx(path, { md5: md5(plain) })).rejects.toMatchObject({
         code: 'ERR_NN_DATA_CORRUPT',
         message: expect.stringContaining(`expected MD5 ${md5(plain)} of the decompressed file`),
+      });
+    }
+  });
+
+  it('takes a checksum in upper case, and refuses what is none', async () => {
+    const path = join(await temporaryFolder(), 'file');
+    await writeFile(path, gzipped);
+    const array = await readIdx(path, { md5: md5(plain).toUpperCase() });
+    expect([...array.data]).toEqual([...elements]);
+    for (const wrong of ['', 'abc', `${md5(plain)}0`, 5, null]) {
+      const options = { md5: wrong as string };
+      await expect(readIdx(path, options)).rejects.toMatchObject({
+        code: 'ERR_NN_ARGUMENT',
+        message: expect.stringContaining('expects md5 to be 32 hexadecimal digits, got'),
       });
     }
   });

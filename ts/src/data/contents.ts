@@ -1,7 +1,7 @@
 /** Owns reading what a file holds, be it gzipped or plain: the first bytes tell. */
 import { type FileHandle, open } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
+import { CHUNK_BYTES, gunzipped, isGzip } from './gzip.js';
 
 /** What is known of a file before its contents are read. */
 export interface FileFacts {
@@ -12,13 +12,6 @@ export interface FileFacts {
 
 /** Takes a file's decompressed contents, piece by piece. */
 export type Consume = (chunks: AsyncIterable<Uint8Array>, facts: FileFacts) => Promise<void>;
-
-const CHUNK_BYTES = 1 << 18;
-
-/** Whether the bytes begin as a gzip file does. */
-export function isGzip(bytes: Uint8Array): boolean {
-  return bytes[0] === 0x1f && bytes[1] === 0x8b;
-}
 
 /**
  * Reads a file and hands its decompressed contents to `consume`, so that the event loop stays free.
@@ -44,7 +37,7 @@ export async function readContents(
     });
     const options = signal === undefined ? {} : { signal };
     if (facts.isCompressed) {
-      await pipeline(stream, createGunzip({ chunkSize: CHUNK_BYTES }), sink, options);
+      await pipeline(stream, gunzipped, sink, options);
     } else {
       await pipeline(stream, sink, options);
     }

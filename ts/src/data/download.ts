@@ -11,6 +11,7 @@ import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError } from '../errors.js';
 import { readContents } from './contents.js';
+import { isGzipDamage } from './gzip.js';
 
 /** How far a download has come. */
 export interface DownloadProgress {
@@ -136,9 +137,8 @@ async function faultOf({ md5, signal }: DownloadTask, path: string): Promise<Err
       for await (const chunk of chunks) hash.update(chunk);
     });
   } catch (error) {
-    const { code = '', message } = error as NodeJS.ErrnoException;
-    if (!code.startsWith('Z_')) throw error;
-    return new Error(`expected a whole gzip file, got one that zlib refuses (${message})`, {
+    if (!isGzipDamage(error)) throw error;
+    return new Error(`expected a whole gzip file, got a damaged one (${error.message})`, {
       cause: error,
     });
   }

@@ -5,10 +5,10 @@
  * allocated before its size was compared with what the file can hold.
  */
 import { createHash } from 'node:crypto';
-import { gunzipSync } from 'node:zlib';
 import { checkOptions, checkSignal, show } from '../arguments.js';
 import { ArgumentError, DataError, NeuronodeError, OutOfMemoryError } from '../errors.js';
-import { isGzip, readContents } from './contents.js';
+import { readContents } from './contents.js';
+import { gunzipStart, gunzipWithin, isGzip, isGzipDamage, MAX_RATIO } from './gzip.js';
 
 /** Element type of an IDX file. */
 export type IdxDType = 'u8' | 'i8' | 'i16' | 'i32' | 'f32' | 'f64';
@@ -24,7 +24,7 @@ export interface IdxArray {
 
 /** Options of {@link readIdx}. */
 export interface ReadIdxOptions {
-  /** MD5 (32 hexadecimal digits) that the decompressed file must have. */
+  /** MD5 (32 hexadecimal digits, in either case) that the decompressed file must have. */
   md5?: string;
   /** Cancels the reading. */
   signal?: AbortSignal;
@@ -39,12 +39,12 @@ const dtypes: Record<number, { name: IdxDType; bytes: number }> = {
   14: { name: 'f64', bytes: 8 },
 };
 
-/** Deflate shrinks nothing by more than this. */
-const MAX_GZIP_RATIO = 1032;
+/** A header of the most dimensions. */
+const MAX_HEADER_BYTES = 4 + 4 * 255;
 
 /**
  * Decodes IDX bytes, gzipped or plain. Runs on the calling thread: for whole data sets, use
- * {@link readIdx}.
+ * {@link readIdx}. Of a gzip file no more is unpacked than its IDX header announces.
  *
  * @param name Stands for the bytes in error messages.
  * @throws {ArgumentError} where `bytes` is no Uint8Array.
@@ -56,10 +56,29 @@ export function decodeIdx(bytes: Uint8Array, name = 'IDX data'): IdxArray {
     throw new ArgumentError(`decodeIdx expects bytes to be a Uint8Array, got ${show(bytes)}`);
   }
   const decoder = new IdxDecoder(name, (size) => new ArrayBuffer(size));
-  const contents = isGzip(bytes) ? gunzip(bytes, name) : bytes;
-  decoder.limit = contents.length;
-  decoder.push(contents);
+  if (isGzip(bytes)) {
+    unpack(decoder, bytes, name);
+  } else {
+    decoder.limit = bytes.length;
+    decoder.push(bytes);
+  }
   return decoder.finish();
+}
+
+/** Gives the decoder the contents of a gzip file: the header first, which says how much there is. */
+function unpack(decoder: IdxDecoder, bytes: Uint8Array, name: string): void {
+  try {
+    decoder.limit = bytes.length * MAX_RATIO;
+    const start = gunzipStart(bytes, MAX_HEADER_BYTES);
+    const header = parseHeader(start, name);
+    // Where the header is cut, there is nothing behind it.
+    const announced = header === null ? start.length : decoder.announced(header);
+    const contents = gunzipWithin(bytes, announced);
+    if (contents === null && header !== null) throw decoder.tooLong(header);
+    decoder.push(contents ?? start);
+  } catch (error) {
+    throw readError(name, error);
+  }
 }
 
 /**
@@ -72,15 +91,16 @@ export function decodeIdx(bytes: Uint8Array, name = 'IDX data'): IdxArray {
  * @throws {OutOfMemoryError} where there is no memory for the array.
  */
 export async function readIdx(path: string, options: ReadIdxOptions = {}): Promise<IdxArray> {
-  checkOptions('readIdx', options, ['md5', 'signal']);
-  const signal = checkSignal('readIdx', options.signal);
+  const given = checkOptions('readIdx', options, ['md5', 'signal']);
+  const signal = checkSignal('readIdx', given.signal);
+  const wanted = checkMd5(given.md5);
   signal?.throwIfAborted();
   const decoder = new IdxDecoder(path, (size) => new SharedArrayBuffer(size));
-  const hash = options.md5 === undefined ? null : createHash('md5');
+  const hash = wanted === undefined ? null : createHash('md5');
   let damage: unknown;
   try {
     await readContents(path, signal, async (chunks, { size, isCompressed }) => {
-      decoder.limit = isCompressed ? size * MAX_GZIP_RATIO : size;
+      decoder.limit = isCompressed ? size * MAX_RATIO : size;
       try {
         for await (const chunk of chunks) {
           hash?.update(chunk);
@@ -98,14 +118,21 @@ export async function readIdx(path: string, options: ReadIdxOptions = {}): Promi
   }
   const array = decoder.finish();
   const md5 = hash?.digest('hex');
-  if (md5 !== options.md5) {
+  if (md5 !== wanted) {
     throw new DataError(
       'ERR_NN_DATA_CORRUPT',
-      `${path}: expected MD5 ${options.md5} of the decompressed file, got ${md5}. ` +
+      `${path}: expected MD5 ${wanted} of the decompressed file, got ${md5}. ` +
         'Delete the file and fetch it again.',
     );
   }
   return array;
+}
+
+/** The digest in the case that `createHash` writes. */
+function checkMd5(md5: unknown): string | undefined {
+  if (md5 === undefined) return undefined;
+  if (typeof md5 === 'string' && /^[0-9a-f]{32}$/i.test(md5)) return md5.toLowerCase();
+  throw new ArgumentError(`readIdx expects md5 to be 32 hexadecimal digits, got ${show(md5)}`);
 }
 
 /** Collects the pieces of one IDX file. */
@@ -129,26 +156,30 @@ class IdxDecoder {
     let rest = chunk;
     if (this.#header === null) {
       this.#start = Buffer.concat([this.#start, chunk]);
-      this.#header = parseHeader(this.#start, this.#name);
-      if (this.#header === null) return;
-      const { bodyBytes, headerBytes, shape } = this.#header;
-      if (headerBytes + bodyBytes > this.limit) {
-        throw this.#corrupt(
-          `expected ${bodyBytes} bytes of data for shape [${shape.join(', ')}], ` +
-            `got ${this.#describeLimit(headerBytes)}`,
-        );
-      }
-      this.#body = this.#bytes(bodyBytes);
-      rest = this.#start.subarray(headerBytes);
+      const header = parseHeader(this.#start, this.#name);
+      if (header === null) return;
+      this.announced(header);
+      this.#header = header;
+      this.#body = this.#bytes(header.bodyBytes);
+      rest = this.#start.subarray(header.headerBytes);
     }
-    if (this.#received + rest.length > this.#body.length) {
-      throw this.#corrupt(
-        `expected ${this.#body.length} bytes of data for shape ` +
-          `[${this.#header.shape.join(', ')}], got ${this.#received + rest.length} or more`,
-      );
-    }
+    if (this.#received + rest.length > this.#body.length) throw this.tooLong(this.#header);
     this.#body.set(rest, this.#received);
     this.#received += rest.length;
+  }
+
+  /** Bytes of the whole file that a header announces; throws where there cannot be as many. */
+  announced(header: IdxHeader): number {
+    const { bodyBytes, headerBytes } = header;
+    if (headerBytes + bodyBytes > this.limit) {
+      const most = Math.max(0, this.limit - headerBytes);
+      throw this.#unequal(header, `a file that holds ${most} at most`);
+    }
+    return headerBytes + bodyBytes;
+  }
+
+  tooLong(header: IdxHeader): DataError {
+    return this.#unequal(header, 'more');
   }
 
   finish(): IdxArray {
@@ -157,10 +188,7 @@ class IdxDecoder {
     }
     const { dtype, shape } = this.#header;
     if (this.#received !== this.#body.length) {
-      throw this.#corrupt(
-        `expected ${this.#body.length} bytes of data for shape [${shape.join(', ')}], ` +
-          `got ${this.#received}`,
-      );
+      throw this.#unequal(this.#header, `${this.#received}`);
     }
     return { dtype, shape, data: toTyped(dtype, this.#body) };
   }
@@ -179,8 +207,10 @@ class IdxDecoder {
     }
   }
 
-  #describeLimit(headerBytes: number): string {
-    return `a file that holds ${Math.max(0, this.limit - headerBytes)} at most`;
+  #unequal({ bodyBytes, shape }: IdxHeader, got: string): DataError {
+    return this.#corrupt(
+      `expected ${bodyBytes} bytes of data for shape [${shape.join(', ')}], got ${got}`,
+    );
   }
 
   #corrupt(what: string): DataError {
@@ -247,14 +277,6 @@ function fill<T extends { length: number; [index: number]: number }>(
   return array;
 }
 
-function gunzip(bytes: Uint8Array, name: string): Uint8Array {
-  try {
-    return gunzipSync(bytes);
-  } catch (error) {
-    throw readError(name, error);
-  }
-}
-
 /** What zlib, the memory or the file system reported, as an error that names the file. */
 function readError(name: string, error: unknown): NeuronodeError {
   if (error instanceof NeuronodeError) return error;
@@ -265,10 +287,10 @@ function readError(name: string, error: unknown): NeuronodeError {
       cause: error,
     });
   }
-  if (code.startsWith('Z_')) {
+  if (isGzipDamage(error)) {
     return new DataError(
       'ERR_NN_DATA_CORRUPT',
-      `${name}: expected a whole gzip file, got one that zlib refuses (${message}). ` +
+      `${name}: expected a whole gzip file, got a damaged one (${message}). ` +
         'The file is cut or damaged: fetch it again.',
       { cause: error },
     );
