@@ -299,6 +299,91 @@ describe('a mirror that fails', () => {
   });
 });
 
+describe('a mirror that stalls', () => {
+  const whole = served['some-images.gz']!;
+  const half = whole.length >> 1;
+  const sendsHalf: Handler = (_, __, response) => {
+    response.writeHead(200, { 'content-length': whole.length });
+    response.write(whole.subarray(0, half)); // and no more
+  };
+
+  it.each<[string, Handler, string]>([
+    ['before it answers', () => {}, 'some-images.gz whole'],
+    ['in the middle of the file', sendsHalf, `some-images.gz bytes=${half}-`],
+    [
+      'behind its headers',
+      (_, __, response) => response.writeHead(200).flushHeaders(),
+      'some-images.gz whole',
+    ],
+  ])('%s, gives way to the next one, which goes on', async (_, handler, asked) => {
+    const stalling = await server(handler);
+    const good = await server();
+    const root = await temporaryFolder();
+    await download(root, [stalling.mirror, good.mirror], { stallTimeout: 1000 });
+    expect(stalling.log).toEqual(['some-images.gz whole', 'some-labels.gz whole']);
+    expect(good.log[0]).toBe(asked);
+    expect(whole.equals(await readFile(join(root, 'some-images.gz')))).toBe(true);
+  });
+
+  it('is named in the error where there is no other', async () => {
+    const { mirror } = await server(sendsHalf);
+    const root = await temporaryFolder();
+    await expect(download(root, [mirror], { stallTimeout: 500 })).rejects.toMatchObject({
+      code: 'ERR_NN_DATA_DOWNLOAD',
+      message: expect.stringContaining(`${mirror}/some-images.gz: no byte came for 0.5 seconds`),
+    });
+    expect(await readdir(root)).toEqual(['some-images.gz.part']);
+  });
+
+  it('has 30 seconds for each piece, and no timer is left', async () => {
+    const { setTimeout, clearTimeout } = globalThis;
+    const running = new Map<unknown, () => void>();
+    let started = 0;
+    vi.spyOn(globalThis, 'setTimeout').mockImplementation(((call: () => void, ms: number) => {
+      const timer = setTimeout(call, ms);
+      if (ms === 30_000) {
+        started += 1;
+        running.set(timer, call);
+      }
+      return timer;
+    }) as typeof setTimeout);
+    vi.spyOn(globalThis, 'clearTimeout').mockImplementation((timer) => {
+      running.delete(timer);
+      clearTimeout(timer);
+    });
+    onTestFinished(() => {
+      vi.restoreAllMocks();
+    });
+    const stalling = await server(sendsHalf);
+    const good = await server();
+    let pieces = 0;
+    const onProgress = ({ received }: data.DownloadProgress) => {
+      pieces += 1;
+      if (received !== half) return;
+      // The one timer that waits for the next piece runs out.
+      setTimeout(() => {
+        for (const call of running.values()) call();
+      }, 0);
+    };
+    const root = await temporaryFolder();
+    await writeFile(join(root, 'some-labels'), labels);
+    await download(root, [stalling.mirror, good.mirror], { onProgress });
+    expect(good.log).toEqual([`some-images.gz bytes=${half}-`]);
+    // One for each mirror's answer, one for the piece after each piece, one for each first piece.
+    expect(started).toBe(2 + pieces + 2);
+    expect(running.size).toBe(0);
+  });
+
+  it.each([0, -1, 0.5, Number.NaN, 2 ** 31, '5'])('is not given a time of %s', async (wrong) => {
+    const options = { stallTimeout: wrong as number };
+    await expect(download(await temporaryFolder(), [], options)).rejects.toMatchObject({
+      code: 'ERR_NN_ARGUMENT',
+    });
+    const loading = data.loadMnist({ ...options, root: '/nowhere' });
+    await expect(loading).rejects.toThrow('expects stallTimeout to be an integer from 1 to');
+  });
+});
+
 describe('an abort', () => {
   it('rejects with the signal’s reason, keeps the part, and asks no other mirror', async () => {
     const whole = served['some-images.gz']!;

@@ -4,7 +4,8 @@
  * Policy: bytes go to `<name>.part`, which a later call resumes; the file gets its name only after
  * the checksum of its contents was computed from the disk, so that a file with its name is always a
  * whole one. How a mirror compressed it is the mirror's affair. A partial file that turns out wrong
- * is deleted.
+ * is deleted. A mirror that sends nothing for a while has failed, as one that refuses: the next one
+ * goes on with what has come.
  */
 import { createHash } from 'node:crypto';
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
@@ -32,6 +33,8 @@ export interface DownloadTask {
   readonly mirrors: readonly string[];
   /** MD5 of the file's contents, decompressed. */
   readonly md5: string;
+  /** Milliseconds without a byte after which a mirror has failed. */
+  readonly stallTimeout: number;
   readonly signal: AbortSignal | undefined;
   readonly onProgress: (progress: DownloadProgress) => void;
 }
@@ -88,10 +91,29 @@ async function fetchWhole(task: DownloadTask, url: string): Promise<string> {
 
 /** Appends to `part` what is missing after its first `have` bytes. */
 async function receive(task: DownloadTask, url: string, part: string, have: number): Promise<void> {
+  const watch = new StallWatch(task);
+  try {
+    await receiveWatched(task, url, part, have, watch);
+  } catch (error) {
+    throw watch.stall ?? error;
+  } finally {
+    watch.end();
+  }
+}
+
+async function receiveWatched(
+  task: DownloadTask,
+  url: string,
+  part: string,
+  have: number,
+  watch: StallWatch,
+): Promise<void> {
   // Compression on the way would make the byte positions of a resumed transfer meaningless.
   const headers: Record<string, string> = { 'accept-encoding': 'identity' };
   if (have > 0) headers.range = `bytes=${have}-`;
-  const response = await fetch(url, { headers, signal: task.signal ?? null });
+  watch.wait();
+  const response = await fetch(url, { headers, signal: watch.signal });
+  watch.came();
   if (response.status === 416 && have > 0) {
     // Nothing comes after what is there: the checksum decides whether it is all.
     await response.body?.cancel();
@@ -109,14 +131,58 @@ async function receive(task: DownloadTask, url: string, part: string, have: numb
   // Positioned writes: two processes that fetch the same file write the same bytes.
   const handle = await open(part, isRest ? 'r+' : 'w');
   try {
+    watch.wait();
     for await (const chunk of response.body ?? []) {
+      watch.came(); // the disk may take its time
       await handle.write(chunk, 0, chunk.length, received);
       received += chunk.length;
       task.onProgress({ file: task.file, received, total });
+      watch.wait();
     }
+    watch.came();
     await handle.sync();
   } finally {
     await handle.close();
+  }
+}
+
+/** Aborts a request when its mirror is silent for too long, or when the caller aborts. */
+class StallWatch {
+  readonly #task: DownloadTask;
+  readonly #controller = new AbortController();
+  readonly #onAbort = () => this.#controller.abort(this.#task.signal?.reason);
+  #timer: NodeJS.Timeout | undefined;
+  /** Why the request was aborted, where the mirror was silent. */
+  stall: Error | undefined;
+
+  constructor(task: DownloadTask) {
+    this.#task = task;
+    task.signal?.addEventListener('abort', this.#onAbort, { once: true });
+    if (task.signal?.aborted) this.#onAbort();
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** From now on something is to come. */
+  wait(): void {
+    const { stallTimeout } = this.#task;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.stall = new Error(`no byte came for ${stallTimeout / 1000} seconds`);
+      this.#controller.abort(this.stall);
+    }, stallTimeout);
+  }
+
+  /** Something came. */
+  came(): void {
+    clearTimeout(this.#timer);
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#task.signal?.removeEventListener('abort', this.#onAbort);
   }
 }
 

@@ -7,7 +7,7 @@
 import { access } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
-import { checkBoolean, checkOptions, checkSignal, show } from '../arguments.js';
+import { checkBoolean, checkInteger, checkOptions, checkSignal, show } from '../arguments.js';
 import { ArgumentError, DataError } from '../errors.js';
 import type { CatalogEntry, CatalogFile } from './catalog.js';
 import { type DownloadProgress, downloadFile } from './download.js';
@@ -37,6 +37,10 @@ export interface MnistOptions {
    * compression, since the contents are what is verified.
    */
   mirrors?: readonly string[];
+  /**
+   * Milliseconds without a byte from a mirror after which the next one goes on; 30,000 unless given.
+   */
+  stallTimeout?: number;
   /** Called while a file is fetched; without it, a terminal shows a progress bar. */
   onProgress?: (progress: DownloadProgress) => void;
   /** Cancels fetching and reading. */
@@ -80,13 +84,14 @@ const names = [
   'transform',
   'download',
   'mirrors',
+  'stallTimeout',
   'onProgress',
   'signal',
 ] as const satisfies readonly (keyof MnistOptions)[];
 
 function checkMnistOptions({ title }: CatalogEntry, options: MnistOptions): void {
   checkOptions(title, options, names);
-  const { train, root, transform, download, mirrors, onProgress, signal } = options;
+  const { train, root, transform, download, mirrors, stallTimeout, onProgress, signal } = options;
   checkBoolean(title, 'train', train);
   if (root !== undefined && (typeof root !== 'string' || root === '')) {
     throw new ArgumentError(`${title} expects root to be a folder's path, got ${show(root)}`);
@@ -99,6 +104,9 @@ function checkMnistOptions({ title }: CatalogEntry, options: MnistOptions): void
     throw new ArgumentError(
       `${title} expects mirrors to be a list of at least one address, got ${show(mirrors)}`,
     );
+  }
+  if (stallTimeout !== undefined) {
+    checkInteger(title, 'stallTimeout', stallTimeout, 1, 2 ** 31 - 1); // as long as timers go
   }
   if (onProgress !== undefined && typeof onProgress !== 'function') {
     throw new ArgumentError(
@@ -182,6 +190,7 @@ async function fetchFiles(
           directory,
           mirrors: options.mirrors ?? entry.mirrors,
           md5: file.md5,
+          stallTimeout: options.stallTimeout ?? 30_000,
           signal: options.signal,
           onProgress,
         })),

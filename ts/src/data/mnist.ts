@@ -99,6 +99,7 @@ const names = [
   'root',
   'download',
   'mirrors',
+  'stallTimeout',
   'onProgress',
   'signal',
   'batchSize',
