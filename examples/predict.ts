@@ -2,9 +2,8 @@
  * Shows what a trained network says of the first test images:
  * `node build/examples/predict.js checkpoints/lenet-fashion-mnist`. `--help` lists the options.
  */
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { cli, data, latestCheckpoint, models, Predictor, safetensors } from 'neuronode';
+import { cli, data, loadCheckpointModel, models, Predictor } from 'neuronode';
 
 const usage = `Usage: predict CHECKPOINT [options]
 
@@ -28,8 +27,7 @@ await cli.runProgram(async ({ signal }) => {
     throw new cli.UsageError('expected one checkpoint, and --count to be a whole number above 0');
   }
 
-  const path = (await latestCheckpoint(given)) ?? given;
-  const weights = await safetensors.load(join(path, 'model.safetensors'));
+  const { model: weights } = await loadCheckpointModel(given);
   const isAlexnet = 'conv.10.weight' in weights;
   const net = isAlexnet ? models.alexnet() : models.lenet();
   net.loadStateDict(weights);

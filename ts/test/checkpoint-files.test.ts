@@ -1,8 +1,8 @@
 /** Checkpoint directories: which is the newest, faults and kills at every point of writing. */
-import fs, { mkdir, open, readdir, readlink, rename } from 'node:fs/promises';
+import fs, { mkdir, open, readdir, readlink, rename, rm } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import { join, relative } from 'node:path';
-import { CheckpointError, latestCheckpoint, models } from 'neuronode';
+import { CheckpointError, latestCheckpoint, loadCheckpointModel, models } from 'neuronode';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { temporaryFolder } from './data-support.js';
 import {
@@ -151,6 +151,77 @@ describe('a checkpoint', () => {
     expect(String(error)).toMatch(/could not delete an old checkpoint from .*EBUSY: injected/);
     expect(await latestCheckpoint(dir)).toBe(join(dir, 'step-00000001'));
   });
+});
+
+describe('two writers of one step', () => {
+  test('in one process both succeed, each time', async () => {
+    const dir = await temporaryFolder();
+    const trainers = [];
+    for (let i = 0; i < 4; i++) {
+      const trainer = makeTrainer(seededTiny(0.1 * i));
+      await trainer.compile({ batchSize: 16, imageShape: [1, 10, 10] });
+      trainers.push(trainer);
+    }
+    for (let round = 0; round < 10; round++) {
+      const paths = await Promise.all(trainers.map((trainer) => trainer.saveCheckpoint(dir)));
+      expect(new Set(paths)).toEqual(new Set([join(dir, 'step-00000000')]));
+      expect(await readdir(dir)).toEqual(['step-00000000']);
+      await makeTrainer(seededTiny()).loadCheckpoint(dir);
+    }
+  });
+
+  test('in two processes both succeed, with one to read at any time', async () => {
+    const dir = await temporaryFolder();
+    const script = `
+      import { models, nn, optim, Trainer } from 'neuronode';
+      const net = models.lenet();
+      const trainer = new Trainer(net, {
+        loss: new nn.CrossEntropyLoss(),
+        optimizer: new optim.Adam(net.parameters()),
+        device: 'cpu',
+      });
+      await trainer.compile({ batchSize: 1, imageShape: [1, 28, 28] });
+      await trainer.saveCheckpoint(${JSON.stringify(dir)});
+      console.log('first');
+      for (let i = 0; i < 40; i++) await trainer.saveCheckpoint(${JSON.stringify(dir)});
+      await trainer.dispose();`;
+    const children = [1, 2].map(() => startScript(script, { OMP_NUM_THREADS: '1' }));
+    await Promise.all(children.map((child) => child.waitFor('first')));
+    let isOver = false;
+    const ended = Promise.all(children.map((child) => child.ended)).finally(() => {
+      isOver = true;
+    });
+    while (!isOver) expect((await loadCheckpointModel(dir)).step).toBe(0);
+    for (const { status, stderr } of await ended) expect([status, stderr]).toEqual([0, '']);
+    expect(await readdir(dir)).toEqual(['step-00000000']);
+  });
+
+  test('leave alone what another machine is writing', async () => {
+    const dir = await temporaryFolder();
+    const [own] = await ownedNames(dir);
+    const pid = own!.split('-')[2];
+    // The process number of another machine's process may be that of a dead one here.
+    const theirs = own!.replace(/-[0-9a-f]{8}-\d+-/, '-00000000-999999-');
+    const gone = own!.replace(`-${pid}-`, '-999999-');
+    const aside = `step-00000001.old${gone.slice('.temporary'.length)}`;
+    for (const name of [theirs, gone, aside, 'step-00000001']) await mkdir(join(dir, name));
+    const trainer = makeTrainer(seededTiny());
+    await trainer.compile({ batchSize: 16, imageShape: [1, 10, 10] });
+    await trainer.saveCheckpoint(dir);
+    expect((await readdir(dir)).sort()).toEqual([theirs, 'step-00000000', 'step-00000001']);
+  });
+
+  /** Names that this process gives to what is unfinished. */
+  async function ownedNames(dir: string): Promise<string[]> {
+    const names: string[] = [];
+    await onEverySync(async () => {
+      names.push(...(await readdir(dir)).filter((name) => name.startsWith('.temporary')));
+    });
+    const trainer = makeTrainer(seededTiny());
+    await trainer.compile({ batchSize: 16, imageShape: [1, 10, 10] });
+    await rm(await trainer.saveCheckpoint(dir), { recursive: true });
+    return names;
+  }
 });
 
 describe('a kill', () => {

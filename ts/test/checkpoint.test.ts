@@ -5,6 +5,7 @@ import { CheckpointError, latestCheckpoint, models, type nn, optim, safetensors 
 import { describe, expect, test } from 'vitest';
 import { temporaryFolder } from './data-support.js';
 import {
+  asFirstVersion,
   trainedImages as count,
   flat,
   learnableLoader,
@@ -160,7 +161,7 @@ describe('a checkpoint', () => {
     );
     const state = JSON.parse(await readFile(join(path!, 'state.json'), 'utf8'));
     expect(state).toMatchObject({
-      version: 1,
+      version: 2,
       step: 7,
       epoch: 1,
       batch: 2,
@@ -224,12 +225,6 @@ describe('loading', () => {
     return error;
   }
 
-  async function editState(path: string, change: object): Promise<void> {
-    const file = join(path, 'state.json');
-    const state = JSON.parse(await readFile(file, 'utf8'));
-    await writeFile(file, JSON.stringify({ ...state, ...change }));
-  }
-
   const cases: [string, (path: string) => Promise<void>, RegExp][] = [
     ['no model', (path) => rm(join(path, 'model.safetensors')), /model\.safetensors/],
     ['no optimizer state', (path) => rm(join(path, 'optimizer.safetensors')), /optimizer\.safe/],
@@ -237,15 +232,23 @@ describe('loading', () => {
     ['a cut model', (path) => truncate(join(path, 'model.safetensors'), 500), /damaged.*model/],
     ['a cut state', (path) => truncate(join(path, 'state.json'), 50), /state\.json: expected JSON/],
     ['a list for a state', (path) => writeFile(join(path, 'state.json'), '[]'), /an object/],
-    ['a step that is none', (path) => editState(path, { step: -1 }), /step to be .* got -1/],
-    ['no run', (path) => editState(path, { run: '' }), /run to be a name/],
-    ['no time', (path) => editState(path, { savedAt: 'now' }), /savedAt to be a date/],
-    ['no learning rate', (path) => editState(path, { groups: [{}] }), /groups\[0\]\.lr/],
-    ['sums that are none', (path) => editState(path, { sums: { steps: 1 } }), /sums\.examples/],
-    ['a later version', (path) => editState(path, { version: 2 }), /version 1, got 2/],
+    ['a step that is none', (path) => asFirstVersion(path, { step: -1 }), /step to be .* got -1/],
+    ['no run', (path) => asFirstVersion(path, { run: '' }), /run to be a name/],
+    ['no time', (path) => asFirstVersion(path, { savedAt: 'now' }), /savedAt to be a date/],
+    ['no learning rate', (path) => asFirstVersion(path, { groups: [{}] }), /groups\[0\]\.lr/],
+    [
+      'sums that are none',
+      (path) => asFirstVersion(path, { sums: { steps: 1 } }),
+      /sums\.examples/,
+    ],
+    [
+      'a later version',
+      (path) => asFirstVersion(path, { version: 3 }),
+      /version 2 or earlier, got 3/,
+    ],
     [
       'a batch beyond the epoch',
-      (path) => editState(path, { batch: 6 }),
+      (path) => asFirstVersion(path, { batch: 6 }),
       /at most loader\.batches 5, got 6/,
     ],
   ];
@@ -258,6 +261,7 @@ describe('loading', () => {
   test('refuses optimizer state that does not fit', async () => {
     const dir = await temporaryFolder();
     await train(() => seededTiny(), 10, { maxSteps: 2, checkpoint: { dir } });
+    await asFirstVersion(join(dir, 'step-00000002'));
     const file = join(dir, 'step-00000002', 'optimizer.safetensors');
     const tensors = await safetensors.load(file);
     delete tensors['exp_avg.fc.bias'];

@@ -6,6 +6,8 @@
  * and no choice of algorithms by timing, so that results repeat bit for bit.
  */
 import { spawn } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
   data,
@@ -153,6 +155,13 @@ export async function trainTwoEpochs(
   });
   const epochs = result.epochs.flatMap((e) => [e.epoch, e.loss, e.trainAccuracy, e.testLoss ?? -1]);
   return { losses, epochs, weights: flat(await trainer.stateDict()) };
+}
+
+/** Makes a checkpoint one of the format's first version, which has no checksums, with changes. */
+export async function asFirstVersion(path: string, change: object = {}): Promise<void> {
+  const file = join(path, 'state.json');
+  const { files, sha256, ...state } = JSON.parse(await readFile(file, 'utf8'));
+  await writeFile(file, JSON.stringify({ ...state, version: 1, ...change }));
 }
 
 /** How a child process ended. */

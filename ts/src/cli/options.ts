@@ -99,7 +99,7 @@ Options:
   --threads N           CPU threads for training (default: all cores)
   --workers N           threads that prepare images (default ${defaultWorkers}; 0: none)
   --checkpoint-dir DIR  where checkpoints go (default ${defaults.checkpointDir})
-  --resume DIR          go on from a checkpoint, or from the newest one in DIR
+  --resume DIR          go on from a checkpoint, or from the newest whole one in DIR
   --data-root DIR       folder of the Fashion-MNIST files (default: found or downloaded)
   --metrics FILE        append one JSON object per step to FILE
   -h, --help            show this help

@@ -5,21 +5,51 @@
  * Policy: a checkpoint is written into a hidden directory beside its place, every file is synced
  * once, then the directory, and one rename makes it visible; a kill at any moment leaves the earlier
  * ones untouched. A directory that takes the place of one of the same step sets that one aside as
- * `step-N.old` first, which counts as the checkpoint of its step until the new one is there. One that
- * is deleted is renamed to a hidden name first, so that it too goes as a whole.
+ * `step-N.old-...` first, which counts as the checkpoint of its step until the new one is there. One
+ * that is deleted is renamed to a hidden name first, so that it too goes as a whole.
  *
- * Several runs may write into one directory. The latest checkpoint is the one that was written last,
- * whatever its step and run; a run deletes old checkpoints of its own only.
+ * Several runs may write into one directory, in one process or many, and save the same step: each
+ * has names of its own for what it sets aside, and the last one to be renamed stays. The latest
+ * checkpoint is the one that was written last, whatever its step and run; a run deletes old
+ * checkpoints of its own only. Names say which process they are of, and where it runs, so that what
+ * a dead process left behind is removed, and what another machine is writing is not.
  */
-import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { createHash, randomBytes } from 'node:crypto';
+import { readlinkSync } from 'node:fs';
+import { lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { threadId } from 'node:worker_threads';
 import { CheckpointError } from '../errors.js';
-import { parseOrigin } from './checkpoint-state.js';
+import { isMissing, makeDirectories, readSmall, reasonOf } from '../files.js';
+import { longestState, parseOrigin } from './checkpoint-state.js';
 
-const stepPattern = /^step-(\d{8,})(\.old)?$/;
-const temporaryPattern = /^\.temporary-(\d+)-\d+-[0-9a-f]+$/;
+const stepPattern = /^step-(\d{8,})(\.old(?:-[0-9a-f-]+)?)?$/;
+/** What is unfinished or set aside, and its owner: a place, which old names lack, and a process. */
+const ownedPattern = /^(?:\.temporary|step-\d{8,}\.old)-(?:([0-9a-f]{8})-)?(\d+)-\d+-[0-9a-f]+$/;
+/** Names without an owner, of an earlier version of this package. */
+const unownedPattern = /^step-\d{8,}\.old$/;
+
+/** Age from which what another machine left unfinished is taken for abandoned. */
+const abandonedMs = 24 * 3600 * 1000;
+
+/** Where process numbers are these: the machine, and the container on it. */
+const place = createHash('sha256').update(`${hostname()} ${processNamespace()}`).digest('hex');
+
+function processNamespace(): string {
+  try {
+    return readlinkSync('/proc/self/ns/pid');
+  } catch {
+    // Not Linux: the machine has one.
+    return '';
+  }
+}
+
+/** A name of this thread's own behind a prefix. */
+function ownedName(prefix: string): string {
+  const random = randomBytes(4).toString('hex');
+  return `${prefix}-${place.slice(0, 8)}-${process.pid}-${threadId}-${random}`;
+}
 
 /** Names of a checkpoint's files. */
 export const checkpointFiles = {
@@ -50,45 +80,51 @@ export function checkpointName(step: number): string {
  * @throws {@link CheckpointError} where the directory cannot be read.
  */
 export async function listCheckpoints(dir: string): Promise<FoundCheckpoint[]> {
-  const paths = new Map<number, string>();
-  for (const name of await entries(dir)) {
+  for (;;) {
+    const found = await checkpointsAmong(dir, await entries(dir));
+    if (found !== undefined) return found.sort((a, b) => a.savedAt - b.savedAt || a.step - b.step);
+  }
+}
+
+/** The checkpoints of these names; undefined where one went meanwhile, and others may have come. */
+async function checkpointsAmong(
+  dir: string,
+  names: readonly string[],
+): Promise<FoundCheckpoint[] | undefined> {
+  const found: FoundCheckpoint[] = [];
+  for (const name of names) {
     const match = stepPattern.exec(name);
     if (match === null) continue;
     const step = Number(match[1]);
-    const isOld = match[2] !== undefined;
-    if (!isOld || !paths.has(step)) paths.set(step, join(dir, name));
-  }
-  const found: FoundCheckpoint[] = [];
-  for (const [step, path] of paths) {
+    // Set aside: it counts where nothing has its place.
+    if (match[2] !== undefined && names.includes(checkpointName(step))) continue;
+    const path = join(dir, name);
     const origin = await originOf(path);
-    if (origin !== undefined) found.push({ path, step, ...origin });
+    if (origin === undefined) return undefined;
+    found.push({ path, step, ...origin });
   }
-  return found.sort((a, b) => a.savedAt - b.savedAt || a.step - b.step);
+  return found;
 }
 
 /**
  * The run and time of a checkpoint. One that is damaged has its directory's time, so that whoever
- * loads it is told what is wrong with it; one that another process deletes meanwhile has none.
+ * loads it is told what is wrong with it; one that another process moves meanwhile has none.
  */
 async function originOf(
   path: string,
 ): Promise<Pick<FoundCheckpoint, 'run' | 'savedAt'> | undefined> {
   try {
-    const origin = parseOrigin(await readFile(join(path, checkpointFiles.state), 'utf8'));
+    const origin = parseOrigin(await readSmall(join(path, checkpointFiles.state), longestState));
     if (origin !== undefined) return origin;
-  } catch (error) {
-    if (!isMissing(error)) throw unusable(path, 'read', error);
+  } catch {
+    // Whoever loads it is told.
   }
   try {
-    return { run: undefined, savedAt: (await stat(path)).mtimeMs };
+    return { run: undefined, savedAt: (await lstat(path)).mtimeMs };
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw unusable(path, 'read', error);
   }
-}
-
-function isMissing(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code === 'ENOENT';
 }
 
 async function entries(dir: string): Promise<string[]> {
@@ -101,10 +137,8 @@ async function entries(dir: string): Promise<string[]> {
 }
 
 function unusable(dir: string, doing: string, error: unknown): CheckpointError {
-  const message = error instanceof Error ? error.message : String(error);
-  return new CheckpointError(`could not ${doing} the checkpoint directory ${dir}: ${message}`, {
-    cause: error,
-  });
+  const what = `could not ${doing} the checkpoint directory ${dir}: ${reasonOf(error)}`;
+  return new CheckpointError(what, { cause: error });
 }
 
 /**
@@ -121,16 +155,17 @@ export async function writeCheckpointDirectory(
   step: number,
   write: (temporary: string) => Promise<void>,
 ): Promise<string> {
-  const temporary = join(dir, temporaryName());
+  const temporary = join(dir, ownedName('.temporary'));
   const final = join(dir, checkpointName(step));
   try {
-    await mkdir(dir, { recursive: true });
+    await makeDirectories(dir);
     await removeLeftovers(dir);
     await mkdir(temporary);
     try {
       await write(temporary);
       await sync(temporary);
       await replace(temporary, final);
+      await removeLeftovers(dir);
       await sync(dir);
     } finally {
       await rm(temporary, { recursive: true, force: true });
@@ -142,35 +177,34 @@ export async function writeCheckpointDirectory(
   return final;
 }
 
-/** Renames a directory to a name that may be taken by an earlier one. */
+/**
+ * Renames a directory to a name that may be taken by an earlier one. Another writer of the same step
+ * may take the name again in between; each time that happens, that one has got through.
+ */
 async function replace(temporary: string, final: string): Promise<void> {
-  const old = `${final}.old`;
-  try {
-    await rename(temporary, final);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
-    await removeWhole(old);
-    await rename(final, old);
-    await rename(temporary, final);
+  const asides: string[] = [];
+  while (!(await renamed(temporary, final, ['ENOTEMPTY', 'EEXIST']))) {
+    const aside = ownedName(`${final}.old`);
+    if (await renamed(final, aside, ['ENOENT'])) asides.push(aside);
   }
-  await removeWhole(old);
+  for (const aside of asides) await removeWhole(aside);
 }
 
-function temporaryName(): string {
-  return `.temporary-${process.pid}-${threadId}-${randomBytes(4).toString('hex')}`;
+/** Whether a rename succeeded; false where it failed with one of the codes. */
+async function renamed(from: string, to: string, codes: readonly string[]): Promise<boolean> {
+  try {
+    await rename(from, to);
+    return true;
+  } catch (error) {
+    if (codes.includes((error as NodeJS.ErrnoException).code ?? '')) return false;
+    throw error;
+  }
 }
 
 /** Deletes a checkpoint, if it is there, so that a kill never leaves half of one visible. */
 async function removeWhole(path: string): Promise<void> {
-  const hidden = join(dirname(path), temporaryName());
-  try {
-    await rename(path, hidden);
-  } catch (error) {
-    if (isMissing(error)) return;
-    throw error;
-  }
-  await rm(hidden, { recursive: true, force: true });
+  const hidden = join(dirname(path), ownedName('.temporary'));
+  if (await renamed(path, hidden, ['ENOENT'])) await rm(hidden, { recursive: true, force: true });
 }
 
 async function sync(path: string): Promise<void> {
@@ -182,12 +216,29 @@ async function sync(path: string): Promise<void> {
   }
 }
 
-/** Removes what processes that are gone left unfinished. */
+/** Removes what processes that are gone left unfinished, or set aside and replaced. */
 async function removeLeftovers(dir: string): Promise<void> {
-  for (const name of await readdir(dir)) {
-    const match = temporaryPattern.exec(name);
-    if (match === null || isAlive(Number(match[1]))) continue;
-    await rm(join(dir, name), { recursive: true, force: true });
+  const names = await readdir(dir);
+  for (const name of names) {
+    const path = join(dir, name);
+    if (!(await isAbandoned(path, name))) continue;
+    const step = stepPattern.exec(name)?.[1];
+    if (step === undefined) await rm(path, { recursive: true, force: true });
+    else if (names.includes(checkpointName(Number(step)))) await removeWhole(path);
+  }
+}
+
+async function isAbandoned(path: string, name: string): Promise<boolean> {
+  if (unownedPattern.test(name)) return true;
+  const match = ownedPattern.exec(name);
+  if (match === null) return false;
+  const [, itsPlace = place.slice(0, 8), pid] = match;
+  if (place.startsWith(itsPlace)) return !isAlive(Number(pid));
+  try {
+    return Date.now() - (await stat(path)).mtimeMs > abandonedMs;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
   }
 }
 

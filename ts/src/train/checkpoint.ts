@@ -2,21 +2,42 @@
  * Owns the contents of a checkpoint: model.safetensors, optimizer.safetensors and state.json.
  *
  * Policy: weights have PyTorch's state_dict names, optimizer state those of the training program
- * (`exp_avg.conv.0.weight`). Everything is read and checked before anything is given to a trainer.
+ * (`exp_avg.conv.0.weight`). Everything is read and checked, each file against its checksum, before
+ * anything is given to a trainer. In a directory of checkpoints a damaged one gives way to the one
+ * that its run wrote before, with a warning that names both.
  */
-import { open, readFile, stat } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError } from '../errors.js';
+import { type Digest, readSmall, reasonOf, writeNew } from '../files.js';
 import type { Module, StateDict, StateTensor } from '../nn/index.js';
 import * as safetensors from '../safetensors.js';
+import { fileParts } from '../safetensors-format.js';
 import {
   checkpointName,
   deleteOldCheckpoints,
+  type FoundCheckpoint,
   checkpointFiles as files,
   listCheckpoints,
   writeCheckpointDirectory,
 } from './checkpoint-files.js';
-import { type CheckpointState, parseCheckpointState } from './checkpoint-state.js';
+import {
+  type CheckpointState,
+  DamagedCheckpointError,
+  formatState,
+  longestState,
+  parseCheckpointState,
+} from './checkpoint-state.js';
+
+/** The parameters of a checkpoint. */
+export interface CheckpointModel {
+  /** The checkpoint that they were read from. */
+  readonly path: string;
+  /** Steps that it had taken. */
+  readonly step: number;
+  readonly model: StateDict;
+}
 
 /** What a checkpoint holds. */
 export interface CheckpointContents {
@@ -41,28 +62,26 @@ export async function saveCheckpoint(
   contents: Omit<CheckpointContents, 'path'>,
 ): Promise<string> {
   const { model, optimizer, state } = contents;
+  // So that a file tells what it is of, even alone.
+  const origin = { run: state.run, step: String(state.step) };
   const path = await writeCheckpointDirectory(dir, state.step, async (temporary) => {
-    await safetensors.save(join(temporary, files.model), model);
-    await safetensors.save(join(temporary, files.optimizer), optimizer);
-    await writeSynced(join(temporary, files.state), `${JSON.stringify(state, null, 2)}\n`);
+    const write = (name: string, tensors: Readonly<Record<string, StateTensor>>) =>
+      writeNew(join(temporary, name), fileParts(tensors, origin));
+    const digests: Record<string, Digest> = {
+      [files.model]: await write(files.model, model),
+      [files.optimizer]: await write(files.optimizer, optimizer),
+    };
+    const text = Buffer.from(formatState({ ...state, files: digests }));
+    const parts = [{ name: files.state, bytes: text, length: text.length }];
+    await writeNew(join(temporary, files.state), parts);
   });
   if (keepLast !== undefined) await deleteOldCheckpoints(dir, state.run, keepLast, path);
   return path;
 }
 
-async function writeSynced(path: string, text: string): Promise<void> {
-  const file = await open(path, 'wx');
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
 /**
  * Path of the checkpoint in a directory that was written last, whichever run wrote it, or undefined
- * where it has none.
+ * where it has none. Its files are not read: to go on where it is damaged is for those that load it.
  *
  * @throws CheckpointError where the directory cannot be read.
  */
@@ -73,31 +92,134 @@ export async function latestCheckpoint(dir: string): Promise<string | undefined>
 /**
  * Reads a checkpoint.
  *
- * @param path The checkpoint, or a directory of checkpoints, of which the newest is read.
+ * @param path The checkpoint, or a directory of checkpoints, of which the newest is read that is not
+ *   damaged.
  * @throws CheckpointError where there is none, or it is damaged.
  */
 export async function loadCheckpoint(path: string): Promise<CheckpointContents> {
-  const found = (await isFile(join(path, files.state))) ? path : await latestCheckpoint(path);
-  if (found === undefined) {
+  return readFrom(path, async (found) => {
+    const state = await readState(found);
+    const model = await loadTensors(found, files.model, state);
+    return {
+      path: found,
+      state,
+      model,
+      optimizer: await loadTensors(found, files.optimizer, state),
+    };
+  });
+}
+
+/**
+ * Reads the parameters of a checkpoint, for use without a trainer:
+ * `net.loadStateDict((await loadCheckpointModel('checkpoints')).model)`.
+ *
+ * @param path The checkpoint, or a directory of checkpoints, of which the newest is read that is not
+ *   damaged; a warning of the process tells of one that was left out.
+ * @throws CheckpointError where there is none, or it is damaged.
+ */
+export async function loadCheckpointModel(path: string): Promise<CheckpointModel> {
+  return readFrom(path, async (found) => {
+    const state = await readState(found);
+    return { path: found, step: state.step, model: await loadTensors(found, files.model, state) };
+  });
+}
+
+/** Reads the checkpoint at a path, or the newest of a directory that can be read. */
+async function readFrom<T extends object>(
+  path: string,
+  read: (path: string) => Promise<T>,
+): Promise<T> {
+  const named = (await isThere(join(path, files.state)))
+    ? await readSettled(path, read)
+    : undefined;
+  if (named !== undefined) return named;
+  const newest = (await listCheckpoints(path)).reverse();
+  const [first] = newest;
+  if (first === undefined) {
     throw new CheckpointError(
       `there is no checkpoint in ${path}: expected it to be one (with a ${files.state}), or a ` +
         `directory that has some (such as ${checkpointName(469)})`,
     );
   }
-  const statePath = join(found, files.state);
-  let text: string;
-  try {
-    text = await readFile(statePath, 'utf8');
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new CheckpointError(`${statePath} could not be read: ${reason}`, { cause: error });
+  const damage: DamagedCheckpointError[] = [];
+  for (const found of newest.filter((each) => isOfRun(each, first.run))) {
+    try {
+      const contents = await readSettled(found.path, read);
+      // It went meanwhile, so there is a newer one.
+      if (contents === undefined) return readFrom(path, read);
+      if (damage.length > 0) tellOfDamage(damage, found);
+      return contents;
+    } catch (error) {
+      if (!(error instanceof DamagedCheckpointError)) throw error;
+      damage.push(error);
+    }
   }
-  return {
-    path: found,
-    state: parseCheckpointState(text, statePath),
-    model: await loadTensors(join(found, files.model)),
-    optimizer: await loadTensors(join(found, files.optimizer)),
-  };
+  const [newestDamage] = damage;
+  if (damage.length === 1 && newest.length === 1) throw newestDamage;
+  const others = newest.length - damage.length;
+  throw new CheckpointError(
+    `${newestDamage?.message} It is the newest in ${path}; ` +
+      (damage.length === 1
+        ? 'its run has no other there'
+        : `the ${damage.length - 1} that its run wrote before are damaged too`) +
+      (others === 0 ? '.' : `. There are ${others} of other runs; name one to go on from it.`),
+    { cause: damage.length === 1 ? newestDamage : new AggregateError(damage) },
+  );
+}
+
+/**
+ * Reads a checkpoint; again, where another process has replaced it in the midst of it. undefined
+ * where there is none any more.
+ */
+async function readSettled<T extends object>(
+  path: string,
+  read: (path: string) => Promise<T>,
+): Promise<T | undefined> {
+  for (;;) {
+    const before = await directoryAt(path);
+    if (before === undefined) return undefined;
+    try {
+      return await read(path);
+    } catch (error) {
+      const isSame = (await directoryAt(path)) === before;
+      if (isSame || !(error instanceof DamagedCheckpointError)) throw error;
+    }
+  }
+}
+
+/** What tells a directory from another that takes its name; undefined where there is none. */
+async function directoryAt(path: string): Promise<string | undefined> {
+  try {
+    const { ino, ctimeNs } = await stat(path, { bigint: true });
+    return `${ino} ${ctimeNs}`;
+  } catch {
+    // What is wrong with it, the reader is told.
+    return undefined;
+  }
+}
+
+/** Whether a checkpoint may stand in for one of a run; of one whose run is unknown, any may. */
+function isOfRun(found: FoundCheckpoint, run: string | undefined): boolean {
+  return run === undefined || found.run === undefined || found.run === run;
+}
+
+function tellOfDamage(damage: readonly DamagedCheckpointError[], used: FoundCheckpoint): void {
+  const reasons = damage.map(({ message }) => message).join('\n');
+  process.emitWarning(`${reasons}\nUsing the one before instead: ${used.path}`, {
+    type: 'CheckpointWarning',
+    code: 'WARN_NN_CHECKPOINT_DAMAGED',
+  });
+}
+
+async function readState(path: string): Promise<CheckpointState> {
+  const file = join(path, files.state);
+  let bytes: Buffer;
+  try {
+    bytes = await readSmall(file, longestState);
+  } catch (error) {
+    throw unreadable(error, `${file} could not be read: ${reasonOf(error)}`);
+  }
+  return parseCheckpointState(bytes, file);
 }
 
 /**
@@ -109,36 +231,64 @@ export function loadModel(net: Module, { path, model }: CheckpointContents): voi
   try {
     net.loadStateDict(model);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    throw new CheckpointError(`${path} is not of this network: ${message}`, { cause: error });
-  }
-}
-
-async function isFile(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isFile();
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return false;
-    throw new CheckpointError(`${path} could not be read: ${(error as Error).message}`, {
+    throw new CheckpointError(`${path} is not of this network: ${reasonOf(error)}`, {
       cause: error,
     });
   }
 }
 
-async function loadTensors(path: string): Promise<Record<string, StateTensor>> {
-  let stored: Awaited<ReturnType<typeof safetensors.load>>;
+async function isThere(path: string): Promise<boolean> {
   try {
-    stored = await safetensors.load(path);
+    await stat(path);
+    return true;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new CheckpointError(`the checkpoint is damaged: ${reason}`, { cause: error });
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return false;
+    throw new CheckpointError(`${path} could not be read: ${reasonOf(error)}`, { cause: error });
   }
-  const tensors: [string, StateTensor][] = Object.entries(stored).map(([name, tensor]) => {
+}
+
+/** Failures to read that tell of the process or its rights, and nothing of the files. */
+const notOfTheFile = new Set(['EACCES', 'EPERM', 'EMFILE', 'ENFILE', 'ENOMEM']);
+
+/** The error for a file that could not be read: damage, unless the file is not to blame. */
+function unreadable(error: unknown, message: string): CheckpointError {
+  const { code, cause } = error as NodeJS.ErrnoException & { cause?: NodeJS.ErrnoException };
+  return [code, cause?.code].some((each) => each !== undefined && notOfTheFile.has(each))
+    ? new CheckpointError(message, { cause: error })
+    : new DamagedCheckpointError(message, { cause: error });
+}
+
+async function loadTensors(
+  dir: string,
+  name: string,
+  state: CheckpointState,
+): Promise<Record<string, StateTensor>> {
+  const path = join(dir, name);
+  const hash = createHash('sha256');
+  let stored: Awaited<ReturnType<typeof safetensors.readFile>>;
+  try {
+    stored = await safetensors.readFile(path, hash);
+  } catch (error) {
+    throw unreadable(error, `the checkpoint is damaged: ${reasonOf(error)}`);
+  }
+  if (state.files !== undefined) {
+    const wanted = state.files[name]?.sha256;
+    const got = hash.digest('hex');
+    if (got !== wanted) {
+      const { step } = stored.metadata;
+      const isOther = step !== undefined && step !== String(state.step);
+      const what = isOther ? `it is of step ${step}, not ${state.step}; ` : '';
+      throw new DamagedCheckpointError(
+        `the checkpoint is damaged: ${path}: ${what}expected sha256 ${wanted}, got ${got}.`,
+      );
+    }
+  }
+  const tensors: [string, StateTensor][] = Object.entries(stored.tensors).map(([each, tensor]) => {
     const { data, shape } = tensor;
-    if (data instanceof Float32Array) return [name, { data, shape }];
-    throw new CheckpointError(
-      `${path}: expected ${name} to be of f32 values, got a ${data.constructor.name}`,
+    if (data instanceof Float32Array) return [each, { data, shape }];
+    throw new DamagedCheckpointError(
+      `${path}: expected ${each} to be of f32 values, got a ${data.constructor.name}`,
     );
   });
   return Object.fromEntries(tensors);

@@ -1,6 +1,6 @@
 /** Training: the public names. */
 export type { ImageBatch, LabelledBatch } from './batch.js';
-export { latestCheckpoint } from './checkpoint.js';
+export { type CheckpointModel, latestCheckpoint, loadCheckpointModel } from './checkpoint.js';
 export type { EvaluationResult } from './engine.js';
 export type { BatchLoader, CheckpointOptions, FitResult } from './fit.js';
 export type { MetricsLine } from './metrics.js';

@@ -71,7 +71,8 @@ export interface FitOptions {
   /** Where checkpoints go: one at the end of each epoch, of the call, after an abort, and more. */
   checkpoint?: CheckpointOptions | undefined;
   /**
-   * Goes on from a checkpoint, or from the newest in a directory of checkpoints: the same losses,
+   * Goes on from a checkpoint, or from the newest in a directory of checkpoints that is not damaged
+   * (a warning of the process tells of one that is): the same losses,
    * bit for bit, as without the interruption, where the convolutions' algorithms are the same (see
    * `algorithm`). The loader, the optimizer and the network must be made as they were.
    */

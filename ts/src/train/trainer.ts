@@ -313,7 +313,8 @@ export class Trainer implements AsyncDisposable {
    * Goes back to a checkpoint: parameters, optimizer state, step number, seed and learning rates. An
    * epoch that it has half done is finished by the next `fit`.
    *
-   * @param path A checkpoint, or a directory of checkpoints, of which the newest is taken.
+   * @param path A checkpoint, or a directory of checkpoints, of which the newest is taken. Where that
+   *   is damaged, the one that its run wrote before is taken, and a warning of the process says so.
    * @throws CheckpointError where there is none, or it is damaged, or of another network or
    *   optimizer; nothing is changed then. Before anything is compiled, optimizer state that does
    *   not fit is found at the first step only.
