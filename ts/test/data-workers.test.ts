@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { data, WorkerError } from 'neuronode';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import {
   collect,
   countLooksAtClock,
@@ -101,6 +101,81 @@ describe('with workers', () => {
       expect(pending).rejects.toMatchObject({ code: 'ERR_NN_DISPOSED' }),
       loader.close(),
     ]);
+  });
+});
+
+describe('workers without work', () => {
+  /** Until the test's end, timers of ten seconds run out when the test says so. */
+  const watchTimers = () => {
+    const { setTimeout, clearTimeout } = globalThis;
+    const running = new Map<unknown, () => void>();
+    const start = (call: () => void, ms: number) => {
+      const timer = setTimeout(call, ms);
+      if (ms === 10_000) running.set(timer, call);
+      return timer;
+    };
+    vi.spyOn(globalThis, 'setTimeout').mockImplementation(start as typeof setTimeout);
+    vi.spyOn(globalThis, 'clearTimeout').mockImplementation((timer) => {
+      running.delete(timer);
+      clearTimeout(timer);
+    });
+    onTestFinished(() => {
+      vi.restoreAllMocks();
+    });
+    return {
+      count: () => running.size,
+      runOut: () => {
+        for (const [timer, call] of running) {
+          running.delete(timer);
+          call();
+        }
+      },
+    };
+  };
+
+  it('end after ten seconds, and the next epoch starts them anew', async () => {
+    const timers = watchTimers();
+    const started = watchWorkers();
+    const plain = new DataLoader(dataset, options);
+    await using loader = new DataLoader(dataset, { ...options, numWorkers: 2 });
+    expect(await collect(loader)).toEqual(await collect(plain));
+    expect(timers.count()).toBe(1);
+    timers.runOut();
+    await vi.waitFor(() => expect(started.every(hasEnded)).toBe(true));
+    expect(started).toHaveLength(2);
+    expect(await collect(loader)).toEqual(await collect(plain));
+    expect(started).toHaveLength(4);
+    expect(started.slice(2).some(hasEnded)).toBe(false);
+  });
+
+  it('end in the middle of an epoch, and its next step starts them anew', async () => {
+    const timers = watchTimers();
+    const started = watchWorkers();
+    await using loader = new DataLoader(dataset, { ...options, numWorkers: 2 });
+    const seen: number[] = [];
+    for await (const batch of loader) {
+      seen.push(...batch.label);
+      if (batch.index !== 5) continue;
+      await vi.waitFor(() => expect(timers.count()).toBe(1)); // all that was asked for is filled
+      timers.runOut();
+    }
+    const wanted = await collect(new DataLoader(dataset, options));
+    expect(seen).toEqual(wanted.flatMap(({ label }) => label));
+    expect(started).toHaveLength(4);
+  });
+
+  it('are waited for by close, and leave no timer', async () => {
+    const timers = watchTimers();
+    const started = watchWorkers();
+    const loader = new DataLoader(dataset, { ...options, numWorkers: 2 });
+    await collect(loader);
+    timers.runOut();
+    await loader.close();
+    expect(started.every(hasEnded)).toBe(true);
+    const other = new DataLoader(dataset, { ...options, numWorkers: 2 });
+    await collect(other);
+    await other.close();
+    expect(timers.count()).toBe(0);
   });
 });
 

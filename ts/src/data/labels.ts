@@ -37,16 +37,31 @@ export function copyLabels(who: string, labels: unknown, numClasses = LIMIT): In
       `${who}: expected labels to be an array of numbers, got ${show(labels)}`,
     );
   }
+  if (isExact(labels)) {
+    const copy = new Int32Array(labels);
+    for (let i = 0; i < copy.length; i++) {
+      const label = copy[i]!;
+      if (label < 0 || label >= numClasses) throw noLabel(who, numClasses, label, i);
+    }
+    return copy;
+  }
   const copy = new Int32Array(list!.length);
   for (let i = 0; i < copy.length; i++) {
     const label = list![i];
-    if (!isLabel(label, numClasses)) {
-      throw new DataError(
-        'ERR_NN_DATA_CORRUPT',
-        `${who}: expected labels from 0 to ${numClasses - 1}, got ${describeLabel(label)} at index ${i}`,
-      );
-    }
+    if (!isLabel(label, numClasses)) throw noLabel(who, numClasses, label, i);
     copy[i] = label;
   }
   return copy;
+}
+
+/** Whether every element is an integer that an Int32Array holds, so that they are copied as one. */
+function isExact(labels: unknown): labels is Uint8Array | Int32Array {
+  return types.isUint8Array(labels) || types.isInt32Array(labels);
+}
+
+function noLabel(who: string, numClasses: number, label: unknown, index: number): DataError {
+  return new DataError(
+    'ERR_NN_DATA_CORRUPT',
+    `${who}: expected labels from 0 to ${numClasses - 1}, got ${describeLabel(label)} at index ${index}`,
+  );
 }

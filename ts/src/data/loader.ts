@@ -32,8 +32,9 @@ const abandoned = new FinalizationRegistry<WorkerPool>((pool) => {
  *
  * - Iterations may overlap: each has its own epoch, and they share the workers.
  * - `break` drops what was prefetched; the workers stay for the next epoch. They do not keep the
- *   process alive; `close` (or `await using`) stops them at once, and those of a loader that nothing
- *   refers to any more end when the garbage collector finds that out.
+ *   process alive; `close` (or `await using`) stops them at once. Without it they end after ten
+ *   seconds without work (the next step starts them anew), or when the garbage collector finds that
+ *   nothing refers to their loader any more.
  * - If a worker dies, the pending step rejects with a {@link WorkerError}, the other workers are
  *   stopped, and the next iteration starts new ones.
  *

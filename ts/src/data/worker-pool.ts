@@ -4,8 +4,10 @@
  * Policy: the workers live until the pool is closed or one of them fails, and hold the process open
  * while they have work and while they end: whoever awaits either is always answered. When one fails,
  * all end: every pending and later task rejects with the same WorkerError, once no worker runs any
- * more. Threads that run hold their pool in memory, so the pool must hold nothing that leads to its
- * loader, which could never be collected otherwise.
+ * more. Workers that had no work for a while end too, and are started anew by the next task: a loader
+ * that was left without close keeps no threads, though the garbage collector, which sees nothing of
+ * their memory, may not run for long. Threads that run hold their pool in memory, so the pool must
+ * hold nothing that leads to its loader, which could never be collected otherwise.
  */
 import { Worker } from 'node:worker_threads';
 import { WorkerError } from '../errors.js';
@@ -15,6 +17,9 @@ import type { FillReply, FillRequest, WorkerSetup } from './worker-protocol.js';
 
 /** Tasks posted to one worker: one that it works on, and the next, so that it never waits. */
 const POSTED_TASKS = 2;
+
+/** Time without work after which the workers end; to start them again takes less than a tenth. */
+const IDLE_MS = 10_000;
 
 interface PendingTask extends FillTask {
   readonly id: number;
@@ -31,19 +36,28 @@ interface Slot {
 
 /** Fills batches on worker threads. */
 export class WorkerPool implements Filler {
+  readonly #setup: WorkerSetup;
   readonly #type: PixelType;
   readonly #labels: Int32Array;
-  readonly #slots: Slot[];
+  readonly #numWorkers: number;
+  /** The workers, or none where they had no work for a while. */
+  #slots: Slot[] = [];
   readonly #queue: PendingTask[] = [];
   #nextId = 0;
+  #idle: NodeJS.Timeout | undefined;
+  /** The end of the workers that had no work. */
+  #asleep: Promise<unknown> = Promise.resolve();
   /** Why the pool has ended, and the end of its last thread. */
   #end: { reason: Error; done: Promise<void> } | null = null;
 
   /** @param labels Class indices of all samples, [N]. */
-  constructor(workerData: WorkerSetup, labels: Int32Array, numWorkers: number) {
-    this.#type = pixelType(workerData.images);
+  constructor(setup: WorkerSetup, labels: Int32Array, numWorkers: number) {
+    this.#setup = setup;
+    this.#type = pixelType(setup.images);
     this.#labels = labels;
-    this.#slots = Array.from({ length: numWorkers }, (_, i) => this.#start(i + 1, workerData));
+    this.#numWorkers = numWorkers;
+    this.#wake();
+    this.#restIfIdle();
   }
 
   /** Whether the pool takes no more tasks. */
@@ -72,10 +86,26 @@ export class WorkerPool implements Filler {
     await this.#end.done;
   }
 
-  #start(number: number, workerData: WorkerSetup): Slot {
+  #wake(): void {
+    if (this.#slots.length > 0) return;
+    this.#slots = Array.from({ length: this.#numWorkers }, (_, i) => this.#start(i + 1));
+  }
+
+  /** Lets the workers end where no work comes for a while. */
+  #restIfIdle(): void {
+    clearTimeout(this.#idle);
+    if (this.#queue.length > 0 || this.#slots.some(({ posted }) => posted.size > 0)) return;
+    this.#idle = setTimeout(() => {
+      const slots = this.#slots;
+      this.#slots = [];
+      this.#asleep = Promise.all([this.#asleep, ...slots.map(({ worker }) => worker.terminate())]);
+    }, IDLE_MS).unref();
+  }
+
+  #start(number: number): Slot {
     const worker = new Worker(new URL('./worker.js', import.meta.url), {
       name: `neuronode data ${number}`,
-      workerData,
+      workerData: this.#setup,
       // The worker is plain JavaScript: the parent's loaders and inspectors are not for it.
       execArgv: [],
     });
@@ -90,6 +120,10 @@ export class WorkerPool implements Filler {
 
   /** Hands queued tasks to the workers that have the least to do. */
   #post(): void {
+    if (this.#queue.length > 0) {
+      clearTimeout(this.#idle);
+      this.#wake();
+    }
     while (this.#queue.length > 0) {
       const slot = this.#slots.reduce((a, b) => (b.posted.size < a.posted.size ? b : a));
       if (slot.posted.size >= POSTED_TASKS) return;
@@ -110,14 +144,17 @@ export class WorkerPool implements Filler {
     slot.posted.delete(id);
     if (slot.posted.size === 0) slot.worker.unref();
     this.#post();
+    this.#restIfIdle();
     const { indices } = task;
     const label = new Int32Array(indices.length);
     for (let i = 0; i < label.length; i++) label[i] = this.#labels[indices[i]!]!;
     task.resolve({ buffer, type: this.#type, label });
   }
 
-  #fail({ number, posted }: Slot, what: string, cause: unknown): void {
-    if (this.#end !== null) return; // its own end, or the consequence of another worker's
+  #fail(slot: Slot, what: string, cause: unknown): void {
+    // Its end was wanted, or is the consequence of another worker's.
+    if (this.#end !== null || !this.#slots.includes(slot)) return;
+    const { number, posted } = slot;
     const reason = new WorkerError(
       `DataLoader worker ${number} of ${this.#slots.length} ${what} with ${posted.size} batches ` +
         'left to fill; the other workers were stopped. Iterate again to start new ones.',
@@ -127,7 +164,8 @@ export class WorkerPool implements Filler {
   }
 
   async #stop(reason: Error): Promise<void> {
-    await Promise.all(this.#slots.map(({ worker }) => worker.terminate()));
+    clearTimeout(this.#idle);
+    await Promise.all([this.#asleep, ...this.#slots.map(({ worker }) => worker.terminate())]);
     const pending = [...this.#slots.flatMap((s) => [...s.posted.values()]), ...this.#queue];
     for (const { posted } of this.#slots) posted.clear();
     this.#queue.length = 0;
