@@ -57,9 +57,12 @@ export function logged(log, command, args, { advice, env, onOutput } = {}) {
   });
 }
 
+/** Signals that whoever started this process sends to it alone, meaning the program too. */
+const passedOn = ['SIGTERM', 'SIGHUP'];
+
 /**
  * Runs a program on this terminal and returns its exit status. Ctrl-C reaches the program from the
- * terminal itself; this process waits for it to end.
+ * terminal itself, other signals to end are passed on; this process waits for it to end.
  */
 export function shown(command, args, { env } = {}) {
   return new Promise((resolve, reject) => {
@@ -69,12 +72,12 @@ export function shown(command, args, { env } = {}) {
       stdio: 'inherit',
     });
     const wait = () => {};
-    const stop = () => child.kill('SIGTERM');
+    const passOn = (signal) => child.kill(signal);
     process.on('SIGINT', wait);
-    process.on('SIGTERM', stop);
+    for (const signal of passedOn) process.on(signal, passOn);
     const settle = () => {
       process.off('SIGINT', wait);
-      process.off('SIGTERM', stop);
+      for (const signal of passedOn) process.off(signal, passOn);
     };
     child.on('error', (error) => {
       settle();

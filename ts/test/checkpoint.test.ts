@@ -2,7 +2,7 @@
 import { readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError, latestCheckpoint, models, type nn, optim, safetensors } from 'neuronode';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { temporaryFolder } from './data-support.js';
 import {
   asFirstVersion,
@@ -185,6 +185,25 @@ describe('a checkpoint', () => {
     await train(() => seededTiny(), 10, { checkpoint });
     expect(saved).toEqual(['02', '04', '05', '06', '08', '10']);
     expect((await readdir(dir)).sort()).toEqual(['step-00000008', 'step-00000010']);
+  });
+
+  test('is written every few minutes', async () => {
+    const dir = await temporaryFolder();
+    let now = 0;
+    vi.spyOn(performance, 'now').mockImplementation(() => now);
+    onTestFinished(() => {
+      vi.restoreAllMocks();
+    });
+    const saved: string[] = [];
+    await train(() => seededTiny(), 10, {
+      checkpoint: { dir, everyMinutes: 1.5, onSave: (path) => saved.push(path.slice(-2)) },
+      // A minute a step.
+      onStep: () => {
+        now += 60_000;
+      },
+    });
+    // At the end of an epoch too; what is due is counted from the last one.
+    expect(saved).toEqual(['03', '05', '08', '10']);
   });
 
   test('of the same step replaces the one that is there', async () => {

@@ -1,4 +1,5 @@
 /** The training programs, as a user starts them: output, errors, exit statuses, Ctrl-C. */
+import { spawnSync } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cli } from 'neuronode';
@@ -35,13 +36,14 @@ describe('options', () => {
       autotune: false,
       seed: 0,
       workers: 2,
+      checkpointEvery: { everyMinutes: 5 },
     });
   });
 
   test('are read', () => {
     const text =
       '--epochs 2 --batch-size=32 --algorithm direct --precision bf16 --deterministic --autotune --lr 1e-2 --resize 64 --device cuda:1 --seed 7 --max-steps 9 ' +
-      '--threads 4 --workers 0 --checkpoint-dir d --resume r --data-root q --metrics m.jsonl';
+      '--threads 4 --workers 0 --checkpoint-dir d --checkpoint-every 50 --resume r --data-root q --metrics m.jsonl';
     expect(parse(...text.split(' '))).toEqual({
       epochs: 2,
       batchSize: 32,
@@ -57,9 +59,13 @@ describe('options', () => {
       threads: 4,
       workers: 0,
       checkpointDir: 'd',
+      checkpointEvery: { everySteps: 50 },
       resume: 'r',
       dataRoot: 'q',
       metrics: 'm.jsonl',
+    });
+    expect(parse('--checkpoint-every', '1.5m')).toMatchObject({
+      checkpointEvery: { everyMinutes: 1.5 },
     });
     expect(parse('--epochs', '2', '-h')).toBe('help');
   });
@@ -76,12 +82,33 @@ describe('options', () => {
     ['--algorithm fft', "--algorithm expects auto, direct, winograd, got 'fft'"],
     ['--precision f16', "--precision expects f32, tf32, bf16, got 'f16'"],
     ['--resume=', '--resume expects a value, got an empty text'],
+    ...['0', '0m', '1.5', '5h', '5 m', 'm', ''].map((text): [string, string] => [
+      `--checkpoint-every=${text}`,
+      `--checkpoint-every expects a number of steps, or of minutes such as 5m, got '${text}'`,
+    ]),
     ['--epoch 1', "Unknown option '--epoch'"],
     ['--epochs', "Option '--epochs <value>' argument missing"],
     ['more', "Unexpected argument 'more'"],
   ])('%s is refused', (text, message) => {
-    expect(() => parse(...text.split(' '))).toThrow(cli.UsageError);
-    expect(() => parse(...text.split(' '))).toThrow(message);
+    const words = text.startsWith('--checkpoint-every') ? [text] : text.split(' ');
+    expect(() => parse(...words)).toThrow(cli.UsageError);
+    expect(() => parse(...words)).toThrow(message);
+  });
+});
+
+describe('a script that runs a program', () => {
+  test.each(['SIGTERM', 'SIGHUP'] as const)('passes %s on and waits', async (signal) => {
+    const exec = new URL('../../scripts/lib/exec.mjs', import.meta.url).href;
+    const inner = `
+      process.on('${signal}', () => setTimeout(() => process.exit(7), 50));
+      setInterval(() => {}, 1000);
+      console.log('up');`;
+    const outer = startScript(`
+      import { shown } from '${exec}';
+      process.exitCode = await shown(process.execPath, ['-e', ${JSON.stringify(inner)}]);`);
+    await outer.waitFor('up\n');
+    outer.kill(signal);
+    expect((await outer.ended).status).toBe(7);
   });
 });
 
@@ -163,21 +190,92 @@ describe('a program', () => {
     expect(stderr).toMatch(/^error \[ERR_NN_ARGUMENT\]: Trainer expects precision to be 'f32' on/);
   });
 
-  test('stops at Ctrl-C with a checkpoint, and can go on from it', async () => {
+  test.each([
+    ['SIGINT', 130, 'Ctrl-C again'],
+    ['SIGTERM', 143, 'Ctrl-C'],
+    ['SIGHUP', 129, 'Ctrl-C'],
+  ] as const)(
+    'stops at %s with a checkpoint, and can go on from it',
+    async (signal, code, hint) => {
+      const dir = await temporaryFolder();
+      const program = start('lenet', ['--batch-size', '16', '--checkpoint-dir', dir]);
+      await program.waitFor('step 3, ');
+      // Twice, as npm and schedulers do that signal a process and its group.
+      program.kill(signal);
+      program.kill(signal);
+      const { status, stdout, stderr } = await program.ended;
+      expect(status).toBe(code);
+      expect(stderr).toBe(`\nstopping after the step in flight; ${hint} exits at once\n`);
+      const [name = ''] = await readdir(dir);
+      const last = Number(/step-(\d+)/.exec(name)?.[1]);
+      expect(stdout.match(/^step \d+, /gm)).toHaveLength(last);
+      expect(stdout).toContain(`checkpoint: ${join(dir, name)}\nresume with: node `);
+      const more = await lenet('--checkpoint-dir', dir, '--resume', dir, '--max-steps', '1');
+      expect(more.stdout).toContain(`\nstep ${last + 1}, train_acc: `);
+      expect(more.status).toBe(0);
+    },
+  );
+
+  test('writes a checkpoint every few steps', async () => {
     const dir = await temporaryFolder();
-    const program = start('lenet', ['--batch-size', '16', '--checkpoint-dir', dir]);
-    await program.waitFor('step 3, ');
-    program.kill('SIGINT');
-    const { status, stdout, stderr } = await program.ended;
-    expect(status).toBe(130);
-    expect(stderr).toBe('\nstopping after the step in flight; Ctrl-C again exits at once\n');
-    const [name = ''] = await readdir(dir);
-    const last = Number(/step-(\d+)/.exec(name)?.[1]);
-    expect(stdout.match(/^step \d+, /gm)).toHaveLength(last);
-    expect(stdout).toContain(`checkpoint: ${join(dir, name)}\nresume with: node `);
-    const more = await lenet('--checkpoint-dir', dir, '--resume', dir, '--max-steps', '1');
-    expect(more.stdout).toContain(`\nstep ${last + 1}, train_acc: `);
-    expect(more.status).toBe(0);
+    const args = ['--checkpoint-dir', dir, '--checkpoint-every', '2', '--max-steps', '5'];
+    expect((await lenet(...args)).status).toBe(0);
+    expect((await readdir(dir)).sort()).toEqual(['step-00000004', 'step-00000005']);
+  });
+
+  test('tells of a full disk under its output in one line', async () => {
+    const dir = await temporaryFolder();
+    const command = `exec '${process.execPath}' '${examplePath('lenet')}' --checkpoint-dir '${dir}' > /dev/full`;
+    const { status, stderr } = spawnSync('sh', ['-c', command], { encoding: 'utf8' });
+    expect(status).toBe(1);
+    expect(stderr).toBe(
+      'no checkpoint was written: no step was taken\n' +
+        'error [ERR_NN_FILE]: standard output could not be written: ENOSPC: no space left on device, write\n',
+    );
+  });
+
+  test('stops with a checkpoint where its output fills the disk', async () => {
+    const dir = await temporaryFolder();
+    // Stands in for a disk that is full from a point on.
+    const full = `
+      const write = process.stdout._write;
+      process.stdout._write = function (chunk, encoding, done) {
+        this.isFull ||= String(chunk).includes('step 3, ');
+        if (!this.isFull) write.call(this, chunk, encoding, done);
+        else done(Object.assign(new Error('ENOSPC: injected'), { code: 'ENOSPC' }));
+      };`;
+    const preload = `data:text/javascript,${encodeURIComponent(full)}`;
+    const args = [
+      '--workers',
+      '0',
+      '--threads',
+      '1',
+      '--batch-size',
+      '16',
+      '--checkpoint-dir',
+      dir,
+    ];
+    const { status, stdout, stderr } = await startNode([
+      '--import',
+      preload,
+      examplePath('lenet'),
+      ...args,
+    ]).ended;
+    expect(status).toBe(1);
+    expect(stdout).toMatch(/step 2, .*\n$/);
+    const [name = 'none'] = await readdir(dir);
+    expect(stderr).toContain(`checkpoint: ${join(dir, name)}\nresume with: node `);
+    expect(stderr).toMatch(/\nerror \[ERR_NN_FILE\]: standard output .* ENOSPC: injected\n$/);
+  });
+
+  test('ends with status 1 where its last line is lost', async () => {
+    const { status, stderr } = await startScript(`
+      import { cli } from 'neuronode';
+      process.stdout._write = (chunk, encoding, done) =>
+        setTimeout(() => done(Object.assign(new Error('ENOSPC: injected'), { code: 'ENOSPC' })), 20);
+      await cli.runProgram(async () => console.log('done'));`).ended;
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^error \[ERR_NN_FILE\]: standard output .* ENOSPC: injected\n$/);
   });
 
   test('exits at once at the second Ctrl-C, with steps on the device', async () => {
@@ -197,6 +295,8 @@ describe('a program', () => {
     await program.waitFor('training\n');
     program.kill('SIGINT');
     await program.waitFor('Ctrl-C again exits at once\n');
+    // Longer after the first than npm's copy of it would come.
+    await new Promise((resolve) => setTimeout(resolve, 600));
     program.kill('SIGINT');
     const { status, signal } = await program.ended;
     expect([status, signal]).toEqual([130, null]);
@@ -237,6 +337,8 @@ describe('a program', () => {
     program.closeOutput();
     const { status, stderr } = await program.ended;
     expect([status, stderr]).toEqual([141, '']);
+    // What was learned is kept.
+    expect(await readdir(dir)).toHaveLength(1);
   });
 
   test('ends quietly where its reader goes away after its last line', async () => {

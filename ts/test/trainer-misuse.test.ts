@@ -177,6 +177,8 @@ describe('fit refuses', () => {
     ['a callback that is none', { onStep: 1 }, /onStep to be a function/],
     ['a checkpoint without place', { checkpoint: { dir: '' } }, /checkpoint\.dir to be a path/],
     ['every 0 steps', { checkpoint: { dir: 'x', everySteps: 0 } }, /everySteps/],
+    ['every 0 minutes', { checkpoint: { dir: 'x', everyMinutes: 0 } }, /everyMinutes/],
+    ['every NaN minutes', { checkpoint: { dir: 'x', everyMinutes: NaN } }, /everyMinutes/],
     ['steps below 1', { maxSteps: 0 }, /maxSteps/],
   ];
   test.each(cases)('%s', async (_name, change, message) => {

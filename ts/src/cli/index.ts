@@ -1,4 +1,4 @@
-/** What the command-line programs share: options, Ctrl-C, errors and exit statuses. */
+/** What the command-line programs share: options, signals, errors and exit statuses. */
 export {
   parseTrainOptions,
   type TrainDefaults,
@@ -6,5 +6,11 @@ export {
   trainUsage,
   UsageError,
 } from './options.js';
-export { describeError, Interrupted, type ProgramContext, runProgram } from './run.js';
+export {
+  describeError,
+  type EndingSignal,
+  Interrupted,
+  type ProgramContext,
+  runProgram,
+} from './run.js';
 export { describeDevice, describeTraining, type FitSettings, runTraining } from './train.js';

@@ -38,6 +38,8 @@ export interface TrainOptions {
   /** Worker threads that prepare data. */
   workers: number;
   checkpointDir: string;
+  /** How often a checkpoint is written, beside those at the end of each epoch. */
+  checkpointEvery: { everySteps: number } | { everyMinutes: number };
   /** Checkpoint, or folder of checkpoints, to go on from. */
   resume?: string;
   /** Folder of the data files, if given. */
@@ -71,6 +73,7 @@ const optionTypes = {
   threads: { type: 'string' },
   workers: { type: 'string' },
   'checkpoint-dir': { type: 'string' },
+  'checkpoint-every': { type: 'string' },
   resume: { type: 'string' },
   'data-root': { type: 'string' },
   metrics: { type: 'string' },
@@ -78,6 +81,8 @@ const optionTypes = {
 } as const;
 
 const defaultWorkers = 2;
+/** An epoch may take hours, and this much of it is lost at most. */
+const defaultCheckpointEvery = '5m';
 
 /** The text that `--help` prints. */
 export function trainUsage(program: string, defaults: TrainDefaults): string {
@@ -99,12 +104,15 @@ Options:
   --threads N           CPU threads for training (default: all cores)
   --workers N           threads that prepare images (default ${defaultWorkers}; 0: none)
   --checkpoint-dir DIR  where checkpoints go (default ${defaults.checkpointDir})
+  --checkpoint-every N  write one every N steps, or Nm: every N minutes, beside those after each
+                        epoch (default ${defaultCheckpointEvery}); the two newest are kept
   --resume DIR          go on from a checkpoint, or from the newest whole one in DIR
   --data-root DIR       folder of the Fashion-MNIST files (default: found or downloaded)
   --metrics FILE        append one JSON object per step to FILE
   -h, --help            show this help
 
-Ctrl-C stops after the step in flight and writes a checkpoint; a second Ctrl-C exits at once.
+Ctrl-C, SIGTERM and SIGHUP stop after the step in flight and write a checkpoint; a second Ctrl-C
+exits at once.
 Environment: NEURONODE_DEBUG=1 prints stack traces with errors.
 `;
 }
@@ -124,6 +132,17 @@ function positive(name: string, text: string): number {
     throw new UsageError(`--${name} expects a number above 0, got '${text}'`);
   }
   return value;
+}
+
+/** Steps, or minutes where an m follows. */
+function interval(text: string): TrainOptions['checkpointEvery'] {
+  const [, number = '', minutes] = /^(\d+(?:\.\d+)?)(m)?$/.exec(text.trim()) ?? [];
+  const value = Number(number);
+  if (value > 0 && minutes !== undefined) return { everyMinutes: value };
+  if (value > 0 && Number.isSafeInteger(value)) return { everySteps: value };
+  throw new UsageError(
+    `--checkpoint-every expects a number of steps, or of minutes such as 5m, got '${text}'`,
+  );
 }
 
 function present(name: string, text: string): string {
@@ -162,6 +181,7 @@ export function parseTrainOptions(
     seed: whole('seed', 0, 0),
     workers: whole('workers', 0, defaultWorkers, 1024),
     checkpointDir: present('checkpoint-dir', values['checkpoint-dir'] ?? defaults.checkpointDir),
+    checkpointEvery: interval(values['checkpoint-every'] ?? defaultCheckpointEvery),
   };
   if (values['max-steps'] !== undefined) options.maxSteps = whole('max-steps', 1, 1);
   if (values.threads !== undefined) options.threads = whole('threads', 1, 1, 1024);

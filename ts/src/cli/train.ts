@@ -13,12 +13,12 @@ const checkpointsKept = 2;
 
 /** The part of `fit`'s options that the command line decides. */
 export type FitSettings = Pick<FitOptions, 'epochs' | 'maxSteps' | 'checkpoint' | 'resume'> & {
-  /** Aborted by Ctrl-C; the loaders take it too. */
+  /** Aborted by a signal such as Ctrl-C's; the loaders take it too. */
   readonly signal: AbortSignal;
 };
 
 /**
- * Runs a training program: parses the command line, prints help, stops at Ctrl-C with a checkpoint,
+ * Runs a training program: parses the command line, prints help, stops at a signal with a checkpoint,
  * and says at the end where that is and what can be done with it.
  *
  * @param name Name of the program, for the help text.
@@ -37,11 +37,12 @@ export async function runTraining(
       process.stdout.write(trainUsage(name, defaults));
       return;
     }
-    const { epochs, maxSteps, resume, checkpointDir } = options;
+    const { epochs, maxSteps, resume, checkpointDir, checkpointEvery } = options;
     let saved: string | undefined;
     const checkpoint = {
       dir: checkpointDir,
       keepLast: checkpointsKept,
+      ...checkpointEvery,
       onSave: (path: string) => {
         saved = path;
       },
@@ -50,7 +51,9 @@ export async function runTraining(
       const result = await body(options, { epochs, maxSteps, signal, resume, checkpoint });
       process.stdout.write(`stopped after step ${result.step}\n${whatNext(args, saved)}`);
     } catch (error) {
+      // Where standard output cannot be written, the other stream may get through.
       if (error instanceof Interrupted) process.stdout.write(whatNext(args, saved));
+      else if (error === signal.reason) process.stderr.write(whatNext(args, saved));
       throw error;
     }
   });

@@ -47,6 +47,8 @@ export interface CheckpointOptions {
   dir: string;
   /** Steps between checkpoints, beside those at the end of each epoch; none unless given. */
   everySteps?: number | undefined;
+  /** Minutes between checkpoints, in the same way; both may be given. */
+  everyMinutes?: number | undefined;
   /**
    * Newest checkpoints of this run to keep; all unless given. Those that other runs wrote into the
    * directory stay, but for one of the same step, which is replaced.
@@ -105,6 +107,8 @@ export class FitLoop {
   #epochStart = 0;
   /** Step of the newest checkpoint that was begun. */
   #savedStep: number | undefined;
+  /** When that was, or the call of `run`. */
+  #savedAt = 0;
   /** Resolves when no checkpoint is being written; never rejects. */
   #writing: Promise<void> = Promise.resolve();
   /** What writing one failed with, until it is thrown. */
@@ -128,6 +132,7 @@ export class FitLoop {
     for (const reporter of reporters) {
       reporter.start?.({ epochs: lastEpoch, stepsPerEpoch: length, examplesPerEpoch });
     }
+    this.#savedAt = performance.now();
     try {
       try {
         while (this.#position.epoch < lastEpoch && this.#hasStepsLeft) await this.#epoch();
@@ -282,8 +287,9 @@ export class FitLoop {
   }
 
   get #isCheckpointDue(): boolean {
-    const every = this.#options.checkpoint?.everySteps;
-    return every !== undefined && this.#engine.step % every === 0;
+    const { everySteps = Infinity, everyMinutes = Infinity } = this.#options.checkpoint ?? {};
+    const minutes = (performance.now() - this.#savedAt) / 60_000;
+    return this.#engine.step % everySteps === 0 || minutes >= everyMinutes;
   }
 
   /** Begins a checkpoint of the settled state, unless there is nothing new to write. */
@@ -296,6 +302,7 @@ export class FitLoop {
     await metrics?.flush();
     const { written } = await save(checkpoint);
     this.#savedStep = step;
+    this.#savedAt = performance.now();
     this.#writing = written
       .then((path) => {
         this.#path = path;

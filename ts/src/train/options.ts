@@ -145,10 +145,21 @@ export function checkFitOptions(who: string, train: BatchLoader, options: FitOpt
 }
 
 function checkCheckpoint(who: string, options: CheckpointOptions): void {
-  checkOptions(`${who} checkpoint`, options, ['dir', 'everySteps', 'keepLast', 'onSave']);
-  const { dir, everySteps, keepLast, onSave } = options;
+  checkOptions(`${who} checkpoint`, options, [
+    'dir',
+    'everySteps',
+    'everyMinutes',
+    'keepLast',
+    'onSave',
+  ]);
+  const { dir, everySteps, everyMinutes, keepLast, onSave } = options;
   checkPath(who, 'checkpoint.dir', dir);
   if (everySteps !== undefined) checkInteger(who, 'checkpoint.everySteps', everySteps, 1);
+  if (everyMinutes !== undefined && !(everyMinutes > 0 && Number.isFinite(everyMinutes))) {
+    throw new ArgumentError(
+      `${who} expects checkpoint.everyMinutes to be a number above 0, got ${show(everyMinutes)}`,
+    );
+  }
   if (keepLast !== undefined) checkInteger(who, 'checkpoint.keepLast', keepLast, 1);
   if (onSave !== undefined && typeof onSave !== 'function') {
     throw new ArgumentError(
