@@ -348,6 +348,31 @@ describe('readIdx', () => {
     }
   });
 
+  it('turns large numbers round in slices, with turns of the event loop between', async () => {
+    const count = 2_000_000;
+    const file = Buffer.alloc(8 + 4 * count);
+    file.set([0, 0, 0x0c, 1]);
+    file.writeUInt32BE(count, 4);
+    for (let i = 0; i < count; i++) file.writeInt32BE(i - 5, 8 + 4 * i);
+    const path = join(await temporaryFolder(), 'file');
+    await writeFile(path, file);
+    let turns = 0;
+    let isOver = false;
+    const countTurns = () => {
+      turns += 1;
+      if (!isOver) setImmediate(countTurns);
+    };
+    setImmediate(countTurns);
+    await onEachPiece(() => {
+      turns = 0; // what counts is what comes after the last one
+    });
+    const { data: numbers } = await readIdx(path);
+    isOver = true;
+    expect(numbers).toBeInstanceOf(Int32Array);
+    expect(numbers.every((number, i) => number === i - 5)).toBe(true);
+    expect(turns).toBeGreaterThanOrEqual(8); // 8 MB
+  });
+
   it('takes a checksum in upper case, and refuses what is none', async () => {
     const path = join(await temporaryFolder(), 'file');
     await writeFile(path, gzipped);

@@ -1,6 +1,6 @@
 /** DataLoader: batches, orders, lifetimes, and what it refuses. */
 import { DisposedError, data, manualSeed } from 'neuronode';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { collect, countLooksAtClock, syntheticDataset } from './data-support.js';
 
 const { DataLoader, Normalize, Resize, TensorDataset } = data;
@@ -176,6 +176,42 @@ describe('memory', () => {
       structuredClone(batch.image, { transfer: [batch.image.buffer as ArrayBuffer] });
       batch.release();
     }
+  });
+});
+
+describe('a batch size', () => {
+  it('takes memory for the samples that there are', async () => {
+    const loader = new DataLoader(syntheticDataset(5), { batchSize: 2 ** 31 - 1 });
+    const [batch] = await collect(loader);
+    expect(batch).toMatchObject({ label: [0, 1, 2, 3, 4] });
+  });
+
+  it('that memory does not hold is a typed error', async () => {
+    const image = new Uint8Array(64 * 64);
+    const endless: data.Dataset = {
+      length: 2 ** 32 - 1,
+      imageShape: [1, 64, 64],
+      get: () => ({ image, label: 0 }),
+    };
+    const loader = new DataLoader(endless, { batchSize: 2 ** 20 });
+    const Original = ArrayBuffer;
+    vi.stubGlobal(
+      'ArrayBuffer',
+      new Proxy(Original, {
+        construct(target, [bytes]) {
+          if (bytes === 2 ** 32) throw new RangeError('Array buffer allocation failed');
+          return new target(bytes);
+        },
+      }),
+    );
+    onTestFinished(() => {
+      vi.unstubAllGlobals();
+    });
+    await expect(collect(loader)).rejects.toMatchObject({
+      code: 'ERR_NN_OUT_OF_MEMORY',
+      message: expect.stringContaining('a batch of 4294967296 bytes. Use a smaller batchSize.'),
+      cause: expect.any(RangeError),
+    });
   });
 });
 

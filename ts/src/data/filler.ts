@@ -5,7 +5,7 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import { readMember, show } from '../arguments.js';
-import { DataError, DTypeError, ShapeError } from '../errors.js';
+import { DataError, DTypeError, OutOfMemoryError, ShapeError } from '../errors.js';
 import {
   asPixels,
   describePixels,
@@ -152,7 +152,7 @@ class Target {
     if (this.#pixels === undefined) {
       const { room, buffer } = this.#task;
       const bytes = room * this.#size * pixelBytes(type);
-      const used = buffer?.byteLength === bytes ? buffer : new ArrayBuffer(bytes);
+      const used = buffer?.byteLength === bytes ? buffer : allocate(bytes);
       this.#pixels = viewPixels(type, used, room * this.#size);
     }
     return this.#pixels;
@@ -161,6 +161,17 @@ class Target {
   filled(): { buffer: ArrayBuffer; type: PixelType } {
     const { buffer } = this.#pixels!; // a batch has a sample at least
     return { buffer, type: this.type! };
+  }
+}
+
+function allocate(bytes: number): ArrayBuffer {
+  try {
+    return new ArrayBuffer(bytes);
+  } catch (error) {
+    throw new OutOfMemoryError(
+      `DataLoader: there is no memory for a batch of ${bytes} bytes. Use a smaller batchSize.`,
+      { cause: error },
+    );
   }
 }
 
