@@ -1,6 +1,9 @@
 /** Training in whole processes: no leak over many steps, clean exits, several threads. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
+import { temporaryFolder } from './data-support.js';
 import { testDevice } from './device.js';
 import {
   learnableLoader,
@@ -83,6 +86,45 @@ test('many trainers, made and disposed of, leave memory as it was', async () => 
   expect(status).toBe(0);
   // One program of this batch size has about 4 MB.
   expect(Number(stdout)).toBeLessThan(30);
+});
+
+test('a trainer that nobody disposes of leaves no handle of its metrics file', async () => {
+  const metricsFile = join(await temporaryFolder(), 'metrics.jsonl');
+  const child = startScript(
+    `
+    import { readdirSync, readlinkSync } from 'node:fs';
+    import { models, nn, optim, Trainer } from 'neuronode';
+    await (async () => {
+      const net = models.lenet();
+      const trainer = new Trainer(net, {
+        loss: new nn.CrossEntropyLoss(),
+        optimizer: new optim.Adam(net.parameters()),
+        device: ${JSON.stringify(testDevice)},
+        metricsFile: ${JSON.stringify(metricsFile)},
+      });
+      const image = new Uint8Array(2 * 784);
+      const batch = { image, imageShape: [2, 1, 28, 28], label: new Int32Array(2) };
+      const train = { length: 3, batchSize: 2, async *[Symbol.asyncIterator]() {
+        for (let i = 0; i < 3; i++) yield batch;
+      } };
+      await trainer.fit(train, { epochs: 1, log: false });
+    })();
+    const links = readdirSync('/proc/self/fd').map((fd) => {
+      try {
+        return readlinkSync('/proc/self/fd/' + fd);
+      } catch {
+        return '';
+      }
+    });
+    console.log(links.filter((link) => link === ${JSON.stringify(metricsFile)}).length);
+    gc();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    gc();
+  `,
+    { NODE_OPTIONS: '--expose-gc' },
+  );
+  expect(await child.ended).toMatchObject({ status: 0, stdout: '0\n', stderr: '' });
+  expect((await readFile(metricsFile, 'utf8')).trimEnd().split('\n')).toHaveLength(3);
 });
 
 const exits: [string, string, number][] = [

@@ -4,9 +4,11 @@
  * Policy: lines are appended in the order of the steps and never rewritten, so that a reader may
  * follow the file while training runs. After a resume the steps since the checkpoint appear a
  * second time; the later line counts. A failed write is reported once, by the next call that can;
- * lines are dropped from there on until the file is opened again.
+ * lines are dropped from there on until the file is begun again. The file is open only while lines
+ * are appended: a trainer that nobody disposes of leaves no handle behind, and a file that was moved
+ * away by a log rotation is begun anew.
  */
-import { type FileHandle, open } from 'node:fs/promises';
+import { appendFile } from 'node:fs/promises';
 import { FileError } from '../errors.js';
 import type { StepEvent } from './reporter.js';
 
@@ -25,7 +27,7 @@ export interface MetricsLine {
 /** Appends metrics lines to a file. */
 export class MetricsFile {
   readonly #path: string;
-  #file: FileHandle | undefined;
+  #isBegun = false;
   #tail: Promise<void> = Promise.resolve();
   #waiting = '';
   #hasFailed = false;
@@ -37,29 +39,28 @@ export class MetricsFile {
   }
 
   /**
-   * Opens the file for appending, creating it if need be. Open already, it is written to again if
-   * writing had failed.
+   * Creates the file, if need be, and takes lines from now on, also where writing had failed.
    *
    * @throws FileError
    */
-  async open(): Promise<void> {
+  async begin(): Promise<void> {
     this.#hasFailed = false;
     try {
-      this.#file ??= await open(this.#path, 'a');
+      await appendFile(this.#path, '');
     } catch (error) {
       throw this.#error('opened', error);
     }
+    this.#isBegun = true;
   }
 
   /** Queues one line. It reaches the file soon after; {@link flush} says when. */
   write(event: StepEvent): void {
-    const file = this.#file;
-    if (file === undefined || this.#hasFailed) return;
+    if (!this.#isBegun || this.#hasFailed) return;
     const { step, epoch, loss, correct, size, lr, ms } = event;
     const line: MetricsLine = { step, epoch, loss, correct, size, lr, ms: Number(ms.toFixed(3)) };
     const first = this.#waiting === '';
     this.#waiting += `${JSON.stringify(line)}\n`;
-    if (first) this.#tail = this.#tail.then(() => this.#append(file));
+    if (first) this.#tail = this.#tail.then(() => this.#append());
   }
 
   /** @throws FileError, once, where writing has failed. */
@@ -79,24 +80,21 @@ export class MetricsFile {
     this.throwIfFailed();
   }
 
-  /** Writes what is queued and closes the file; what comes later is not written. */
-  async close(): Promise<void> {
-    const file = this.#file;
-    this.#file = undefined;
-    await this.#tail;
-    try {
-      await file?.close();
-    } catch (error) {
-      throw this.#error('closed', error);
-    }
-    this.throwIfFailed();
+  /**
+   * Writes what is queued; what comes later is not written.
+   *
+   * @throws FileError, as {@link throwIfFailed}.
+   */
+  async end(): Promise<void> {
+    this.#isBegun = false;
+    await this.flush();
   }
 
-  async #append(file: FileHandle): Promise<void> {
+  async #append(): Promise<void> {
     const lines = this.#waiting;
     this.#waiting = '';
     try {
-      await file.appendFile(lines);
+      await appendFile(this.#path, lines);
     } catch (error) {
       this.#hasFailed = true;
       this.#failure = this.#error('written', error);

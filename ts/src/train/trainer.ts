@@ -230,7 +230,7 @@ export class Trainer implements AsyncDisposable {
       } else {
         progress.begin(train);
       }
-      await this.#metrics?.open();
+      await this.#metrics?.begin();
       const reporter = log === true ? new TextReporter() : log;
       const loop = new FitLoop(engine, position, {
         train,
@@ -336,7 +336,7 @@ export class Trainer implements AsyncDisposable {
       await this.#engine.dispose();
       await this.#progress.settled();
     } finally {
-      await this.#metrics?.close();
+      await this.#metrics?.end();
     }
   }
 
