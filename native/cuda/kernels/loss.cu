@@ -151,7 +151,8 @@ struct CrossEntropyRows {
                         : kNan;
       }
       args.rowLoss[block.index] = loss;
-      args.rowCorrect[block.index] = counts && shared.rowBest == label ? 1 : 0;
+      args.rowCorrect[block.index] =
+          counts && math::isCorrect(shared.rowBest, label, shared.rowMax) ? 1 : 0;
     }
     if (args.gradient.at == nullptr) return;
     const auto inverseSum = static_cast<float>(1.0 / shared.total);

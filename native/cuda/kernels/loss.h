@@ -14,7 +14,7 @@ struct CrossEntropy {
   const int32_t* count;   // rows that count, in device memory; the rest add nothing
   bool sum = false;       // the loss is the sum of the rows that count, not their mean
   float* loss;            // of the rows that count
-  int32_t* correct;       // rows whose first largest logit is the label's
+  int32_t* correct;       // rows whose first largest logit is the label's, and a number
   Floats gradient;        // of the loss, as logits are laid out, padding zero; null if not wanted
   int64_t rows, columns, pitch;
   double* rowLoss;      // workspace: [rows]

@@ -20,7 +20,7 @@ struct CrossEntropyArgs {
   int64_t c;
   Reduction reduction;  // Mean divides loss and grad by validRows
   float* loss;          // []
-  int32_t* correct;     // []: rows whose largest logit (the first of equals) is their label's
+  int32_t* correct;     // []: rows whose first largest logit is their label's, and a number
   float* grad;          // [n, c] or null; zeros in rows from validRows on
 };
 

@@ -50,7 +50,7 @@ RowResult crossEntropyRow(const float* x, int64_t label, int64_t c, float weight
   const float labelLogit = x[label];
   if (grad == nullptr) {
     const double sum = exponentialSum(x, rowMax, c);
-    return {math::crossEntropyRow(labelLogit, rowMax, sum), best == label};
+    return {math::crossEntropyRow(labelLogit, rowMax, sum), math::isCorrect(best, label, rowMax)};
   }
   const double sum = exponentials(x, rowMax, grad, c);
   const float inverseSum = static_cast<float>(1.0 / sum);
@@ -60,7 +60,7 @@ RowResult crossEntropyRow(const float* x, int64_t label, int64_t c, float weight
     grad[k] = math::crossEntropyGrad(grad[k], inverseSum, false, weight);
   }
   grad[label] = labelGrad;
-  return {math::crossEntropyRow(labelLogit, rowMax, sum), best == label};
+  return {math::crossEntropyRow(labelLogit, rowMax, sum), math::isCorrect(best, label, rowMax)};
 }
 
 int64_t softmaxCrossEntropy(const CrossEntropyArgs& args) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cmath>
+#include <cstdint>
 
 #include "math/activation.h"
 #include "math/macros.h"
@@ -25,6 +26,12 @@ NN_HD float crossEntropyGrad(float term, float inverseSum, bool isLabel, float w
 /// Whether x displaces the maximum so far: the first of equals stays, and NaN beats all numbers.
 NN_HD bool isNewMaximum(float x, float best) {
   return x > best || (std::isnan(x) && !std::isnan(best));
+}
+
+/// Whether a row counts as correct: its maximum is the label's. PyTorch's argmax would name the
+/// first NaN, but what is not a number is no answer.
+NN_HD bool isCorrect(int64_t best, int64_t label, float rowMax) {
+  return best == label && !std::isnan(rowMax);
 }
 
 }  // namespace neuronode::math
