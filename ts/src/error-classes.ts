@@ -30,6 +30,9 @@ export type ErrorCode =
   | 'ERR_NN_WORKER'
   | 'ERR_NN_CHECKPOINT'
   | 'ERR_NN_STATE_DICT'
+  | 'ERR_NN_STALE'
+  | 'ERR_NN_NOT_FINITE'
+  | 'ERR_NN_QUEUE_FULL'
   | 'ERR_NN_FILE'
   | 'ERR_NN_NATIVE';
 
@@ -131,6 +134,30 @@ export class StateDictError extends NeuronodeError {
   override name = 'StateDictError';
   constructor(message: string, options?: NeuronodeErrorOptions) {
     super('ERR_NN_STATE_DICT', message, options);
+  }
+}
+
+/** Parameters were read from the host while a trainer's device has newer values. */
+export class StaleParametersError extends NeuronodeError {
+  override name = 'StaleParametersError';
+  constructor(message: string, options?: NeuronodeErrorOptions) {
+    super('ERR_NN_STALE', message, options);
+  }
+}
+
+/** Training has diverged: a loss or a parameter is NaN or infinite. */
+export class NotFiniteError extends NeuronodeError {
+  override name = 'NotFiniteError';
+  constructor(message: string, options?: NeuronodeErrorOptions) {
+    super('ERR_NN_NOT_FINITE', message, options);
+  }
+}
+
+/** More work was asked for than may wait at a time. */
+export class QueueFullError extends NeuronodeError {
+  override name = 'QueueFullError';
+  constructor(message: string, options?: NeuronodeErrorOptions) {
+    super('ERR_NN_QUEUE_FULL', message, options);
   }
 }
 

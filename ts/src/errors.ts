@@ -14,8 +14,11 @@ import {
   NativeError,
   NeuronodeError,
   type NeuronodeErrorOptions,
+  NotFiniteError,
   OutOfMemoryError,
+  QueueFullError,
   ShapeError,
+  StaleParametersError,
   StateDictError,
   WorkerError,
 } from './error-classes.js';
@@ -40,6 +43,9 @@ const factories: Record<ErrorCode, ErrorFactory> = {
   ERR_NN_WORKER: (m, o) => new WorkerError(m, o),
   ERR_NN_CHECKPOINT: (m, o) => new CheckpointError(m, o),
   ERR_NN_STATE_DICT: (m, o) => new StateDictError(m, o),
+  ERR_NN_STALE: (m, o) => new StaleParametersError(m, o),
+  ERR_NN_NOT_FINITE: (m, o) => new NotFiniteError(m, o),
+  ERR_NN_QUEUE_FULL: (m, o) => new QueueFullError(m, o),
   ERR_NN_FILE: (m, o) => new FileError(m, o),
   ERR_NN_NATIVE: (m, o) => new NativeError(m, o),
 };

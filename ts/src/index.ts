@@ -26,8 +26,11 @@ export {
   FileError,
   NativeError,
   NeuronodeError,
+  NotFiniteError,
   OutOfMemoryError,
+  QueueFullError,
   ShapeError,
+  StaleParametersError,
   StateDictError,
   WorkerError,
 } from './error-classes.js';

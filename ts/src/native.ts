@@ -69,13 +69,21 @@ export class NativeProgram {
     readonly raw: RawProgram,
   ) {}
 
-  /** Runs the program once; gives every output of the graph by name, in plain layout. */
-  async run(inputs: NativeInputs): Promise<Record<string, NativeArray>> {
+  /**
+   * Runs the program once; gives every output of the graph by name, in plain layout.
+   *
+   * @throws At the call where the inputs are refused: nothing was submitted then.
+   */
+  run(inputs: NativeInputs): Promise<Record<string, NativeArray>> {
+    let outputs: Promise<Record<string, NativeArray>>;
     try {
-      return await this.raw.run(inputs);
+      outputs = this.raw.run(inputs);
     } catch (error) {
       throw errorFromNative(error);
     }
+    return outputs.catch((error: unknown) => {
+      throw errorFromNative(error);
+    });
   }
 
   /**

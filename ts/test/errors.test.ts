@@ -20,6 +20,9 @@ const classes: Record<errors.ErrorCode, string> = {
   ERR_NN_WORKER: 'WorkerError',
   ERR_NN_CHECKPOINT: 'CheckpointError',
   ERR_NN_STATE_DICT: 'StateDictError',
+  ERR_NN_STALE: 'StaleParametersError',
+  ERR_NN_NOT_FINITE: 'NotFiniteError',
+  ERR_NN_QUEUE_FULL: 'QueueFullError',
   ERR_NN_FILE: 'FileError',
   ERR_NN_NATIVE: 'NativeError',
 };

@@ -77,7 +77,8 @@ async function compare(traced: TracedGraph, steps: number, classes: number, rows
     if (!(error <= worst.error)) Object.assign(worst, { what, error });
   };
   try {
-    for (const [name, { data }] of traced.parameters) {
+    for (const [name, source] of traced.parameters) {
+      const { data } = source as nn.Parameter;
       reference.write(name, data);
       await native.write(name, data);
     }

@@ -154,7 +154,9 @@ describe('misuse', () => {
     }
     const predictor = makePredictor(new Pixels(), { softmax: false });
     const images = { image: new Uint8Array(100), imageShape: [1, 1, 10, 10] };
-    await expect(predictor.predict(images)).rejects.toThrow(/return \[N, classes\], got \[64, 1/);
+    await expect(predictor.predict(images)).rejects.toThrow(
+      /return \[N, classes\], got \[1, 1, 10/,
+    );
   });
 
   test('after dispose, which is idempotent', async () => {

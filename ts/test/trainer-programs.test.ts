@@ -188,8 +188,8 @@ test('large parameters come back without one long pause', async () => {
   const [batch] = await tinyBatches(1);
   const net = new Wide();
   const trainer = makeTrainer(net);
-  await trainer.step(batch!);
   const before = net.wide.weight.data;
+  await trainer.step(batch!);
   await trainer.syncParameters();
   // The device's array was taken over; the earlier one was not written to.
   expect(net.wide.weight.data === before).toBe(false);

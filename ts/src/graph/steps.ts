@@ -62,7 +62,7 @@ export interface TracedGraph {
   readonly batchSize: number;
   /** Inputs that each run takes, by name. */
   readonly inputs: ReadonlyMap<string, ValueSpec>;
-  /** Parameters in the graph, by name, with the objects that hold their host values. */
+  /** Parameters in the graph, by name, with the objects that they are. */
   readonly parameters: ReadonlyMap<string, ParameterSource>;
   /** Names and shapes of the optimizer state, zero before the first step. */
   readonly states: ReadonlyMap<string, Shape>;

@@ -16,8 +16,6 @@ import type { Attrs, DType, OpName } from './spec.js';
 /** What the tracer needs of a parameter: nn.Parameter has it. */
 export interface ParameterSource {
   readonly shape: Shape;
-  /** Host values in plain layout. */
-  readonly data: Float32Array;
   readonly requiresGrad: boolean;
 }
 

@@ -14,7 +14,7 @@ import { convAttrs } from '../graph/windows.js';
 import { defaultBias, defaultWeight } from '../random/init.js';
 import * as functional from './functional.js';
 import { Module } from './module.js';
-import { Parameter } from './parameter.js';
+import { ownParameter, type Parameter } from './parameter.js';
 import { pythonBoolean, pythonSize } from './print.js';
 
 /** Options of {@link Linear}. */
@@ -44,8 +44,8 @@ export class Linear extends Module {
     checkOptions('Linear', options, ['bias']);
     const bias = checkBoolean('Linear', 'bias', options.bias ?? true);
     const shape = [outFeatures, inFeatures];
-    this.weight = new Parameter(defaultWeight(shape, inFeatures), shape);
-    this.bias = bias ? new Parameter(defaultBias([outFeatures], inFeatures), [outFeatures]) : null;
+    this.weight = ownParameter(defaultWeight(shape, inFeatures), shape);
+    this.bias = bias ? ownParameter(defaultBias([outFeatures], inFeatures), [outFeatures]) : null;
   }
 
   override forward(x: Tensor): Tensor {
@@ -120,8 +120,8 @@ export class Conv2d extends Module {
     const perGroup = inChannels / this.groups;
     const shape = [outChannels, perGroup, ...this.kernelSize];
     const fanIn = perGroup * this.kernelSize[0] * this.kernelSize[1];
-    this.weight = new Parameter(defaultWeight(shape, fanIn), shape);
-    this.bias = bias ? new Parameter(defaultBias([outChannels], fanIn), [outChannels]) : null;
+    this.weight = ownParameter(defaultWeight(shape, fanIn), shape);
+    this.bias = bias ? ownParameter(defaultBias([outChannels], fanIn), [outChannels]) : null;
   }
 
   override forward(x: Tensor): Tensor {

@@ -11,7 +11,7 @@ import { StateDictError } from '../errors.js';
 import { formatShape, type Shape, sameShape } from '../graph/shapes.js';
 import type { Tensor } from '../graph/tensor.js';
 import { isBigInts, isTensorArray, type TensorArray } from '../safetensors-types.js';
-import { Parameter } from './parameter.js';
+import { hostValuesOf, Parameter } from './parameter.js';
 import { describe } from './print.js';
 
 /** A named host tensor of a state dict. */
@@ -99,18 +99,24 @@ export abstract class Module {
   }
 
   /**
-   * Host values of all parameters by PyTorch's names. The arrays are the parameters' own, not
-   * copies. A parameter or module in two places has an entry for each. While a Trainer trains the
-   * module, ask the Trainer for the live values.
+   * Values of all parameters by PyTorch's names. The arrays are the parameters' own, not copies: see
+   * {@link Parameter} for what follows from that. A parameter or module in two places has an entry
+   * for each.
+   *
+   * @throws StaleParametersError while a Trainer's device has newer values: ask for them by
+   *   `await trainer.stateDict()`, or call `await trainer.syncParameters()` first.
    */
   stateDict(): StateDict {
     const dict: StateDict = {};
-    for (const [name, { data, shape }] of allParameters(this, '')) dict[name] = { data, shape };
+    for (const [name, parameter] of allParameters(this)) {
+      dict[name] = { data: hostValuesOf(parameter).share(name), shape: parameter.shape };
+    }
     return dict;
   }
 
   /**
-   * Copies values into the parameters. Nothing is changed if anything does not fit.
+   * Copies values into the parameters, which may be done at any time: Trainers and Predictors of the
+   * module compute with them from their next call on. Nothing is changed if anything does not fit.
    *
    * @param options.strict Whether names must match exactly (the default). Otherwise missing and
    *   unexpected names are left alone; sizes must match even so.
@@ -126,7 +132,7 @@ export abstract class Module {
     if (typeof dict !== 'object' || dict === null) {
       throw new StateDictError(`loadStateDict expects a state dict, got ${show(dict)}`);
     }
-    const parameters = new Map(allParameters(this, ''));
+    const parameters = new Map(allParameters(this));
     const missingKeys = [...parameters.keys()].filter((name) => !Object.hasOwn(dict, name));
     const unexpectedKeys = Object.keys(dict).filter((name) => !parameters.has(name));
     const problems: string[] = [];
@@ -152,7 +158,7 @@ export abstract class Module {
       );
     }
     for (const [parameter, { data }] of copies) {
-      parameter.data.set(isBigInts(data) ? Float64Array.from(data, Number) : data);
+      hostValuesOf(parameter).overwrite(isBigInts(data) ? Float64Array.from(data, Number) : data);
     }
     return { missingKeys, unexpectedKeys };
   }
@@ -209,7 +215,8 @@ function* walk(
   for (const [name, child] of module.namedChildren()) yield* walk(child, join(path, name), seen);
 }
 
-function* allParameters(module: Module, path: string): IterableIterator<[string, Parameter]> {
+/** Every parameter by every name that it has, in PyTorch's order. */
+export function* allParameters(module: Module, path = ''): IterableIterator<[string, Parameter]> {
   for (const [name, parameter] of ownParameters(module)) yield [join(path, name), parameter];
   for (const [name, child] of module.namedChildren()) {
     yield* allParameters(child, join(path, name));

@@ -1,21 +1,41 @@
 /**
- * Owns a trainable tensor on the host.
+ * Owns a trainable tensor.
  *
- * Policy: `data` is in plain PyTorch layout. While a Trainer runs, the device has the live values;
- * it writes them back into `data` when it is asked for them and when it is disposed of.
+ * Policy: host values are in plain PyTorch layout. host-values.ts knows whether they are the newest.
  */
 
 import { show } from '../arguments.js';
 import { ArgumentError, ShapeError } from '../errors.js';
 import { checkShape, elementCount, formatShape, type Shape } from '../graph/shapes.js';
+import { HostValues } from './host-values.js';
 
-/** A trainable tensor: shape, host values, and whether it is trained. */
+/** The host values of a parameter, for the package alone. */
+export let hostValuesOf: (parameter: Parameter) => HostValues;
+
+/**
+ * A trainable tensor: shape, values, and whether it is trained.
+ *
+ * There is one truth about the values. Whatever is assigned to `data`, loaded by `loadStateDict`, or
+ * edited in the array that `data` gives, is what every Trainer and Predictor of the network computes
+ * with from its next call on. A Trainer's step moves the newest values to its device: from then on
+ * `data` throws until they are back, by `await trainer.syncParameters()`, the end of `fit`, or
+ * `dispose`. They come back in a new array; one that was read before the step keeps its values and is
+ * the parameter's no more.
+ *
+ * An array that was read may be edited at any time, so that each `predict` and `evaluate` compares it
+ * with what the device has (about 1 ms per million values). `trainer.stateDict()` gives copies, which
+ * cost nothing later.
+ */
 export class Parameter {
   /** Sizes, outermost first. */
   readonly shape: Shape;
   /** Whether training updates it. Set to false before making a Trainer to freeze it. */
   requiresGrad: boolean;
-  #data: Float32Array;
+  readonly #host: HostValues;
+
+  static {
+    hostValuesOf = (parameter) => parameter.#host;
+  }
 
   /**
    * @param data Values in row-major order.
@@ -25,21 +45,26 @@ export class Parameter {
   constructor(data: Float32Array, shape: Shape, options: { requiresGrad?: boolean } = {}) {
     this.shape = Object.freeze([...checkShape('Parameter', 'shape', shape)]);
     this.requiresGrad = options.requiresGrad ?? true;
-    this.#data = this.#checked(data);
+    this.#host = new HostValues(this.#checked(data));
   }
 
-  /** Host values in row-major order. Assign an array of the same length to replace them. */
+  /**
+   * Values in row-major order; may be edited in place. Assign an array of the same length to replace
+   * them, which is allowed at any time.
+   *
+   * @throws StaleParametersError while a Trainer's device has newer values.
+   */
   get data(): Float32Array {
-    return this.#data;
+    return this.#host.share();
   }
 
   set data(values: Float32Array) {
-    this.#data = this.#checked(values);
+    this.#host.replace(this.#checked(values));
   }
 
   /** Number of elements. */
   get size(): number {
-    return this.#data.length;
+    return elementCount(this.shape);
   }
 
   #checked(values: Float32Array): Float32Array {
@@ -54,4 +79,11 @@ export class Parameter {
     }
     return values;
   }
+}
+
+/** A parameter with an array that nobody else has, so that edits need not be looked for. */
+export function ownParameter(data: Float32Array, shape: Shape): Parameter {
+  const parameter = new Parameter(data, shape);
+  hostValuesOf(parameter).keep();
+  return parameter;
 }

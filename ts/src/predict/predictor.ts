@@ -1,28 +1,18 @@
 /**
  * Owns Predictor: classes and probabilities for images, in evaluation mode.
  *
- * Policy: the network's host parameters are copied when the program is compiled, at the first call.
- * Batches of any size are taken: small ones are padded, large ones go to the device in parts, two at
- * a time, so that neither their copies nor the device's queue grow with them.
+ * Policy: batches of any size are taken: small ones are padded, large ones go to the device in parts,
+ * two at a time, so that neither their copies nor the device's queue grow with them. What is not a
+ * number is no class.
  */
 
 import { checkBoolean, checkInteger, checkOptions, show } from '../arguments.js';
 import { type DeviceChoice, type DeviceInfo, deviceNamed } from '../devices.js';
-import { ArgumentError, DisposedError, ShapeError } from '../errors.js';
-import { predictGraph } from '../graph/steps.js';
-import type { NativeProgram } from '../native.js';
+import { ArgumentError } from '../errors.js';
 import { Module } from '../nn/index.js';
-import type { Pixels } from '../pixels.js';
 import { type Algorithm, type CompileTarget, type Precision, resolveTarget } from '../target.js';
-import {
-  checkImages,
-  describeSignature,
-  type ImageBatch,
-  type InputSignature,
-  sameSignature,
-} from '../train/batch.js';
-import { CompiledGraph } from '../train/compiled.js';
-import { imageSpec, outputClasses } from '../train/graph-facts.js';
+import { checkImages, type ImageBatch } from '../train/batch.js';
+import { PredictPrograms } from './programs.js';
 
 /** Options of {@link Predictor}. */
 export interface PredictorOptions {
@@ -36,7 +26,10 @@ export interface PredictorOptions {
   deterministic?: boolean | undefined;
   /** Whether to time the plans of cuDNN; as the trainer's option. Default: false. */
   autotune?: boolean | undefined;
-  /** Images that the device takes at a time. Default: 64. */
+  /**
+   * Images that the device takes at a time, at most. Programs for one image, for eight, and for this
+   * many are compiled when they are first needed. Default: 64.
+   */
   batchSize?: number | undefined;
   /** Whether to turn the network's outputs into probabilities. Default: true. */
   softmax?: boolean | undefined;
@@ -44,7 +37,10 @@ export interface PredictorOptions {
 
 /** What a network says of some images. */
 export interface Prediction {
-  /** Index of the most probable class of each image, [n]. */
+  /**
+   * Index of the most probable class of each image, [n]; -1 for an image of whose outputs one is NaN,
+   * as those of a network are whose training diverged.
+   */
   readonly classes: Int32Array;
   /**
    * Probability of each class, [n, classes] in row-major order; with `softmax: false` the network's
@@ -58,6 +54,14 @@ export interface Prediction {
 /**
  * Runs a network on images.
  *
+ * A predictor computes with what the network's parameters are at the call: it follows
+ * `net.loadStateDict`, assigned and edited `parameter.data`, and trainers, whose newest values it
+ * fetches, while they train too. Nothing has to be refreshed. What a layer is made of is fixed at the
+ * first call: for a network whose layers are replaced make a new Predictor.
+ *
+ * An image's outputs may differ in their last bits with the number of images in the call, since other
+ * kernels compute other numbers of images.
+ *
  * @example
  * ```ts
  * await using predictor = new Predictor(net, { batchSize: 32 });
@@ -67,16 +71,13 @@ export interface Prediction {
 export class Predictor implements AsyncDisposable {
   /** The network. */
   readonly net: Module;
-  /** Images that the device takes at a time. */
+  /** Images that the device takes at a time, at most. */
   readonly batchSize: number;
   /** The device's name and, where `'auto'` chose the CPU, why. */
   readonly deviceChoice: DeviceChoice;
   readonly #output: 'logits' | 'probabilities';
   readonly #target: CompileTarget;
-  #graph: CompiledGraph | undefined;
-  #program: Promise<NativeProgram> | undefined;
-  #disposal: Promise<void> | undefined;
-
+  readonly #programs: PredictPrograms;
   /**
    * @throws ArgumentError for an option that is not what it should be.
    * @throws DeviceError where the device cannot be used; its code says why.
@@ -102,6 +103,12 @@ export class Predictor implements AsyncDisposable {
     const { target, choice } = resolveTarget('Predictor', wanted, 'auto');
     this.#target = target;
     this.deviceChoice = choice;
+    this.#programs = new PredictPrograms({
+      net,
+      target,
+      output: this.#output,
+      batchSize: this.batchSize,
+    });
   }
 
   /**
@@ -123,89 +130,35 @@ export class Predictor implements AsyncDisposable {
    */
   async predict(images: ImageBatch): Promise<Prediction> {
     const caller = 'Predictor.predict';
-    this.#assertUsable(caller);
+    this.#programs.assertUsable(caller);
     const { image, signature, size } = checkImages(caller, images);
-    const graph = this.#graphFor(caller, signature);
-    this.#program ??= this.#compile(graph);
-    const program = await this.#program;
-
+    const call = this.#programs.begin(caller, signature, size);
     const length = image.length / size;
-    const result = emptyPrediction(size, outputClasses(graph.traced));
-    let previous = Promise.resolve();
-    for (let begin = 0; begin < size; begin += this.batchSize) {
-      const rows = Math.min(this.batchSize, size - begin);
+    const result = emptyPrediction(size, call.classes);
+    await call.run(async ({ begin, rows, run }) => {
       const part = image.subarray(begin * length, (begin + rows) * length);
-      const done = this.#run(graph, program, part, rows).then((outputs) => {
-        fill(result, begin, rows, outputs);
-      });
-      // Where the part before it fails, this one's failure is of no interest any more.
-      done.catch(() => {});
-      await previous;
-      previous = done;
-    }
-    await previous;
+      const outputs = await run(part);
+      fill(result, begin, rows, outputs[this.#output] as Float32Array);
+    });
     return result;
   }
 
   /** Waits for calls on the device, then frees its memory. Idempotent. */
   dispose(): Promise<void> {
-    this.#disposal ??= (async () => {
-      // A failed compilation has told its callers; there is nothing to free then.
-      await this.#program?.catch(() => undefined);
-      await this.#graph?.dispose();
-    })();
-    return this.#disposal;
+    return this.#programs.dispose();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
   }
-
-  async #run(graph: CompiledGraph, program: NativeProgram, image: Pixels, size: number) {
-    this.#assertUsable('Predictor.predict');
-    const outputs = await graph.run(program, { image, size });
-    return outputs[this.#output] as Float32Array;
-  }
-
-  #assertUsable(caller: string): void {
-    if (this.#disposal === undefined) return;
-    throw new DisposedError(`${caller}: the predictor was disposed of; make a new Predictor`);
-  }
-
-  #graphFor(caller: string, signature: InputSignature): CompiledGraph {
-    const graph = this.#graph;
-    if (graph === undefined) {
-      const traced = predictGraph(this.net, imageSpec(signature, this.batchSize), this.#output);
-      const made = new CompiledGraph(traced, signature, this.#target);
-      outputClasses(traced);
-      this.#graph = made;
-      return made;
-    }
-    if (sameSignature(graph.signature, signature)) return graph;
-    throw new ShapeError(
-      `${caller} expects images ${describeSignature(graph.signature)}, as in its first call, ` +
-        `got ${describeSignature(signature)}. Make a Predictor for each kind of image.`,
-    );
-  }
-
-  async #compile(graph: CompiledGraph): Promise<NativeProgram> {
-    try {
-      return await graph.compile(undefined);
-    } catch (error) {
-      this.#graph = undefined;
-      this.#program = undefined;
-      throw error;
-    }
-  }
 }
-
 /** A prediction of n images that is yet to be filled in. */
 function emptyPrediction(n: number, classes: number): Prediction {
   const probabilities = new Float32Array(n * classes);
   return { classes: new Int32Array(n), probabilities, shape: [n, classes] };
 }
 
-/** Fills in the rows of one part, and finds each row's largest value. */
+/** Fills in the rows of one part, and finds each row's largest value; NaN leaves none. */
 function fill(result: Prediction, begin: number, rows: number, values: Float32Array): void {
   const { classes, probabilities, shape } = result;
   const [, columns] = shape;
@@ -214,8 +167,13 @@ function fill(result: Prediction, begin: number, rows: number, values: Float32Ar
   for (let row = 0; row < rows; row++) {
     const start = row * columns;
     let index = 0;
-    for (let c = 1; c < columns; c++) {
-      if (values[start + c]! > values[start + index]!) index = c;
+    for (let c = 0; c < columns; c++) {
+      const value = values[start + c]!;
+      if (Number.isNaN(value)) {
+        index = -1;
+        break;
+      }
+      if (value > values[start + index]!) index = c;
     }
     classes[begin + row] = index;
   }

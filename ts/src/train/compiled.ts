@@ -1,6 +1,6 @@
 /**
- * Owns one traced graph and the native program it becomes: compiling it, filling in the inputs of a
- * run, and moving parameters between the program and the network.
+ * Owns one traced graph and the native program it becomes: compiling it, and filling in the inputs
+ * of a run. weights.ts brings parameters into it.
  *
  * Policy: tracing is synchronous and finds every error of shape; compiling happens once, on first
  * need. Native code copies inputs during the call to `run`, and pads batches that are smaller than
@@ -8,7 +8,6 @@
  */
 import type { TracedGraph } from '../graph/steps.js';
 import { compile, type NativeInputs, type NativeProgram } from '../native.js';
-import type { Parameter } from '../nn/index.js';
 import type { TargetOptions } from '../target.js';
 import type { InputSignature } from './batch.js';
 
@@ -56,43 +55,13 @@ export class CompiledGraph {
   }
 
   /**
-   * Compiles the program. Parameters get the network's host values.
+   * Compiles the program. Parameters are zero until they are written, but for those it shares.
    *
-   * @param share Compiled graph whose parameters and optimizer state are used; only the parameters
-   *   that it lacks get the host's values then.
+   * @param share Compiled graph whose parameters and optimizer state are used.
    */
   async compile(share: CompiledGraph | undefined): Promise<NativeProgram> {
-    if (this.#program !== undefined) return this.#program;
-    const shared = share?.program;
-    const program = await compile(this.traced.spec, { ...this.#target, share: shared });
-    try {
-      await this.#write(program, shared === undefined ? undefined : share);
-    } catch (error) {
-      await program.dispose();
-      throw error;
-    }
-    this.#program = program;
-    return program;
-  }
-
-  /** Writes the network's host parameters to the compiled program, but those that `besides` has. */
-  async writeParameters(besides?: CompiledGraph): Promise<void> {
-    if (this.#program !== undefined) await this.#write(this.#program, besides);
-  }
-
-  /** Brings the network's host parameters up to date with the compiled program. */
-  async readParameters(): Promise<void> {
-    for (const [name, source] of this.traced.parameters) {
-      const values = await this.#program?.read(name);
-      // The array itself is taken over: copying one of 100 MB would hold the event loop up.
-      if (values !== undefined) (source as Parameter).data = values;
-    }
-  }
-
-  async #write(program: NativeProgram, besides: CompiledGraph | undefined): Promise<void> {
-    for (const [name, source] of this.traced.parameters) {
-      if (besides?.traced.parameters.has(name) !== true) await program.write(name, source.data);
-    }
+    this.#program ??= await compile(this.traced.spec, { ...this.#target, share: share?.program });
+    return this.#program;
   }
 
   /** Submits a run of the compiled program; the inputs may be changed once this returns. */
@@ -112,6 +81,8 @@ export class CompiledGraph {
 
   /** Frees the program. Idempotent. */
   async dispose(): Promise<void> {
-    await this.#program?.dispose();
+    const program = this.#program;
+    this.#program = undefined;
+    await program?.dispose();
   }
 }

@@ -1,7 +1,8 @@
 /**
  * Owns the order in which a trainer's work reaches the device, and what is known of each step.
  *
- * Policy: runs go to the device in the order of the calls. Work that must not be mixed with steps
+ * Policy: runs go to the device in the order of the calls, and with the network's newest parameters:
+ * whatever changed them on the host since is written first. Work that must not be mixed with steps
  * (compiling, reading or writing parameters, a whole evaluation) goes through one queue, and a step
  * that is called meanwhile copies its batch and waits its turn. A batch is checked before anything
  * is changed, at the call and again when its turn comes. Disposal lets what the device has begun
@@ -10,6 +11,7 @@
 import { abortable } from '../abortable.js';
 import { ArgumentError, DisposedError, isDeviceFailure, ShapeError } from '../errors.js';
 import type { PlanInfo } from '../native.js';
+import type { ParameterHolder } from '../nn/host-values.js';
 import type { StateDict } from '../nn/index.js';
 import {
   checkImages,
@@ -78,7 +80,7 @@ export interface Snapshot {
 }
 
 /** Runs steps and evaluations of one trainer. */
-export class Engine {
+export class Engine implements ParameterHolder {
   /** Seed of dropout; a change applies from the next step on. */
   seed: number;
   /** Steps submitted so far. */
@@ -89,14 +91,12 @@ export class Engine {
   readonly #running = new Set<Promise<void>>();
   /** The training step that a call in the queue will compile; calls meanwhile are checked by it. */
   #coming: CompiledGraph | undefined;
-  /** Step up to which the network's host parameters are up to date. */
-  #syncedStep = 0;
   #disposal: Promise<void> | undefined;
   #isDeviceLost = false;
 
   constructor(options: ProgramsOptions, seed: number) {
     this.#optimizer = options.optimizer;
-    this.#programs = new Programs(options, () => this.drain());
+    this.#programs = new Programs(options, this, () => this.drain());
     this.seed = seed;
   }
 
@@ -125,13 +125,20 @@ export class Engine {
   /**
    * Makes sure that there is a training program for at least `batchSize` such images. What an
    * earlier program has learned goes over into a larger one.
+   *
+   * @param size Examples of the batch at hand, for messages.
    */
-  async prepare(caller: string, signature: InputSignature, batchSize: number): Promise<void> {
+  async prepare(
+    caller: string,
+    signature: InputSignature,
+    batchSize: number,
+    size = batchSize,
+  ): Promise<void> {
     this.assertUsable(caller);
     const expected = this.#coming ?? this.#programs.training?.graph;
     if (expected !== undefined) checkSignature(caller, expected, signature);
-    const graph = this.#graphFor(expected, signature, batchSize);
-    await this.#enqueueWith(graph, () => this.#ready(caller, graph, signature, batchSize));
+    const graph = this.#graphFor(expected, signature, batchSize, size);
+    await this.#enqueueWith(graph, () => this.#ready(caller, graph, signature, batchSize, size));
   }
 
   /**
@@ -144,18 +151,21 @@ export class Engine {
     const { image, signature, size } = checkImages(caller, batch);
     const expected = this.#coming ?? this.#programs.training?.graph;
     if (expected !== undefined) checkFits(caller, expected, signature, size);
-    const graph = this.#graphFor(expected, signature, size);
+    const graph = this.#graphFor(expected, signature, size, size);
     const label = checkLabels(caller, batch, size, lossClasses(graph.traced));
     const lr = this.#optimizer.paramGroups.map((group) => group.lr);
     const { training } = this.#programs;
-    if (this.#queue.idle && training?.graph === graph) {
+    if (this.#queue.idle && training?.graph === graph && this.#programs.isCurrent) {
       return this.#submit(training, { image, label, size, lr });
     }
     const copy = { image: image.slice(), label: label.slice(), size, lr };
     return this.#enqueueWith(graph, async () => {
       const now = this.#programs.training;
       if (now !== undefined) checkFits(caller, now.graph, signature, size);
-      return this.#submit(await this.#ready(caller, graph, signature, size), copy);
+      const ready = await this.#ready(caller, graph, signature, size, size);
+      await this.#programs.update();
+      this.assertUsable(caller);
+      return this.#submit(ready, copy);
     });
   }
 
@@ -175,6 +185,7 @@ export class Engine {
     return this.#enqueue(async () => {
       let previous: Promise<BatchResult> | undefined;
       try {
+        await this.#programs.update();
         for await (const batch of abortable(batches, signal)) {
           this.assertUsable(caller);
           const result = await this.#submitEvaluation(caller, batch, batchSize);
@@ -190,13 +201,26 @@ export class Engine {
     });
   }
 
-  /** Brings the network's host parameters up to date, then runs `task` before any further work. */
-  synchronise<T>(caller: string, task: () => Promise<T>): Promise<T> {
+  /** Brings the network's host parameters up to date. */
+  synchronise(caller: string): Promise<void> {
     return this.#enqueue(async () => {
       this.assertUsable(caller);
-      await this.#readParameters();
-      return task();
+      await this.#programs.sync();
     });
+  }
+
+  /** Does what {@link synchronise} does, and copies the parameters. */
+  stateDict(caller: string): Promise<StateDict> {
+    return this.#enqueue(async () => {
+      this.assertUsable(caller);
+      await this.#programs.sync();
+      return this.#programs.copyParameters();
+    });
+  }
+
+  /** Gives the host the parameters that the device is ahead with. */
+  sync(): Promise<void> {
+    return this.#disposal ?? this.#enqueue(() => this.#programs.read());
   }
 
   /**
@@ -232,8 +256,8 @@ export class Engine {
         this.step = training.step;
         this.seed = training.seed;
       }
-      this.#syncedStep = this.step;
-      await this.#programs.write(training?.optimizer);
+      await this.#programs.update();
+      if (training !== undefined) await this.#programs.writeState(training.optimizer);
     });
   }
 
@@ -256,17 +280,13 @@ export class Engine {
     await this.#queue.settled();
     await this.drain();
     try {
-      await this.#readParameters();
+      await this.#programs.read();
     } catch (error) {
       if (!(this.#isDeviceLost && isDeviceFailure(error))) throw error;
     } finally {
+      this.#programs.release();
       await this.#programs.dispose();
     }
-  }
-
-  async #readParameters(): Promise<void> {
-    const { step } = this;
-    if (this.#syncedStep !== step && (await this.#programs.read())) this.#syncedStep = step;
   }
 
   /** The expected graph where it will do, or a new one that is traced. */
@@ -274,10 +294,11 @@ export class Engine {
     expected: CompiledGraph | undefined,
     signature: InputSignature,
     batchSize: number,
+    size: number,
   ): CompiledGraph {
-    const size = Math.max(batchSize, expected?.batchSize ?? 0);
-    if (expected?.batchSize === size && expected.seed === this.seed) return expected;
-    return this.#programs.trace(signature, size, this.seed);
+    const largest = Math.max(batchSize, expected?.batchSize ?? 0);
+    if (expected?.batchSize === largest && expected.seed === this.seed) return expected;
+    return this.#programs.trace(signature, largest, this.seed, size);
   }
 
   /** Queues a task whose failure its caller is told. */
@@ -315,6 +336,7 @@ export class Engine {
     graph: CompiledGraph,
     signature: InputSignature,
     batchSize: number,
+    size: number,
   ): Promise<ProgramInUse> {
     this.assertUsable(caller);
     const { training } = this.#programs;
@@ -322,7 +344,7 @@ export class Engine {
     const needed = Math.max(batchSize, training?.graph.batchSize ?? 0);
     const will = (each: CompiledGraph) => each.batchSize === needed && each.seed === this.seed;
     if (training !== undefined && will(training.graph)) return training;
-    const next = will(graph) ? graph : this.#programs.trace(signature, needed, this.seed);
+    const next = will(graph) ? graph : this.#programs.trace(signature, needed, this.seed, size);
     const installed = await this.#programs.install(next);
     this.assertUsable(caller);
     return installed;
@@ -336,7 +358,7 @@ export class Engine {
     const { image, signature, size } = checkImages(caller, batch);
     const { evaluation } = this.#programs;
     if (evaluation !== undefined) checkSignature(caller, evaluation.graph, signature);
-    const used = await this.#programs.evaluationFor(signature, Math.max(batchSize, size));
+    const used = await this.#programs.evaluationFor(signature, Math.max(batchSize, size), size);
     const label = checkLabels(caller, batch, size, lossClasses(used.graph.traced));
     const promise = this.#run(used, { image, label, size });
     batch.release?.();
@@ -344,9 +366,10 @@ export class Engine {
   }
 
   #submit(training: ProgramInUse, inputs: RunInputs): SubmittedStep {
-    this.step += 1;
-    const { step } = this;
+    const step = this.step + 1;
     const result = this.#run(training, { ...inputs, step });
+    this.step = step;
+    this.#programs.hold();
     return { step, lr: inputs.lr ?? [], result };
   }
 

@@ -232,7 +232,8 @@ export class FitLoop {
   async #submit(batch: ReleasableBatch): Promise<void> {
     if (!this.#isPrepared) {
       const { signature, size } = checkImages(caller, batch);
-      await this.#engine.prepare(caller, signature, Math.max(size, this.#options.train.batchSize));
+      const largest = Math.max(size, this.#options.train.batchSize);
+      await this.#engine.prepare(caller, signature, largest, size);
       this.#isPrepared = true;
     }
     const submitted = await this.#engine.submit(caller, batch);

@@ -8,6 +8,23 @@ import type { ImageSpec, TracedGraph } from '../graph/steps.js';
 import type { StateTensor } from '../nn/index.js';
 import type { InputSignature } from './batch.js';
 
+/**
+ * Traces a graph for more examples than the batch at hand has. Where that fails, the error shows the
+ * batch's own shape, which its owner knows.
+ */
+export function traceFor(
+  size: number,
+  largest: number,
+  traceGraph: (batchSize: number) => TracedGraph,
+): TracedGraph {
+  try {
+    return traceGraph(largest);
+  } catch (error) {
+    if (size !== largest) traceGraph(size);
+    throw error;
+  }
+}
+
 /** The images of a graph. */
 export function imageSpec(signature: InputSignature, batchSize: number): ImageSpec {
   const { imageShape, dtype, mean, std } = signature;

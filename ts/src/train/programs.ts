@@ -2,18 +2,23 @@
  * Owns a trainer's programs: the training step and the evaluation, which share their parameters.
  *
  * Policy: a program is in use once it is compiled and has its parameters and optimizer state. Until
- * then, and where that fails, the one before it stays. Calls come one at a time, through the
+ * then, and where that fails, the one before it stays. From the first step on the programs are the
+ * holder of the parameters that they train, until the host has them back. Calls come one at a time, through the
  * engine's queue; only `trace` and the getters may be called at any moment.
  */
 import { evalGraph, trainGraph } from '../graph/steps.js';
 import type { NativeProgram } from '../native.js';
+import type { ParameterHolder } from '../nn/host-values.js';
 import type { CrossEntropyLoss, Module, StateDict, StateTensor } from '../nn/index.js';
+import { allParameters } from '../nn/module.js';
+import { hostValuesOf, type Parameter } from '../nn/parameter.js';
 import type { CompileTarget } from '../target.js';
 import type { InputSignature } from './batch.js';
 import { CompiledGraph } from './compiled.js';
 import { copyInSlices } from './copy.js';
-import { checkState, imageSpec, lossClasses } from './graph-facts.js';
+import { checkState, imageSpec, lossClasses, traceFor } from './graph-facts.js';
 import type { TrainerOptimizer } from './optimizer-settings.js';
+import { ProgramWeights } from './weights.js';
 
 /** Optimizer state by name, in plain layout. */
 export type OptimizerState = Record<string, StateTensor>;
@@ -30,20 +35,26 @@ export interface ProgramsOptions {
 export interface ProgramInUse {
   readonly graph: CompiledGraph;
   readonly program: NativeProgram;
+  readonly weights: ProgramWeights;
 }
 
 /** The programs of one trainer. */
 export class Programs {
   readonly #options: ProgramsOptions;
   readonly #drain: () => Promise<void>;
+  readonly #holder: ParameterHolder;
   #training: ProgramInUse | undefined;
   #evaluation: ProgramInUse | undefined;
   /** Optimizer state of a checkpoint that waits for the training program. */
   #restored: OptimizerState | undefined;
 
-  /** @param drain Resolves when nothing runs on the device. */
-  constructor(options: ProgramsOptions, drain: () => Promise<void>) {
+  /**
+   * @param holder Whose the parameters are while the device is ahead of the host.
+   * @param drain Resolves when nothing runs on the device.
+   */
+  constructor(options: ProgramsOptions, holder: ParameterHolder, drain: () => Promise<void>) {
     this.#options = options;
+    this.#holder = holder;
     this.#drain = drain;
   }
 
@@ -57,11 +68,18 @@ export class Programs {
     return this.#evaluation;
   }
 
-  /** Traces a training step; finds every error of shape. */
-  trace(signature: InputSignature, batchSize: number, seed: number): CompiledGraph {
+  /**
+   * Traces a training step; finds every error of shape.
+   *
+   * @param size Examples of the batch at hand, for messages.
+   */
+  trace(signature: InputSignature, batchSize: number, seed: number, size: number): CompiledGraph {
     const { net, loss, optimizer, target } = this.#options;
-    const traced = trainGraph(net, loss, optimizer, imageSpec(signature, batchSize), { seed });
-    lossClasses(traced);
+    const traced = traceFor(size, batchSize, (n) => {
+      const each = trainGraph(net, loss, optimizer, imageSpec(signature, n), { seed });
+      lossClasses(each);
+      return each;
+    });
     return new CompiledGraph(traced, signature, target, seed);
   }
 
@@ -70,8 +88,11 @@ export class Programs {
     if (this.#restored !== undefined) checkState(graph.traced, this.#restored);
     await this.#drain();
     const before = this.#training;
-    const training = { graph, program: await graph.compile(before?.graph) };
+    const program = await graph.compile(before?.graph);
+    const weights = new ProgramWeights(graph, { replaced: before?.weights });
+    const training = { graph, program, weights };
     try {
+      await this.#update(training);
       if (this.#restored !== undefined) await writeState(training, this.#restored);
     } catch (error) {
       await graph.dispose();
@@ -87,44 +108,103 @@ export class Programs {
     return training;
   }
 
-  /** The evaluation program for batches of a size, compiled if need be. */
-  async evaluationFor(signature: InputSignature, batchSize: number): Promise<ProgramInUse> {
+  /**
+   * The evaluation program for batches of a size, compiled if need be, with the
+   * newest parameters.
+   *
+   * @param size Examples of the batch at hand, for messages.
+   */
+  async evaluationFor(
+    signature: InputSignature,
+    batchSize: number,
+    size: number,
+  ): Promise<ProgramInUse> {
     const before = this.#evaluation;
     if (before !== undefined && before.graph.batchSize >= batchSize) return before;
     const { net, loss, target } = this.#options;
-    const traced = evalGraph(net, loss, imageSpec(signature, batchSize));
-    lossClasses(traced);
+    const traced = traceFor(size, batchSize, (n) => {
+      const each = evalGraph(net, loss, imageSpec(signature, n));
+      lossClasses(each);
+      return each;
+    });
     const graph = new CompiledGraph(traced, signature, target);
     await this.#drain();
-    const evaluation = { graph, program: await graph.compile(this.#live?.graph) };
+    const training = this.#training;
+    const program = await graph.compile((training ?? before)?.graph);
+    const weights =
+      training === undefined
+        ? new ProgramWeights(graph, { replaced: before?.weights })
+        : new ProgramWeights(graph, { shared: training.weights });
+    const evaluation = { graph, program, weights };
+    try {
+      await this.#update(evaluation);
+    } catch (error) {
+      await graph.dispose();
+      throw error;
+    }
     this.#evaluation = evaluation;
     await before?.graph.dispose();
     return evaluation;
   }
 
-  /**
-   * Brings the network's host parameters up to date.
-   *
-   * @returns Whether there is a program to read them from.
-   */
-  async read(): Promise<boolean> {
-    const live = this.#live;
-    await live?.graph.readParameters();
-    return live !== undefined;
+  /** Whether the training program has the network's newest parameters for certain. */
+  get isCurrent(): boolean {
+    return this.#training?.weights.isCurrent(this.#holder) === true;
   }
 
-  /** The live parameters by their names in the network, in arrays of the caller's own. */
-  async copyParameters(): Promise<StateDict> {
-    const entries = Object.entries(this.#options.net.stateDict());
-    const live = this.#live;
-    const copies = new Map<Float32Array, Float32Array>();
-    if (live !== undefined) {
-      const sources = [...live.graph.traced.parameters].map(([name, { data }]) => ({ name, data }));
-      for (const { name, data } of sources) copies.set(data, await live.program.read(name));
+  /** Brings the programs up to date with the network's parameters. */
+  async update(): Promise<void> {
+    if (this.#training !== undefined) await this.#update(this.#training);
+    if (this.#evaluation !== undefined) await this.#update(this.#evaluation);
+  }
+
+  async #update({ program, weights }: ProgramInUse): Promise<void> {
+    await weights.update(program, this.#holder, this.#drain);
+  }
+
+  /** Makes the training program the owner of the newest parameters: a step is about to run. */
+  hold(): void {
+    this.#training?.weights.hold(this.#holder);
+  }
+
+  /** Makes the host the owner again, without the values that the device was ahead with. */
+  release(): void {
+    this.#training?.weights.release(this.#holder);
+  }
+
+  /** Gives the host the parameters that the device is ahead with. */
+  async read(): Promise<void> {
+    const training = this.#training;
+    await training?.weights.read(training.program, this.#holder);
+  }
+
+  /** Brings the network's host parameters up to date, whoever is ahead of them. */
+  async sync(): Promise<void> {
+    await this.read();
+    for (const parameter of this.#options.net.parameters()) {
+      await hostValuesOf(parameter).holder?.sync();
     }
+  }
+
+  /** The newest parameters by their names in the network, in arrays of the caller's own. */
+  async copyParameters(): Promise<StateDict> {
+    const { training } = this;
+    const live = new Map<unknown, string>();
+    for (const [name, source] of training?.graph.traced.parameters ?? []) live.set(source, name);
+    const copies = new Map<Parameter, Float32Array>();
     const dict: StateDict = {};
-    for (const [name, { data, shape }] of entries) {
-      dict[name] = { data: copies.get(data) ?? (await copyInSlices(data)), shape };
+    for (const [name, parameter] of allParameters(this.#options.net)) {
+      const host = hostValuesOf(parameter);
+      const held = host.holder === this.#holder ? live.get(parameter) : undefined;
+      let data = copies.get(parameter);
+      if (data === undefined && training !== undefined && held !== undefined) {
+        data = await training.program.read(held);
+      } else if (data === undefined) {
+        await host.holder?.sync();
+        data = await copyInSlices(host.array);
+      }
+      copies.set(parameter, data);
+      dict[name] = { data, shape: parameter.shape };
     }
     return dict;
   }
@@ -145,19 +225,11 @@ export class Programs {
     if (this.#training !== undefined) checkState(this.#training.graph.traced, state);
   }
 
-  /** Writes the network's host parameters to the device and, if given, the optimizer's state. */
-  async write(state: OptimizerState | undefined): Promise<void> {
+  /** Goes back to a state of the optimizer. */
+  async writeState(state: OptimizerState): Promise<void> {
     const training = this.#training;
-    await training?.graph.writeParameters();
-    await this.#evaluation?.graph.writeParameters(training?.graph);
-    if (state === undefined) return;
     if (training === undefined) this.#restored = state;
     else await writeState(training, state);
-  }
-
-  /** The program that has the live parameters; those that an evaluation has alone do not change. */
-  get #live(): ProgramInUse | undefined {
-    return this.#training ?? this.#evaluation;
   }
 
   /** Frees the programs. Idempotent. */

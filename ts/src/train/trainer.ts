@@ -3,9 +3,9 @@
  * checkpoints.
  *
  * Policy: arguments are checked before any work. Nothing is printed except by `fit`, through its
- * reporter. The device has the live parameters; the network's host parameters are brought up to date
- * by `fit`, `syncParameters`, `stateDict` and `dispose`, each with a new array, so that nothing large
- * is copied on the event loop.
+ * reporter. From the first step on the device has the newest parameters; the network's host parameters
+ * are brought up to date by `fit`, `syncParameters`, `stateDict` and `dispose`, each with a new array,
+ * so that nothing large is copied on the event loop.
  */
 import { checkInteger, checkOneOf, checkOptions } from '../arguments.js';
 import { type DeviceChoice, type DeviceInfo, deviceNamed } from '../devices.js';
@@ -16,7 +16,6 @@ import { initialSeed } from '../random/index.js';
 import { type CompileTarget, type Precision, resolveTarget } from '../target.js';
 import { type LabelledBatch, makeSignature } from './batch.js';
 import { loadCheckpoint } from './checkpoint.js';
-import { copyInSlices } from './copy.js';
 import { type BatchResult, Engine, type EvaluationResult } from './engine.js';
 import { type BatchLoader, FitLoop, type FitResult, warn } from './fit.js';
 import { MetricsFile } from './metrics.js';
@@ -41,6 +40,13 @@ export interface StepResult extends BatchResult {
 
 /**
  * Trains a network: compiles the whole training step once, then runs it off the event loop.
+ *
+ * Parameters have one owner. From a step on it is the trainer's device; `net.stateDict()` and
+ * `parameter.data` throw a StaleParametersError until `syncParameters`, `stateDict`, the end of `fit`
+ * or `dispose` has brought the values back. Values that are given to the network meanwhile, by
+ * `net.loadStateDict` or `parameter.data = values`, replace the device's: the next step, evaluation or
+ * checkpoint has them, and the optimizer's state stays as it is. The same holds between trainers of
+ * one network: each goes on from what the other learned, if the other's steps were awaited.
  *
  * @example
  * ```ts
@@ -264,19 +270,14 @@ export class Trainer implements AsyncDisposable {
     await this.#sync('Trainer.syncParameters');
   }
 
-  /** The live parameters by PyTorch's names, as copies. */
+  /** The newest parameters by PyTorch's names, as copies. The network's are brought up to date. */
   async stateDict(): Promise<StateDict> {
-    return this.#engine.synchronise('Trainer.stateDict', async () => {
-      const dict: StateDict = {};
-      for (const [name, { data, shape }] of Object.entries(this.net.stateDict())) {
-        dict[name] = { data: await copyInSlices(data), shape };
-      }
-      return dict;
-    });
+    return this.#engine.stateDict('Trainer.stateDict');
   }
 
   /**
-   * Loads parameters into the network and onto the device; steps called before it are unaffected.
+   * Loads parameters into the network and onto the device, as `net.loadStateDict` does before the next
+   * step; steps called before it are unaffected.
    *
    * @throws StateDictError where names or shapes do not match; nothing is changed then.
    * @throws ArgumentError while `fit` runs.
@@ -353,7 +354,7 @@ export class Trainer implements AsyncDisposable {
   }
 
   async #sync(caller: string): Promise<void> {
-    await this.#engine.synchronise(caller, async () => {});
+    await this.#engine.synchronise(caller);
   }
 
   /**

@@ -1,0 +1,111 @@
+/**
+ * Owns the host values of a parameter, and the knowledge of who has its newest values.
+ *
+ * Policy: there is one owner at any time. It is the host, or a holder: a trainer whose device is
+ * ahead. While there is a holder, nobody reads the host's array. Whoever gives the host all values
+ * anew makes it the owner. A change gets a new version, by which those that keep copies on devices
+ * notice it; an array that users were given may change at any time without one, so that its copies
+ * must be compared.
+ */
+import { StaleParametersError } from '../errors.js';
+
+/** Who has values that are newer than the host's. */
+export interface ParameterHolder {
+  /** Gives the host, or whoever has the values by then, the newest ones. */
+  sync(): Promise<void>;
+}
+
+/** Values of one parameter. */
+export class HostValues {
+  #array: Float32Array;
+  #version = 1;
+  #isShared = true;
+  #holder: ParameterHolder | undefined;
+
+  /** @param array The user's: it counts as given out. */
+  constructor(array: Float32Array) {
+    this.#array = array;
+  }
+
+  /** Number of the host's values; a new one for each change that is not an edit in place. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Whether a user has the array and may edit it in place. */
+  get isShared(): boolean {
+    return this.#isShared;
+  }
+
+  /** Who is ahead of the host; undefined where the host has the newest values. */
+  get holder(): ParameterHolder | undefined {
+    return this.#holder;
+  }
+
+  /** The array, for the package alone: it is read, and not kept. */
+  get array(): Float32Array {
+    return this.#array;
+  }
+
+  /**
+   * Gives the array to a user.
+   *
+   * @param name Of the parameter, for messages.
+   * @throws StaleParametersError while a device is ahead.
+   */
+  share(name = 'the parameter'): Float32Array {
+    if (this.#holder !== undefined) {
+      throw new StaleParametersError(
+        `${name} was trained since the host had its values, and a device has newer ones: call ` +
+          '`await trainer.syncParameters()` and read again, or take copies by ' +
+          '`await trainer.stateDict()`',
+      );
+    }
+    this.#isShared = true;
+    return this.#array;
+  }
+
+  /** States that no user has the array. */
+  keep(): void {
+    this.#isShared = false;
+  }
+
+  /** Takes a user's array for the host's values. */
+  replace(array: Float32Array): void {
+    this.#array = array;
+    this.#isShared = true;
+    this.#changed();
+  }
+
+  /** Copies values over the host's. */
+  overwrite(values: ArrayLike<number>): void {
+    this.#array.set(values);
+    this.#changed();
+  }
+
+  /** Makes a holder the owner. An array that a user was given stays behind, as it is. */
+  hold(holder: ParameterHolder): void {
+    this.#holder = holder;
+  }
+
+  /**
+   * Ends a holder's ownership, unless another has it by now.
+   *
+   * @param array The newest values, which the host takes over; without them the old ones stay.
+   */
+  release(holder: ParameterHolder, array?: Float32Array): void {
+    if (this.#holder !== holder) return;
+    if (array === undefined) {
+      this.#holder = undefined;
+      return;
+    }
+    this.#array = array;
+    this.#isShared = false;
+    this.#changed();
+  }
+
+  #changed(): void {
+    this.#version += 1;
+    this.#holder = undefined;
+  }
+}
