@@ -12,18 +12,17 @@
 #include <cstdlib>
 #include <functional>
 #include <memory>
-#include <oneapi/dnnl/dnnl.hpp>
 #include <random>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "cpu/onednn.h"
 #include "cpu/winograd.h"
 
 namespace neuronode {
 namespace {
 
-using dnnl::algorithm;
 using dnnl::memory;
 
 struct Layer {
@@ -62,7 +61,7 @@ double median(std::vector<double> times) {
 class Direct {
  public:
   Direct(const dnnl::engine& engine, const WinogradShape& s) : engine_(engine), stream_(engine) {
-    const memory::dims strides{1, 1}, padding{s.padH, s.padW};
+    const onednn::ConvGeometry geometry{{1, 1}, {0, 0}, {s.padH, s.padW}};
     const auto any = [](memory::dims dims) {
       return memory::desc(dims, memory::data_type::f32, memory::format_tag::any);
     };
@@ -70,40 +69,32 @@ class Direct {
     const memory::desc w = any({s.k, s.c, s.kernel, s.kernel});
     const memory::desc bias({s.k}, memory::data_type::f32, memory::format_tag::x);
     const memory::desc y = any({s.n, s.k, s.outputH(), s.outputW()});
-    using Forward = dnnl::convolution_forward;
-    using Data = dnnl::convolution_backward_data;
-    using Weights = dnnl::convolution_backward_weights;
 
-    dnnl::post_ops relu;
-    relu.append_eltwise(1, algorithm::eltwise_relu, 0, 0);
-    dnnl::primitive_attr attributes;
-    attributes.set_post_ops(relu);
-    const Forward::primitive_desc forward(
-        Forward::desc(dnnl::prop_kind::forward_training, algorithm::convolution_direct, x, w, bias,
-                      y, strides, padding, padding),
-        attributes, engine);
-    forward_ = Forward(forward);
+    dnnl::primitive_attr attributes = onednn::userScratchpad();
+    attributes.set_post_ops(onednn::reluAfter());
+    const auto forward = onednn::convForward(engine, dnnl::prop_kind::forward_training, x, w, bias,
+                                             y, geometry, attributes);
+    forward_ = dnnl::convolution_forward(forward);
     forwardMemory_ = {{DNNL_ARG_SRC, make(forward.src_desc())},
                       {DNNL_ARG_WEIGHTS, make(forward.weights_desc())},
                       {DNNL_ARG_BIAS, make(bias)},
-                      {DNNL_ARG_DST, make(forward.dst_desc())}};
+                      {DNNL_ARG_DST, make(forward.dst_desc())},
+                      {DNNL_ARG_SCRATCHPAD, make(forward.scratchpad_desc())}};
 
-    const Data::primitive_desc data(
-        Data::desc(algorithm::convolution_direct, x, w, y, strides, padding, padding), engine,
-        forward);
-    data_ = Data(data);
+    const auto data = onednn::convBackwardData(engine, x, w, y, geometry, forward);
+    data_ = dnnl::convolution_backward_data(data);
     dataMemory_ = {{DNNL_ARG_DIFF_SRC, make(data.diff_src_desc())},
                    {DNNL_ARG_WEIGHTS, make(data.weights_desc())},
-                   {DNNL_ARG_DIFF_DST, make(data.diff_dst_desc())}};
+                   {DNNL_ARG_DIFF_DST, make(data.diff_dst_desc())},
+                   {DNNL_ARG_SCRATCHPAD, make(data.scratchpad_desc())}};
 
-    const Weights::primitive_desc weights(
-        Weights::desc(algorithm::convolution_direct, x, w, bias, y, strides, padding, padding),
-        engine, forward);
-    weights_ = Weights(weights);
+    const auto weights = onednn::convBackwardWeights(engine, x, w, bias, y, geometry, forward);
+    weights_ = dnnl::convolution_backward_weights(weights);
     weightsMemory_ = {{DNNL_ARG_SRC, make(weights.src_desc())},
                       {DNNL_ARG_DIFF_WEIGHTS, make(weights.diff_weights_desc())},
                       {DNNL_ARG_DIFF_BIAS, make(bias)},
-                      {DNNL_ARG_DIFF_DST, make(weights.diff_dst_desc())}};
+                      {DNNL_ARG_DIFF_DST, make(weights.diff_dst_desc())},
+                      {DNNL_ARG_SCRATCHPAD, make(weights.scratchpad_desc())}};
   }
 
   void forward() { run(forward_, forwardMemory_); }
@@ -114,7 +105,7 @@ class Direct {
   using Arguments = std::unordered_map<int, memory>;
 
   memory make(const memory::desc& desc) {
-    storage_.push_back(allocate(desc.get_size() / sizeof(float)));
+    storage_.push_back(allocate(desc.get_size() / sizeof(float) + 1));
     return memory(desc, engine_, storage_.back().get());
   }
 

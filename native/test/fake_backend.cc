@@ -1,5 +1,6 @@
 #include "fake_backend.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <utility>

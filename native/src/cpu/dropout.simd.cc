@@ -1,6 +1,8 @@
 // Dropout with a recomputed Philox mask; see cpu/dropout.h.
 #include "cpu/dropout.h"
 
+#include <algorithm>
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif

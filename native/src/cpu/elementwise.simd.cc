@@ -1,6 +1,8 @@
 // Element-wise loops and channel sums; see cpu/elementwise.h.
 #include "cpu/elementwise.h"
 
+#include <algorithm>
+
 #include "cpu/elementwise_parallel.h"
 #include "math/activation.h"
 

@@ -1,6 +1,7 @@
 // Softmax and cross-entropy over rows; see cpu/loss.h.
 #include "cpu/loss.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 

@@ -39,19 +39,28 @@ inline dnnl::primitive_attr userScratchpad() {
   return attr;
 }
 
+inline dnnl::post_ops reluAfter() {
+  dnnl::post_ops ops;
+#if DNNL_VERSION_MAJOR >= 3
+  ops.append_eltwise(dnnl::algorithm::eltwise_relu, 0, 0);
+#else
+  ops.append_eltwise(1, dnnl::algorithm::eltwise_relu, 0, 0);
+#endif
+  return ops;
+}
+
 // All primitives take their scratchpad from the caller. A bias of zero dimensions stands for none.
-inline dnnl::convolution_forward::primitive_desc convForward(const dnnl::engine& engine,
-                                                             dnnl::prop_kind kind, const Desc& src,
-                                                             const Desc& weights, const Desc& bias,
-                                                             const Desc& dst,
-                                                             const ConvGeometry& g) {
+inline dnnl::convolution_forward::primitive_desc convForward(
+    const dnnl::engine& engine, dnnl::prop_kind kind, const Desc& src, const Desc& weights,
+    const Desc& bias, const Desc& dst, const ConvGeometry& g,
+    const dnnl::primitive_attr& attributes = userScratchpad()) {
   const auto algorithm = dnnl::algorithm::convolution_direct;
 #if DNNL_VERSION_MAJOR >= 3
   return {engine, kind,      algorithm, src,       weights,   bias,
-          dst,    g.strides, g.dilates, g.padding, g.padding, userScratchpad()};
+          dst,    g.strides, g.dilates, g.padding, g.padding, attributes};
 #else
   return {{kind, algorithm, src, weights, bias, dst, g.strides, g.dilates, g.padding, g.padding},
-          userScratchpad(),
+          attributes,
           engine};
 #endif
 }

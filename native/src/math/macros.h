@@ -15,8 +15,11 @@
 #endif
 
 // In front of a loop with a small constant trip count: keeps what it indexes in registers.
-#if defined(__CUDACC__)
+#if defined(__CUDA_ARCH__)
 #define NN_UNROLL _Pragma("unroll")
+#elif defined(__CUDACC__)
+// nvcc's pass for the host: its compiler knows the pragma by another name, nvcc none but its own.
+#define NN_UNROLL
 #elif defined(__GNUC__)
 #define NN_UNROLL _Pragma("GCC unroll 16")
 #else

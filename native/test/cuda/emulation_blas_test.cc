@@ -2,6 +2,8 @@
 #include <cublasLt.h>
 #include <cublas_v2.h>
 
+#include <algorithm>
+
 #include "emulation/checked.h"
 #include "emulation/gemm.h"
 #include "handles.h"

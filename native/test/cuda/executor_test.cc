@@ -2,6 +2,7 @@
 // what an error leaves behind. What runs compute is in backend_training_test.cc.
 #include "executor.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <thread>
 
@@ -163,7 +164,9 @@ TEST_F(ExecutorTest, FailsWithEachOfItsCallsAndGoesOn) {
       try {
         std::unique_ptr<PendingRun> pending = start(1);
         const float result = resultOf(*pending);
-        if (done++ > 0) EXPECT_EQ(result, expected + 1) << "after " << emulation::failed();
+        if (done++ > 0) {
+          EXPECT_EQ(result, expected + 1) << "after " << emulation::failed();
+        }
         expected = result;
       } catch (const Error&) {
         done = 0;  // whether the steps ran is not said

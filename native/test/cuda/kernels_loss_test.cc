@@ -1,4 +1,5 @@
 // Softmax and cross-entropy against the CPU's.
+#include <algorithm>
 #include <cmath>
 
 #include "cpu/loss.h"

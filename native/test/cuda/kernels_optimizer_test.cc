@@ -1,4 +1,5 @@
 // Optimizer steps of many tensors at once against the CPU's steps, tensor by tensor.
+#include <algorithm>
 #include <cmath>
 
 #include "cpu/optimizer.h"
