@@ -1,18 +1,20 @@
 /**
  * `npm test`: native tests, then TypeScript tests, building first what is missing. `--native` or
- * `--ts` runs one of the two; other arguments go to vitest (`npm test -- ts/test/nn.test.ts`).
+ * `--ts` runs one of the two; `--quick` builds everything and runs a few tests of every suite; other
+ * arguments go to vitest (`npm test -- ts/test/nn.test.ts`).
  */
 import { main } from './lib/report.mjs';
 import { test } from './lib/sections.mjs';
 import { summary } from './lib/suites.mjs';
 
-const own = ['--native', '--ts'];
+const own = ['--native', '--ts', '--quick'];
 
 main(async () => {
   const words = process.argv.slice(2);
   const result = await test({
     native: !words.includes('--ts'),
     typescript: !words.includes('--native'),
+    quick: words.includes('--quick'),
     args: words.filter((word) => !own.includes(word)),
   });
   process.stdout.write(`\n${summary(result)}\n`);

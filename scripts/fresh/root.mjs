@@ -65,15 +65,12 @@ export function rootObstacle() {
 async function makeRoot(suite, folder, onProgress) {
   await ensureSystem(['debootstrap'], onProgress);
   const mirror = debianMirror();
-  await logged(
-    inRoot('build', 'log', `debootstrap-${suite}.log`),
-    'debootstrap',
-    ['--variant=minbase', suite, folder, ...(mirror === undefined ? [] : [mirror])],
-    {
-      advice: `A mirror of Debian that has ${suite} must be within reach.`,
-      onOutput: (text) => onProgress(text.match(/^I: (.*)$/m)?.[1] ?? ''),
-    },
-  );
+  const words = ['--variant=minbase', suite, folder, ...(mirror === undefined ? [] : [mirror])];
+  const [command, ...args] = [...namespaces, 'debootstrap', ...words];
+  await logged(inRoot('build', 'log', `debootstrap-${suite}.log`), command, args, {
+    advice: `A mirror of Debian that has ${suite} must be within reach.`,
+    onOutput: (text) => onProgress(text.match(/^I: (.*)$/m)?.[1] ?? ''),
+  });
   // A machine has no packages lying ready, and no lists, or old ones.
   for (const name of ['var/cache/apt/archives', 'var/lib/apt/lists']) {
     rmSync(`${folder}/${name}`, { recursive: true });
@@ -195,8 +192,9 @@ export async function withBareRoot(suite, body) {
   const path = `${copies}/${suite}-${process.pid}`;
   rmSync(path, { recursive: true, force: true });
   const bare = new BareRoot(path);
+  let signalled;
   const onSignal = (signal) => {
-    process.exitCode = 128 + constants.signals[signal];
+    signalled = signal;
     bare.stop();
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
@@ -207,7 +205,9 @@ export async function withBareRoot(suite, body) {
     bare.environment = applySettings(path, suite);
     return await body(bare);
   } finally {
-    for (const signal of signals) process.off(signal, onSignal);
     rmSync(path, { recursive: true, force: true });
+    for (const signal of signals) process.off(signal, onSignal);
+    // Now that all is put away, it does what it would have done.
+    if (signalled !== undefined) process.kill(process.pid, signalled);
   }
 }

@@ -2,7 +2,13 @@
  * Owns what each command needs before it can run, and brings it about: system packages, node
  * modules, the addon, the TypeScript. A second run finds all in place and prints nothing.
  */
-import { cudaObstacle, ensureCudaToolchain, hasCudaToolchain } from './cuda-toolchain.mjs';
+import { cudaArchitectures } from './cuda-architectures.mjs';
+import {
+  cudaObstacle,
+  ensureCudaToolchain,
+  hasCudaToolchain,
+  needsCudaWheels,
+} from './cuda-toolchain.mjs';
 import { withLock } from './lock.mjs';
 import { buildNative } from './native.mjs';
 import { ensureNodeModules } from './node-modules.mjs';
@@ -104,10 +110,16 @@ export async function bootstrap(name) {
   checkNode();
   const { system, wanted, cuda, native, typescript } = commands[name];
   const obstacle = cuda === undefined ? undefined : cudaObstacle();
-  const cudaOptions = obstacle === undefined ? cuda : undefined;
+  const cudaOptions =
+    cuda === undefined || obstacle !== undefined
+      ? undefined
+      : { ...cuda, NEURONODE_CUDA_ARCHITECTURES: cudaArchitectures().join(';') };
   const onWait = (pid) => note(`waiting for another bootstrap here (process ${pid})`);
   await withLock(inRoot('build', 'bootstrap.lock'), onWait, async () => {
-    await step('system packages', (progress) => ensureSystem(system, progress));
+    const wheels = cudaOptions !== undefined && needsCudaWheels() ? ['pip'] : [];
+    await step('system packages', (progress) =>
+      ensureSystem([...system, ...wheels], progress, wanted),
+    );
     if (wanted.length > 0) {
       await step('data set', (progress) => tryEnsureSystem(wanted, progress));
     }

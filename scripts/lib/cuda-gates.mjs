@@ -8,13 +8,14 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { cudaArchitectures } from './cuda-architectures.mjs';
 import { cudaFolder } from './cuda-toolchain.mjs';
 import { addonIn, cudaLibraryIn, inRoot, releaseDir, root } from './paths.mjs';
 import { note, StepError } from './report.mjs';
 
 const library = cudaLibraryIn(releaseDir);
 const addon = addonIn(releaseDir);
-const architectures = [80, 86, 89, 90, 100, 120];
+const architectures = cudaArchitectures().map((name) => Number.parseInt(name, 10));
 const nvidia = /cuda|cublas|cudnn|nvrtc|nvidia|nvjitlink/i;
 
 /** A program of the toolkit: an installed one's where it has it. */

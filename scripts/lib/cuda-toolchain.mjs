@@ -64,6 +64,11 @@ function isCurrent() {
   return existsSync(stamp) && readFileSync(stamp, 'utf8') === readFileSync(wheels, 'utf8');
 }
 
+/** Whether `ensureCudaToolchain` will have wheels to download, for which it needs pip. */
+export function needsCudaWheels() {
+  return !process.env.NEURONODE_CUDA_ROOT && !isCurrent();
+}
+
 /** Whether a toolkit of one's own is to be taken, or the wheels are there in some version. */
 export function hasCudaToolchain() {
   const own = process.env.NEURONODE_CUDA_ROOT;
@@ -136,7 +141,7 @@ async function unpack(folder, onProgress) {
  * @throws StepError that says what to do.
  */
 export async function ensureCudaToolchain(onProgress) {
-  if (process.env.NEURONODE_CUDA_ROOT || isCurrent()) return undefined;
+  if (!needsCudaWheels()) return undefined;
   const onWait = (pid) => note(`waiting for process ${pid} to unpack it`);
   return withLock(`${cudaFolder}.lock`, onWait, async () => {
     if (isCurrent()) return undefined;

@@ -54,11 +54,19 @@ function cudaTests(folder, name, more = []) {
   return runNativeTests(`${releaseDir}/native/test/cuda${folder}`, { words, name });
 }
 
+/** What stands for the TypeScript tests when all is built and only tried: operations and training. */
+const quickTests = ['data-idx', 'data-mnist', 'ops-pytorch', 'trainer'].map(
+  (name) => `ts/test/${name}.test.ts`,
+);
+/** The same on the emulated GPU. */
+const quickCudaTests = ['ts/test/cuda/emulated-devices.test.ts', 'ts/test/ops-pytorch.test.ts'];
+
 /**
  * Type check, native tests, TypeScript tests; where the CUDA backend can be built, its own as well,
- * on the emulated GPU. Words name test files of the CPU's suite, and run those alone.
+ * on the emulated GPU. Words name test files of the CPU's suite, and run those alone. `quick` builds
+ * all and runs every suite, the TypeScript ones and the emulated GPU's native one by few of their tests.
  */
-export async function test({ native = true, typescript = true, args = [] } = {}) {
+export async function test({ native = true, typescript = true, quick = false, args = [] } = {}) {
   await bootstrap('test');
   const hasCuda = cudaObstacle() === undefined;
   const suites = [];
@@ -75,13 +83,20 @@ export async function test({ native = true, typescript = true, args = [] } = {})
         'plans by the real cuDNN',
         () => cudaTests('/planning', 'ctest-cuda-planning', ['--verbose']),
       ],
-      ['native tests on the emulated GPU', () => cudaTests('', 'ctest-cuda')],
+      [
+        'native tests on the emulated GPU',
+        () => cudaTests('', 'ctest-cuda', quick ? ['--tests-regex', 'BackendOps|Executor'] : []),
+      ],
       ['the real CUDA library', runCudaGates],
     );
   }
-  if (typescript) suites.push(['TypeScript tests', () => runTypeScriptTests(args)]);
+  if (typescript) {
+    const words = quick ? [...quickTests, ...args] : args;
+    suites.push(['TypeScript tests', () => runTypeScriptTests(words)]);
+  }
   if (typescript && hasCuda && args.length === 0) {
-    const config = ['--config', inRoot('vitest.cuda.config.ts')];
+    const files = quick ? quickCudaTests : [];
+    const config = ['--config', inRoot('vitest.cuda.config.ts'), ...files];
     const run = () => runTypeScriptTests(config, { name: 'vitest-cuda' });
     suites.push(['TypeScript tests on the emulated GPU', run]);
   }
@@ -111,8 +126,8 @@ export async function onednn3() {
     const env = { PIP_BREAK_SYSTEM_PACKAGES: '1' };
     if ((await shown('python3', [...pip, ...wheel], { env })) !== 0) return { ok: false };
   }
-  const sources = readdirSync(inRoot('native', 'src', 'cpu'))
-    .map((name) => inRoot('native', 'src', 'cpu', name))
+  const sources = ['native/src/cpu', 'native/bench']
+    .flatMap((folder) => readdirSync(inRoot(folder)).map((name) => inRoot(folder, name)))
     .filter(
       (path) => path.endsWith('.cc') && /onednn|cpu_backend/.test(readFileSync(path, 'utf8')),
     );

@@ -1,0 +1,17 @@
+/**
+ * `npm run check:fresh [-- bookworm trixie]`: tries a clone of HEAD on fresh machines, bare roots of
+ * Debian 12 and 13 or of those that are named. Takes root and debootstrap.
+ */
+import { checkFresh } from './fresh/check.mjs';
+import { suites } from './fresh/root.mjs';
+import { main, StepError } from './lib/report.mjs';
+
+main(async () => {
+  const words = process.argv.slice(2);
+  for (const word of words) {
+    if (!(word in suites)) {
+      throw new StepError(`Expected some of ${Object.keys(suites).join(', ')}, got '${word}'.`);
+    }
+  }
+  await checkFresh(words.length > 0 ? words : undefined);
+});
