@@ -1,4 +1,5 @@
 /** Owns the public names of `neuronode`'s `data` namespace. */
+export type { Pixels } from '../pixels.js';
 export type { DownloadProgress } from './download.js';
 export { decodeIdx, type IdxArray, type IdxDType, type ReadIdxOptions, readIdx } from './idx.js';
 export { DataLoader } from './loader.js';

@@ -18,7 +18,7 @@ import type { FillReply, FillRequest, WorkerSetup } from './worker-protocol.js';
 /** Tasks posted to one worker: one that it works on, and the next, so that it never waits. */
 const POSTED_TASKS = 2;
 
-/** Time without work after which the workers end; to start them again takes less than a tenth. */
+/** Time without work after which the workers end. To start them anew takes some 50 ms. */
 const IDLE_MS = 10_000;
 
 interface PendingTask extends FillTask {
