@@ -264,8 +264,10 @@ describe('checks of single operations', () => {
   });
 
   it.each<[string, object, string]>([
-    ['adamStep', { lr: -1 }, 'adamStep expects lr to be a number, at least 0, got -1'],
+    ['adamStep', { lr: -1 }, 'adamStep expects lr to be a number, at least 0 and at most 3.4'],
     ['adamStep', { lr: Number.NaN }, 'lr'],
+    ['adamStep', { lr: 1e38 }, 'lr'],
+    ['sgdStep', { lr: 1e300 }, 'lr'],
     ['adamStep', { betas: null }, 'betas to be two numbers, got null'],
     ['adamStep', { betas: [0.9] }, 'betas to be two numbers'],
     ['adamStep', { betas: [0.9, 1] }, 'betas[1] to be a number, at least 0 and below 1, got 1'],

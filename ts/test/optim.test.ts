@@ -58,6 +58,13 @@ describe('optimizers', () => {
 
   it.each<[string, () => unknown, string]>([
     ['lr below 0', () => new optim.Adam([one], { lr: -1 }), 'Adam expects lr'],
+    ['lr beyond f32', () => new optim.SGD([one], { lr: 1e300 }), 'SGD expects lr'],
+    [
+      'lr that the bias correction takes beyond it',
+      () => new optim.Adam([one], { lr: 1e38 }),
+      'lr',
+    ],
+    ['weight decay beyond f32', () => new optim.AdamW([one], { weightDecay: 1e39 }), 'weightDecay'],
     ['beta of 1', () => new optim.Adam([one], { betas: [0.9, 1] }), 'betas[1]'],
     ['one beta', () => new optim.Adam([one], { betas: any([0.9]) }), 'betas to be two numbers'],
     ['eps', () => new optim.AdamW([one], { eps: Number.NaN }), 'AdamW expects eps'],

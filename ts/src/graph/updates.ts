@@ -51,27 +51,31 @@ export const sgdDefaults: Required<SgdSettings> = {
   nesterov: false,
 };
 
+/** Largest f32: kernels compute in it, and what is above would be infinite there. */
+const largest = 2 ** 128 - 2 ** 104;
+
 /** @throws ArgumentError where a setting is out of its range. */
 export function checkAdam(who: string, settings: Required<AdamSettings>): void {
   const { lr, betas, eps, weightDecay } = settings;
-  checkNumber(who, 'lr', lr, { min: 0 });
-  checkNumber(who, 'eps', eps, { min: 0 });
-  checkNumber(who, 'weightDecay', weightDecay, { min: 0 });
+  checkNumber(who, 'eps', eps, { min: 0, max: largest });
+  checkNumber(who, 'weightDecay', weightDecay, { min: 0, max: largest });
   if (!Array.isArray(betas) || betas.length !== 2) {
     throw new ArgumentError(`${who} expects betas to be two numbers, got ${show(betas)}`);
   }
   for (const [index, beta] of betas.entries()) {
     checkNumber(who, `betas[${index}]`, beta, { min: 0, below: 1 });
   }
+  // The first step divides it by 1 - beta1, for the bias correction.
+  checkNumber(who, 'lr', lr, { min: 0, max: largest * (1 - betas[0]) });
 }
 
 /** @throws ArgumentError where a setting is out of its range, or does not go with another. */
 export function checkSgd(who: string, settings: Required<SgdSettings>): void {
   const { lr, momentum, dampening, weightDecay, nesterov } = settings;
-  checkNumber(who, 'lr', lr, { min: 0 });
-  checkNumber(who, 'momentum', momentum, { min: 0 });
-  checkNumber(who, 'dampening', dampening);
-  checkNumber(who, 'weightDecay', weightDecay, { min: 0 });
+  checkNumber(who, 'lr', lr, { min: 0, max: largest });
+  checkNumber(who, 'momentum', momentum, { min: 0, max: largest });
+  checkNumber(who, 'dampening', dampening, { min: -largest, max: largest });
+  checkNumber(who, 'weightDecay', weightDecay, { min: 0, max: largest });
   if (checkBoolean(who, 'nesterov', nesterov) && (momentum === 0 || dampening !== 0)) {
     throw new ArgumentError(
       `${who} takes nesterov with a momentum above 0 and no dampening, got momentum ${momentum} ` +

@@ -1,6 +1,6 @@
 /** Owns what the optimizers share: parameter groups and the checks of their options. */
 
-import { checkNumber, checkOptions, show } from '../arguments.js';
+import { checkOptions, show } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
 import type { StepContext, StepRule } from '../graph/steps.js';
 import { Parameter } from '../nn/parameter.js';
@@ -31,15 +31,17 @@ export class ParamGroup<Options extends Required<CommonOptions>> {
   readonly params: readonly Parameter[];
   /** Options of the group; all but `lr` are compiled into the training program. */
   readonly options: Readonly<Omit<Options, 'lr'>>;
-  readonly #who: string;
-  #lr = 0;
+  readonly #check: (options: Options) => void;
+  #lr: number;
 
   /** @internal */
-  constructor(who: string, params: readonly Parameter[], { lr, ...options }: Options) {
-    this.#who = who;
+  constructor(params: readonly Parameter[], settings: Options, check: (options: Options) => void) {
+    const { lr, ...options } = settings;
+    check(settings);
     this.params = params;
     this.options = Object.freeze(options);
-    this.lr = lr;
+    this.#check = check;
+    this.#lr = lr;
   }
 
   /** Learning rate. Setting it takes effect from the next step on. */
@@ -48,7 +50,8 @@ export class ParamGroup<Options extends Required<CommonOptions>> {
   }
 
   set lr(value: number) {
-    this.#lr = checkNumber(this.#who, 'lr', value, { min: 0 });
+    this.#check({ ...this.options, lr: value } as unknown as Options);
+    this.#lr = value;
   }
 }
 
@@ -80,9 +83,7 @@ export abstract class Optimizer<Options extends Required<CommonOptions> = Requir
     checkOptions(who, options, known);
     const base = { ...defaults, ...given(who, options, alwaysFalse) };
     this.paramGroups = groupsOf(who, params, known).map(([members, own]) => {
-      const merged = { ...base, ...given(who, own, alwaysFalse) };
-      check(merged);
-      return new ParamGroup(who, members, merged);
+      return new ParamGroup(members, { ...base, ...given(who, own, alwaysFalse) }, check);
     });
     for (const [index, group] of this.paramGroups.entries()) {
       if (group.params.length === 0) {
