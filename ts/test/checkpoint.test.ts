@@ -29,7 +29,7 @@ describe('resume', () => {
     const rest = await train(makeNet, size, { resume: dir }, 1234);
     expect([...first.losses, ...rest.losses]).toEqual([...whole.losses]);
     expect(rest.weights).toEqual(whole.weights);
-    expect(rest.epochs).toEqual(whole.epochs.slice(first.epochs.length - (stopAt === 5 ? 4 : 0)));
+    expect(rest.epochs).toEqual(whole.epochs.slice(first.epochs.length));
   });
 
   test('after an abort goes on bit for bit', async () => {
@@ -51,13 +51,40 @@ describe('resume', () => {
     expect(rest.weights).toEqual(whole.weights);
   });
 
-  test('of a finished run evaluates its last epoch and trains no more', async () => {
+  test('of a finished run does nothing again', async () => {
     const dir = await temporaryFolder();
     const whole = await train(() => seededTiny(), 10, { checkpoint: { dir } });
-    const again = await train(() => seededTiny(), 10, { resume: dir });
+    const onEpoch = vi.fn();
+    const again = await train(() => seededTiny(), 10, { resume: dir, onEpoch });
     expect(again.losses.size).toBe(0);
-    expect(again.epochs).toEqual(whole.epochs.slice(4));
+    expect(again.epochs).toEqual([]);
+    expect(onEpoch).not.toHaveBeenCalled();
     expect(again.weights).toEqual(whole.weights);
+  });
+
+  test('finishes an evaluation that was cut off, once', async () => {
+    const dir = await temporaryFolder();
+    const whole = await train(() => seededTiny(), 10, {});
+    const controller = new AbortController();
+    const loader = learnableLoader(20, { shuffle: false }, 10);
+    const test = {
+      length: loader.length,
+      batchSize: loader.batchSize,
+      [Symbol.asyncIterator]: () => {
+        controller.abort(new Error('in evaluation'));
+        return loader[Symbol.asyncIterator]();
+      },
+    };
+    const { signal } = controller;
+    const cut = train(() => seededTiny(), 10, { checkpoint: { dir }, test, signal });
+    await expect(cut).rejects.toThrow('in evaluation');
+    const last = { resume: dir, checkpoint: { dir }, epochs: 1 };
+    const finished = await train(() => seededTiny(), 10, last);
+    expect(finished.losses.size).toBe(0);
+    expect(finished.epochs).toEqual(whole.epochs.slice(0, 4));
+    expect((await train(() => seededTiny(), 10, last)).epochs).toEqual([]);
+    const rest = await train(() => seededTiny(), 10, { resume: dir });
+    expect(rest.epochs).toEqual(whole.epochs.slice(4));
   });
 
   test('with single steps goes on bit for bit', async () => {

@@ -11,9 +11,17 @@ import {
   type Tensor,
 } from 'neuronode';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
+// Inside views: what is compiled, and what is written.
 import { NativeProgram } from '../../dist/native.js';
+import { CompiledGraph } from '../../dist/train/compiled.js';
 import { testDevice } from './device.js';
-import { learnableLoader, makeTrainer, seededTiny, takeBatches } from './trainer-support.js';
+import {
+  firstRows,
+  learnableLoader,
+  makeTrainer,
+  seededTiny,
+  takeBatches,
+} from './trainer-support.js';
 
 function makePredictor(net: nn.Module, options: PredictorOptions = {}): Predictor {
   const predictor = new Predictor(net, { device: testDevice, ...options });
@@ -101,6 +109,25 @@ describe('predict', () => {
     expect(most).toBe(2);
   });
 
+  test('computes few images with a program for few, and shares the parameters', async () => {
+    const sizes: unknown[] = [];
+    const run = vi.spyOn(CompiledGraph.prototype, 'run');
+    const write = vi.spyOn(NativeProgram.prototype, 'write');
+    onTestFinished(() => {
+      run.mockRestore();
+      write.mockRestore();
+    });
+    const [batch] = await takeBatches(learnableLoader(50, all, 10), 1);
+    const net = seededTiny();
+    const predictor = makePredictor(net);
+    for (const rows of [1, 2, 4, 8, 9, 24, 25, 50]) {
+      await predictor.predict(firstRows(batch!, rows));
+      sizes.push(run.mock.contexts.splice(0).map((graph) => (graph as CompiledGraph).batchSize));
+    }
+    expect(sizes).toEqual([[1], [1, 1], [8], [8], [8, 1], [8, 8, 8], [64], [64]]);
+    expect(write).toHaveBeenCalledTimes([...net.parameters()].length);
+  });
+
   test('leaves the mode of the network alone', async () => {
     const net = seededTiny().train();
     const [batch] = await takeBatches(learnableLoader(16, {}, 10), 1);
@@ -144,6 +171,26 @@ describe('misuse', () => {
     await expect(predictor.predict(wrong)).rejects.toThrow(/^fc: Linear expects/);
     const right = { image: new Uint8Array(100), imageShape: [1, 1, 10, 10] };
     expect((await predictor.predict(right)).shape).toEqual([1, 10]);
+  });
+
+  test('messages show the images that came, not the padding', async () => {
+    const predictor = makePredictor(seededTiny());
+    for (const n of [1, 5, 50]) {
+      const images = { image: new Uint8Array(n * 300), imageShape: [n, 3, 10, 10] };
+      await expect(predictor.predict(images)).rejects.toThrow(`[${n}, 3, 10, 10]`);
+    }
+    const images = { image: new Uint8Array(300), imageShape: [1, 3, 10, 10] };
+    const loader = {
+      length: 1,
+      batchSize: 16,
+      async *[Symbol.asyncIterator]() {
+        yield { ...images, label: new Int32Array(1) };
+      },
+    };
+    const trainer = makeTrainer(seededTiny());
+    const shown = /\[1, 3, 10, 10\]/;
+    await expect(trainer.fit(loader, { epochs: 1, log: false })).rejects.toThrow(shown);
+    await expect(trainer.evaluate(loader)).rejects.toThrow(shown);
   });
 
   test('a network that does not return [N, classes]', async () => {

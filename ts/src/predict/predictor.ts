@@ -126,6 +126,7 @@ export class Predictor implements AsyncDisposable {
    *
    * @param images A batch of a `DataLoader`, or `{ image, imageShape: [n, C, H, W] }`.
    * @throws ShapeError, DTypeError, ArgumentError for images that do not fit, before any work.
+   * @throws QueueFullError where calls are not awaited, and the images of more than 512 MiB wait.
    * @throws DisposedError after `dispose`.
    */
   async predict(images: ImageBatch): Promise<Prediction> {

@@ -15,6 +15,7 @@ import { describeSignature, type InputSignature, sameSignature } from '../train/
 import { CompiledGraph, type RunOutputs } from '../train/compiled.js';
 import { imageSpec, outputClasses, traceFor } from '../train/graph-facts.js';
 import { TaskQueue } from '../train/task-queue.js';
+import { WaitingCalls } from '../train/waiting.js';
 import { ProgramWeights } from '../train/weights.js';
 import { type Part, partsOf, programSizes } from './sizes.js';
 
@@ -45,6 +46,7 @@ export class PredictPrograms {
   readonly #sizes: readonly number[];
   readonly #graphs = new Map<number, CompiledGraph>();
   readonly #queue = new TaskQueue();
+  readonly #waiting = new WaitingCalls();
   readonly #running = new Set<Promise<void>>();
   #signature: InputSignature | undefined;
   #base: { graph: CompiledGraph; program: NativeProgram; weights: ProgramWeights } | undefined;
@@ -79,7 +81,16 @@ export class PredictPrograms {
     this.#signature = signature;
     return {
       classes: outputClasses(graphs[0]!.traced),
-      run: (task) => this.#run(caller, parts, graphs, task),
+      run: async (task) => {
+        // No more of the images is copied at a time than two parts of them.
+        const copied = Math.min(n, 2 * this.#options.batchSize) * bytesOf(signature);
+        const end = this.#waiting.begin(caller, copied);
+        try {
+          await this.#run(caller, parts, graphs, task);
+        } finally {
+          end();
+        }
+      },
     };
   }
 
@@ -186,4 +197,10 @@ export class PredictPrograms {
     this.#running.add(ended);
     return call;
   }
+}
+
+/** Bytes of one image. */
+function bytesOf({ imageShape, dtype }: InputSignature): number {
+  const [channels, height, width] = imageShape;
+  return channels * height * width * (dtype === 'u8' ? 1 : 4);
 }

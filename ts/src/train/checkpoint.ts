@@ -10,7 +10,7 @@ import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError } from '../errors.js';
-import { type Digest, readSmall, reasonOf, writeNew } from '../files.js';
+import { type Digest, readSmall, reasonOf, replaceFile, writeNew } from '../files.js';
 import type { Module, StateDict, StateTensor } from '../nn/index.js';
 import * as safetensors from '../safetensors.js';
 import { fileParts } from '../safetensors-format.js';
@@ -24,6 +24,7 @@ import {
 } from './checkpoint-files.js';
 import {
   type CheckpointState,
+  checkpointVersion,
   DamagedCheckpointError,
   formatState,
   longestState,
@@ -77,6 +78,30 @@ export async function saveCheckpoint(
   });
   if (keepLast !== undefined) await deleteOldCheckpoints(dir, state.run, keepLast, path);
   return path;
+}
+
+/**
+ * Changes where a checkpoint of a run stands, in one step: a reader sees the old or the new. One that
+ * is not there any more, or that another run has replaced, is left alone.
+ *
+ * @throws CheckpointError where it cannot be read or written.
+ */
+export async function amendCheckpoint(
+  path: string,
+  run: string,
+  position: Pick<CheckpointState, 'epoch' | 'batch' | 'sums' | 'loader'>,
+): Promise<void> {
+  if (!(await isThere(path))) return;
+  const state = await readState(path);
+  if (state.run !== run || state.version !== checkpointVersion) return;
+  const { epoch, batch, sums, loader } = position;
+  const text = Buffer.from(formatState({ ...state, epoch, batch, sums, loader }));
+  const file = join(path, files.state);
+  try {
+    await replaceFile(file, [{ name: files.state, bytes: text, length: text.length }]);
+  } catch (error) {
+    throw new CheckpointError(`${file} could not be written: ${reasonOf(error)}`, { cause: error });
+  }
 }
 
 /**

@@ -9,19 +9,13 @@
  * come to its end, and fails what waits.
  */
 import { abortable } from '../abortable.js';
-import { ArgumentError, DisposedError, isDeviceFailure, ShapeError } from '../errors.js';
+import { ArgumentError, DisposedError, isDeviceFailure } from '../errors.js';
 import type { PlanInfo } from '../native.js';
 import type { ParameterHolder } from '../nn/host-values.js';
 import type { StateDict } from '../nn/index.js';
-import {
-  checkImages,
-  checkLabels,
-  describeSignature,
-  type InputSignature,
-  type LabelledBatch,
-  sameSignature,
-} from './batch.js';
+import { checkImages, checkLabels, type InputSignature, type LabelledBatch } from './batch.js';
 import type { CompiledGraph, RunInputs } from './compiled.js';
+import { checkFits, checkSignature } from './fits.js';
 import { lossClasses, reductionOf } from './graph-facts.js';
 import {
   type OptimizerState,
@@ -29,39 +23,9 @@ import {
   Programs,
   type ProgramsOptions,
 } from './programs.js';
+import type { BatchResult, EvaluationResult, ReleasableBatch, SubmittedStep } from './results.js';
 import { TaskQueue } from './task-queue.js';
-
-/** A batch whose memory may be given back after use; those of a `DataLoader` are. */
-export type ReleasableBatch = LabelledBatch & { release?(): void };
-
-/** Result of one run over a batch. */
-export interface BatchResult {
-  /** Mean loss of the batch. */
-  readonly loss: number;
-  /** Examples whose largest output was the label's. */
-  readonly correct: number;
-  /** Examples in the batch. */
-  readonly size: number;
-}
-
-/** Result of an evaluation. */
-export interface EvaluationResult {
-  /** Mean loss over all examples. */
-  readonly loss: number;
-  /** Share of examples whose largest output was the label's, 0 to 1. */
-  readonly accuracy: number;
-  /** Number of examples. */
-  readonly size: number;
-}
-
-/** A step that the device has been given. */
-export interface SubmittedStep {
-  /** Number of the step, from 1. */
-  readonly step: number;
-  /** Learning rate of each parameter group. */
-  readonly lr: readonly number[];
-  readonly result: Promise<BatchResult>;
-}
+import { WaitingCalls } from './waiting.js';
 
 /** A state of training to go back to, beside the parameters. */
 export interface RestoredTraining {
@@ -79,6 +43,9 @@ export interface Snapshot {
   readonly seed: number;
 }
 
+/** Inputs of a training step. */
+type TrainingInputs = RunInputs & Required<Pick<RunInputs, 'label' | 'lr'>>;
+
 /** Runs steps and evaluations of one trainer. */
 export class Engine implements ParameterHolder {
   /** Seed of dropout; a change applies from the next step on. */
@@ -88,6 +55,7 @@ export class Engine implements ParameterHolder {
   readonly #optimizer: ProgramsOptions['optimizer'];
   readonly #programs: Programs;
   readonly #queue = new TaskQueue();
+  readonly #waiting = new WaitingCalls();
   readonly #running = new Set<Promise<void>>();
   /** The training step that a call in the queue will compile; calls meanwhile are checked by it. */
   #coming: CompiledGraph | undefined;
@@ -154,11 +122,35 @@ export class Engine implements ParameterHolder {
     const graph = this.#graphFor(expected, signature, size, size);
     const label = checkLabels(caller, batch, size, lossClasses(graph.traced));
     const lr = this.#optimizer.paramGroups.map((group) => group.lr);
+    const end = this.#waiting.begin(caller, image.byteLength + label.byteLength);
+    try {
+      const submitted = await this.#submitChecked(caller, graph, signature, {
+        image,
+        label,
+        size,
+        lr,
+      });
+      submitted.result.then(end, end);
+      return submitted;
+    } catch (error) {
+      end();
+      throw error;
+    }
+  }
+
+  /** Gives a step to the device, now or when its turn comes. */
+  async #submitChecked(
+    caller: string,
+    graph: CompiledGraph,
+    signature: InputSignature,
+    inputs: TrainingInputs,
+  ): Promise<SubmittedStep> {
+    const { image, label, size } = inputs;
     const { training } = this.#programs;
     if (this.#queue.idle && training?.graph === graph && this.#programs.isCurrent) {
-      return this.#submit(training, { image, label, size, lr });
+      return this.#submit(training, inputs);
     }
-    const copy = { image: image.slice(), label: label.slice(), size, lr };
+    const copy = { ...inputs, image: image.slice(), label: label.slice() };
     return this.#enqueueWith(graph, async () => {
       const now = this.#programs.training;
       if (now !== undefined) checkFits(caller, now.graph, signature, size);
@@ -365,12 +357,12 @@ export class Engine implements ParameterHolder {
     return { promise };
   }
 
-  #submit(training: ProgramInUse, inputs: RunInputs): SubmittedStep {
+  #submit(training: ProgramInUse, inputs: TrainingInputs): SubmittedStep {
     const step = this.step + 1;
     const result = this.#run(training, { ...inputs, step });
     this.step = step;
     this.#programs.hold();
-    return { step, lr: inputs.lr ?? [], result };
+    return { step, lr: inputs.lr, result };
   }
 
   #run({ graph, program }: ProgramInUse, inputs: RunInputs): Promise<BatchResult> {
@@ -391,28 +383,4 @@ export class Engine implements ParameterHolder {
     this.#running.add(ended);
     return result;
   }
-}
-
-function checkFits(
-  caller: string,
-  graph: CompiledGraph,
-  signature: InputSignature,
-  size: number,
-): void {
-  if (size > graph.batchSize) {
-    throw new ShapeError(
-      `${caller}: the training program is compiled for at most ${graph.batchSize} examples, ` +
-        `got a batch of ${size}. Call trainer.compile({ batchSize: ${size}, ... }) first, ` +
-        'or begin with the largest batch.',
-    );
-  }
-  checkSignature(caller, graph, signature);
-}
-
-function checkSignature(caller: string, graph: CompiledGraph, signature: InputSignature): void {
-  if (sameSignature(graph.signature, signature)) return;
-  throw new ShapeError(
-    `${caller}: expected images ${describeSignature(graph.signature)}, as the program was ` +
-      `compiled for, got ${describeSignature(signature)}. One trainer takes one kind of image.`,
-  );
 }

@@ -9,37 +9,14 @@
  * warning of the process.
  */
 import { abortable } from '../abortable.js';
-import { ArgumentError, CheckpointError } from '../errors.js';
+import { ArgumentError, NotFiniteError } from '../errors.js';
 import { checkImages } from './batch.js';
-import { type EpochSums, emptySums, type LoaderState } from './checkpoint-state.js';
-import type { BatchResult, Engine, ReleasableBatch, SubmittedStep } from './engine.js';
+import { emptySums } from './checkpoint-state.js';
+import type { Engine } from './engine.js';
 import type { MetricsFile } from './metrics.js';
+import { type BatchLoader, loaderState, type Position, startAt } from './position.js';
 import type { EpochEvent, Reporter, StepEvent } from './reporter.js';
-
-/** Source of batches; a `DataLoader` is one. Each iteration is one epoch. */
-export interface BatchLoader extends AsyncIterable<ReleasableBatch> {
-  /** Number of batches per epoch. */
-  readonly length: number;
-  /** Largest number of examples of a batch. */
-  readonly batchSize: number;
-  /** Number of samples; `length * batchSize` unless given. */
-  readonly dataset?: { readonly length: number };
-  readonly shuffle?: boolean;
-  /** Seed of the order. */
-  readonly seed?: number;
-  /** Makes the next iteration start at this batch of this epoch, both from 0. */
-  setEpoch?(epoch: number, firstBatch?: number): void;
-}
-
-/** Where training stands. */
-export interface Position {
-  /** Epochs done; the number, from 0, of the one in progress. */
-  epoch: number;
-  /** Batches done of the epoch in progress. */
-  batch: number;
-  sums: EpochSums;
-  loader: LoaderState | null;
-}
+import type { BatchResult, ReleasableBatch, SubmittedStep } from './results.js';
 
 /** Where checkpoints go, and how often. */
 export interface CheckpointOptions {
@@ -54,8 +31,11 @@ export interface CheckpointOptions {
    * directory stay, but for one of the same step, which is replaced.
    */
   keepLast?: number | undefined;
-  /** Called with the path of each checkpoint that was written. */
-  onSave?: ((path: string) => void) | undefined;
+  /**
+   * Called with the path of each checkpoint that was written. Its promise is awaited before the next
+   * one is begun.
+   */
+  onSave?: ((path: string) => unknown) | undefined;
 }
 
 /** What ends or watches the loop. */
@@ -72,8 +52,14 @@ export interface FitLoopOptions {
   readonly checkpoint: CheckpointOptions | undefined;
   readonly onStep: ((event: StepEvent) => void | Promise<void>) | undefined;
   readonly onEpoch: ((event: EpochEvent) => void | Promise<void>) | undefined;
+  /** What to do where a loss or a parameter is not finite. */
+  readonly onNaN: 'stop' | 'continue';
+  /** The checkpoint that the run goes on from, if any. */
+  readonly resumedFrom: string | undefined;
   /** Begins a checkpoint of this moment; training may go on once the promise is resolved. */
   readonly save: (options: CheckpointOptions) => Promise<BegunCheckpoint>;
+  /** Notes in the checkpoint of the last step where training stands after the epoch's end. */
+  readonly endEpoch: (path: string, position: Position) => Promise<void>;
 }
 
 /** A checkpoint whose contents are read from the device, and which is being written. */
@@ -130,9 +116,10 @@ export class FitLoop {
     const { length, batchSize, dataset } = train;
     const examplesPerEpoch = Math.min(dataset?.length ?? Infinity, length * batchSize);
     for (const reporter of reporters) {
-      reporter.start?.({ epochs: lastEpoch, stepsPerEpoch: length, examplesPerEpoch });
+      await reporter.start?.({ epochs: lastEpoch, stepsPerEpoch: length, examplesPerEpoch });
     }
     this.#savedAt = performance.now();
+    let failure: { error: unknown } | undefined;
     try {
       try {
         while (this.#position.epoch < lastEpoch && this.#hasStepsLeft) await this.#epoch();
@@ -141,10 +128,19 @@ export class FitLoop {
         throw error;
       }
       await this.#finish();
-    } finally {
-      await this.#leaveNothing();
-      for (const reporter of reporters) reporter.end?.();
+    } catch (error) {
+      failure = { error };
     }
+    await this.#leaveNothing();
+    for (const reporter of reporters) {
+      try {
+        await reporter.end?.();
+      } catch (error) {
+        if (failure === undefined) failure = { error };
+        else warn(error);
+      }
+    }
+    if (failure !== undefined) throw failure.error;
     const result = { step: this.#engine.step, epochs: this.#epochs };
     return this.#path === undefined ? result : { ...result, checkpoint: this.#path };
   }
@@ -164,7 +160,9 @@ export class FitLoop {
     const result = await pending?.result.catch(() => undefined);
     if (pending !== undefined && result !== undefined) this.#count(pending, result);
     await this.#writing;
-    if (this.#writeFailure !== undefined) warn(this.#writeFailure.error);
+    const { error } = this.#writeFailure ?? {};
+    // That training has diverged, the caller was told.
+    if (error !== undefined && !(error instanceof NotFiniteError)) warn(error);
   }
 
   get #hasStepsLeft(): boolean {
@@ -224,8 +222,21 @@ export class FitLoop {
     };
     Object.assign(position, { epoch: position.epoch + 1, batch: 0, sums: emptySums() });
     this.#epochs.push(event);
-    for (const reporter of reporters) reporter.epoch?.(event);
+    for (const reporter of reporters) await reporter.epoch?.(event);
     await onEpoch?.(event);
+    this.#noteEndOfEpoch();
+  }
+
+  /** Lets a resume from the checkpoint of this moment begin with the next epoch. */
+  #noteEndOfEpoch(): void {
+    const { checkpoint, resumedFrom, endEpoch } = this.#options;
+    if (checkpoint === undefined) return;
+    const isSaved = this.#savedStep === this.#engine.step;
+    const position = { ...this.#position };
+    this.#write(async () => {
+      const path = isSaved ? this.#path : resumedFrom;
+      if ((isSaved || this.#submitted === 0) && path !== undefined) await endEpoch(path, position);
+    });
   }
 
   /** Submits one step, then reports the one before it. */
@@ -253,8 +264,12 @@ export class FitLoop {
 
   async #report(submitted: SubmittedStep): Promise<void> {
     const event = this.#count(submitted, await submitted.result);
-    for (const reporter of this.#options.reporters) reporter.step?.(event);
+    for (const reporter of this.#options.reporters) await reporter.step?.(event);
     await this.#options.onStep?.(event);
+    if (!Number.isFinite(event.loss) && this.#options.onNaN === 'stop') {
+      await this.#writing;
+      throw this.diverged(`the loss of step ${event.step} is ${event.loss}`);
+    }
     this.#options.metrics?.throwIfFailed();
     this.#throwIfNotWritten();
   }
@@ -304,14 +319,40 @@ export class FitLoop {
     const { written } = await save(checkpoint);
     this.#savedStep = step;
     this.#savedAt = performance.now();
-    this.#writing = written
-      .then((path) => {
-        this.#path = path;
-        checkpoint.onSave?.(path);
-      })
-      .catch((error: unknown) => {
-        this.#writeFailure = { error };
-      });
+    this.#write(async () => {
+      let path: string;
+      try {
+        path = await written;
+      } catch (error) {
+        if (!(error instanceof NotFiniteError)) throw error;
+        if (this.#options.onNaN === 'stop') throw this.diverged(error.message, error);
+        warn(error);
+        return;
+      }
+      this.#path = path;
+      await checkpoint.onSave?.(path);
+    });
+  }
+
+  /** Does something with checkpoints while training goes on, after what was begun before. */
+  #write(task: () => Promise<void>): void {
+    this.#writing = this.#writing.then(task).catch((error: unknown) => {
+      this.#writeFailure ??= { error };
+    });
+  }
+
+  /** The error for a training that has diverged, once no checkpoint is being written any more. */
+  diverged(what: string, cause?: unknown): NotFiniteError {
+    const last = this.#path ?? this.#options.resumedFrom;
+    const where =
+      last === undefined
+        ? 'No checkpoint was written before.'
+        : `The last good checkpoint is ${last}; resume from it, with a smaller learning rate.`;
+    return new NotFiniteError(
+      `${caller}: expected finite numbers, but ${what}: training has diverged. ${where} ` +
+        "With onNaN: 'continue' training goes on all the same.",
+      cause === undefined ? {} : { cause },
+    );
   }
 
   /** Waits for the checkpoint that is being written, if any. */
@@ -330,52 +371,4 @@ export class FitLoop {
 /** Tells of a failure that comes second to the error that the caller gets. */
 export function warn(error: unknown): void {
   process.emitWarning(error instanceof Error ? error : String(error));
-}
-
-/** The order of a loader, as checkpoints keep it. */
-export function loaderState(loader: BatchLoader): LoaderState {
-  const { batchSize, length, shuffle, seed } = loader;
-  return { batchSize, batches: length, seed: shuffle === true ? (seed ?? null) : null };
-}
-
-/** What differs between a loader and the one of a position. */
-function difference(loader: BatchLoader, saved: LoaderState) {
-  const now = loaderState(loader);
-  const name = (['batchSize', 'batches', 'seed'] as const).find(
-    (each) => now[each] !== saved[each],
-  );
-  return name === undefined ? undefined : { name, now: now[name], saved: saved[name] };
-}
-
-/** Whether a loader can go on with an epoch that was left half done. */
-export function continues(loader: BatchLoader, { batch, loader: saved }: Position): boolean {
-  return saved !== null && batch < saved.batches && difference(loader, saved) === undefined;
-}
-
-/** @throws CheckpointError where a loader is not the one that a checkpoint was made with. */
-export function checkLoader(loader: BatchLoader, saved: LoaderState): void {
-  const found = difference(loader, saved);
-  if (found === undefined) return;
-  throw new CheckpointError(
-    `the training loader is not the checkpoint's: expected ${found.name} ${found.saved}, ` +
-      `got ${found.now}. Make the loader as it was, so that the epoch goes on where it stopped.`,
-  );
-}
-
-/** The batches from the position on. A loader that cannot start there is read from its start. */
-function startAt(loader: BatchLoader, { epoch, batch }: Position): AsyncIterable<ReleasableBatch> {
-  if (loader.setEpoch !== undefined) {
-    loader.setEpoch(epoch, batch);
-    return loader;
-  }
-  return batch === 0 ? loader : skip(loader, batch);
-}
-
-async function* skip(loader: BatchLoader, count: number): AsyncGenerator<ReleasableBatch> {
-  let index = 0;
-  for await (const batch of loader) {
-    if (index >= count) yield batch;
-    else batch.release?.();
-    index += 1;
-  }
 }

@@ -1,11 +1,11 @@
 /** Training: the public names. */
 export type { ImageBatch, LabelledBatch } from './batch.js';
 export { type CheckpointModel, latestCheckpoint, loadCheckpointModel } from './checkpoint.js';
-export type { EvaluationResult } from './engine.js';
-export type { BatchLoader, CheckpointOptions, FitResult } from './fit.js';
+export type { CheckpointOptions, FitResult } from './fit.js';
 export type { MetricsLine } from './metrics.js';
 export type { TrainerOptimizer } from './optimizer-settings.js';
 export type { FitOptions, TrainerOptions } from './options.js';
+export type { BatchLoader } from './position.js';
 export {
   type EpochEvent,
   type Reporter,
@@ -14,4 +14,5 @@ export {
   TextReporter,
   type TextStream,
 } from './reporter.js';
+export type { EvaluationResult } from './results.js';
 export { type StepResult, Trainer } from './trainer.js';

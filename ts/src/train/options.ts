@@ -1,11 +1,12 @@
 /** Owns the options of `Trainer` and of `Trainer.fit`, and their checks. */
 
-import { checkInteger, checkOptions, show } from '../arguments.js';
+import { checkInteger, checkOneOf, checkOptions, show } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
 import { type CrossEntropyLoss, Module } from '../nn/index.js';
 import type { Algorithm, Precision } from '../target.js';
-import type { BatchLoader, CheckpointOptions } from './fit.js';
+import type { CheckpointOptions } from './fit.js';
 import type { TrainerOptimizer } from './optimizer-settings.js';
+import type { BatchLoader } from './position.js';
 import type { EpochEvent, Reporter, StepEvent } from './reporter.js';
 
 /** Options of `Trainer`. */
@@ -64,6 +65,13 @@ export interface FitOptions {
    * is a terminal; `false` for nothing; or a reporter of your own.
    */
   log?: boolean | Reporter | undefined;
+  /**
+   * What to do where training diverges, that is where a loss is NaN or infinite, or a parameter when a
+   * checkpoint is taken or at the end: `'stop'` (the default) rejects with a NotFiniteError that names
+   * the step and the last good checkpoint; `'continue'` goes on. Parameters that are not finite are
+   * written to no checkpoint in either case, so that they replace none.
+   */
+  onNaN?: 'stop' | 'continue' | undefined;
   /** Called with each step's result, in order. Its promise is awaited before the next report. */
   onStep?: ((event: StepEvent) => void | Promise<void>) | undefined;
   /** Called at the end of each epoch. Its promise is awaited before the next epoch. */
@@ -74,7 +82,8 @@ export interface FitOptions {
    * Goes on from a checkpoint, or from the newest in a directory of checkpoints that is not damaged
    * (a warning of the process tells of one that is): the same losses,
    * bit for bit, as without the interruption, where the convolutions' algorithms are the same (see
-   * `algorithm`). The loader, the optimizer and the network must be made as they were.
+   * `algorithm`). The loader, the optimizer and the network must be made as they were. Of a run that
+   * had all its epochs nothing is done again.
    */
   resume?: string | undefined;
 }
@@ -121,6 +130,7 @@ export function checkFitOptions(who: string, train: BatchLoader, options: FitOpt
     'maxSteps',
     'signal',
     'log',
+    'onNaN',
     'onStep',
     'onEpoch',
     'checkpoint',
@@ -131,6 +141,7 @@ export function checkFitOptions(who: string, train: BatchLoader, options: FitOpt
   if (test !== undefined) checkLoaderArgument(who, 'test', test);
   if (maxSteps !== undefined) checkInteger(who, 'maxSteps', maxSteps, 1);
   checkSignal(who, signal);
+  if (options.onNaN !== undefined) checkOneOf(who, 'onNaN', options.onNaN, ['stop', 'continue']);
   if (log !== undefined && typeof log !== 'boolean' && (typeof log !== 'object' || log === null)) {
     throw new ArgumentError(`${who} expects log to be a boolean or a reporter, got ${show(log)}`);
   }

@@ -6,20 +6,21 @@
  * other. Going back to one changes everything or, where it does not fit, nothing.
  */
 import { randomBytes } from 'node:crypto';
-import { ArgumentError } from '../errors.js';
-import type { Module } from '../nn/index.js';
-import { type CheckpointContents, loadModel, saveCheckpoint } from './checkpoint.js';
+import { ArgumentError, NotFiniteError } from '../errors.js';
+import type { Module, StateTensor } from '../nn/index.js';
+import { hostValuesOf } from '../nn/parameter.js';
+import {
+  amendCheckpoint,
+  type CheckpointContents,
+  loadModel,
+  saveCheckpoint,
+} from './checkpoint.js';
 import { checkpointVersion, emptySums } from './checkpoint-state.js';
 import type { Engine } from './engine.js';
-import {
-  type BatchLoader,
-  type BegunCheckpoint,
-  type CheckpointOptions,
-  checkLoader,
-  continues,
-  type Position,
-} from './fit.js';
+import { firstNotFinite } from './finite.js';
+import type { BegunCheckpoint, CheckpointOptions } from './fit.js';
 import { checkOptimizer, groupSettings, type TrainerOptimizer } from './optimizer-settings.js';
+import { type BatchLoader, checkLoader, continues, type Position } from './position.js';
 import { TaskQueue } from './task-queue.js';
 
 /** How far one trainer has come. */
@@ -78,7 +79,31 @@ export class Progress {
       loader,
     };
     const contents = { model, optimizer, state };
-    return { written: this.#writes.enqueue(() => saveCheckpoint(dir, keepLast, contents)) };
+    const written = this.#writes.enqueue(async () => {
+      const name = (await firstNotFinite(model)) ?? (await firstNotFinite(optimizer));
+      if (name !== undefined) {
+        throw new NotFiniteError(
+          `${caller}: ${name} has values that are not finite after step ${step}, so that no ` +
+            'checkpoint was written',
+        );
+      }
+      return saveCheckpoint(dir, keepLast, contents);
+    });
+    return { written };
+  }
+
+  /** Notes in a checkpoint of this run where training stands after its epoch's end. */
+  noteEndOfEpoch(path: string, position: Position): Promise<void> {
+    return this.#writes.enqueue(() => amendCheckpoint(path, this.#run, position));
+  }
+
+  /** Name of the first parameter whose host values are not finite. */
+  firstNotFinite(): Promise<string | undefined> {
+    const tensors: Record<string, StateTensor> = {};
+    for (const [name, parameter] of this.#net.namedParameters()) {
+      tensors[name] = { data: hostValuesOf(parameter).array, shape: parameter.shape };
+    }
+    return firstNotFinite(tensors);
   }
 
   /**

@@ -62,16 +62,16 @@ export interface StartEvent {
   readonly examplesPerEpoch: number;
 }
 
-/** Receiver of training events. Every method is optional. */
+/** Receiver of training events. Every method is optional; training waits for the promises they return. */
 export interface Reporter {
   /** Training starts. */
-  start?(event: StartEvent): void;
+  start?(event: StartEvent): unknown;
   /** A step is done. */
-  step?(event: StepEvent): void;
+  step?(event: StepEvent): unknown;
   /** An epoch is done. */
-  epoch?(event: EpochEvent): void;
+  epoch?(event: EpochEvent): unknown;
   /** Training ended, was aborted, or failed. */
-  end?(): void;
+  end?(): unknown;
 }
 
 /** The part of a writable stream that {@link TextReporter} uses; `process.stdout` is one. */

@@ -16,8 +16,8 @@ import { initialSeed } from '../random/index.js';
 import { type CompileTarget, type Precision, resolveTarget } from '../target.js';
 import { type LabelledBatch, makeSignature } from './batch.js';
 import { loadCheckpoint } from './checkpoint.js';
-import { type BatchResult, Engine, type EvaluationResult } from './engine.js';
-import { type BatchLoader, FitLoop, type FitResult, warn } from './fit.js';
+import { Engine } from './engine.js';
+import { FitLoop, type FitResult, warn } from './fit.js';
 import { MetricsFile } from './metrics.js';
 import type { TrainerOptimizer } from './optimizer-settings.js';
 import {
@@ -29,8 +29,10 @@ import {
   type FitOptions,
   type TrainerOptions,
 } from './options.js';
+import type { BatchLoader } from './position.js';
 import { Progress } from './progress.js';
 import { TextReporter } from './reporter.js';
+import type { BatchResult, EvaluationResult } from './results.js';
 
 /** Result of one training step. */
 export interface StepResult extends BatchResult {
@@ -171,6 +173,8 @@ export class Trainer implements AsyncDisposable {
    * @returns The batch's mean loss and correct examples, both before the update, and the step's
    *   number.
    * @throws ShapeError, DTypeError, ArgumentError for a batch that does not fit, before any work.
+   * @throws QueueFullError where calls are not awaited, and batches of more than 512 MiB wait: such a
+   *   step is not taken. Two may wait, however large.
    * @throws ArgumentError while `fit` runs.
    * @throws DisposedError after `dispose`.
    */
@@ -216,6 +220,7 @@ export class Trainer implements AsyncDisposable {
    * @throws The signal's reason after an abort: the steps in flight are finished and reported, and a
    *   checkpoint is written first where `checkpoint` was given.
    * @throws CheckpointError where `resume` has no checkpoint, or one of another run.
+   * @throws NotFiniteError where training diverges, unless `onNaN` is `'continue'`.
    * @throws FileError where the metrics file cannot be written.
    * @throws What `step`, the loaders and the callbacks throw.
    */
@@ -226,13 +231,17 @@ export class Trainer implements AsyncDisposable {
     this.#assertNotFitting(caller);
     checkFitOptions(caller, train, options);
     const { test, epochs, resume, log = true, signal, checkpoint, onStep, onEpoch } = options;
+    const { onNaN = 'stop' } = options;
     signal?.throwIfAborted();
     this.#isFitting = true;
     try {
       const progress = this.#progress;
       const { position } = progress;
+      let resumedFrom: string | undefined;
       if (resume !== undefined) {
-        await progress.restore(caller, await loadCheckpoint(resume), train);
+        const contents = await loadCheckpoint(resume);
+        resumedFrom = contents.path;
+        await progress.restore(caller, contents, train);
       } else {
         progress.begin(train);
       }
@@ -249,13 +258,18 @@ export class Trainer implements AsyncDisposable {
         checkpoint,
         onStep,
         onEpoch,
+        onNaN,
+        resumedFrom,
         save: (where) => progress.save(caller, where),
+        endEpoch: (path, at) => progress.noteEndOfEpoch(path, at),
       });
       const result = await loop.run().catch(async (error: unknown) => {
         await this.#settle(caller).catch(warn);
         throw error;
       });
       await this.#settle(caller);
+      const name = onNaN === 'stop' ? await progress.firstNotFinite() : undefined;
+      if (name !== undefined) throw loop.diverged(`${name} is not after step ${result.step}`);
       return result;
     } finally {
       this.#isFitting = false;
@@ -297,6 +311,8 @@ export class Trainer implements AsyncDisposable {
    *   other runs wrote into the directory stay, but for one of the same step, which is replaced.
    * @returns Path of the checkpoint.
    * @throws CheckpointError where it cannot be written.
+   * @throws NotFiniteError where parameters or optimizer state are not finite, since training has
+   *   diverged; nothing is written then.
    * @throws ArgumentError before the first step or `compile`, and while `fit` runs.
    */
   async saveCheckpoint(dir: string, options: { keepLast?: number } = {}): Promise<string> {

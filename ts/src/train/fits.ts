@@ -1,0 +1,34 @@
+/** Owns the checks of a batch against the program that would take it. */
+import { ShapeError } from '../errors.js';
+import { describeSignature, type InputSignature, sameSignature } from './batch.js';
+import type { CompiledGraph } from './compiled.js';
+
+/** @throws ShapeError where a batch is too large, or of another kind. */
+export function checkFits(
+  caller: string,
+  graph: CompiledGraph,
+  signature: InputSignature,
+  size: number,
+): void {
+  if (size > graph.batchSize) {
+    throw new ShapeError(
+      `${caller}: the training program is compiled for at most ${graph.batchSize} examples, ` +
+        `got a batch of ${size}. Call trainer.compile({ batchSize: ${size}, ... }) first, ` +
+        'or begin with the largest batch.',
+    );
+  }
+  checkSignature(caller, graph, signature);
+}
+
+/** @throws ShapeError where images are of another kind than the graph's. */
+export function checkSignature(
+  caller: string,
+  graph: CompiledGraph,
+  signature: InputSignature,
+): void {
+  if (sameSignature(graph.signature, signature)) return;
+  throw new ShapeError(
+    `${caller}: expected images ${describeSignature(graph.signature)}, as the program was ` +
+      `compiled for, got ${describeSignature(signature)}. One trainer takes one kind of image.`,
+  );
+}

@@ -1,0 +1,34 @@
+/** Owns what goes into training and comes out of it: batches, and the results of steps and evaluations. */
+import type { LabelledBatch } from './batch.js';
+
+/** A batch whose memory may be given back after use; those of a `DataLoader` are. */
+export type ReleasableBatch = LabelledBatch & { release?(): void };
+
+/** Result of one run over a batch. */
+export interface BatchResult {
+  /** Mean loss of the batch. */
+  readonly loss: number;
+  /** Examples whose largest output was the label's. */
+  readonly correct: number;
+  /** Examples in the batch. */
+  readonly size: number;
+}
+
+/** Result of an evaluation. */
+export interface EvaluationResult {
+  /** Mean loss over all examples. */
+  readonly loss: number;
+  /** Share of examples whose largest output was the label's, 0 to 1. */
+  readonly accuracy: number;
+  /** Number of examples. */
+  readonly size: number;
+}
+
+/** A step that the device has been given. */
+export interface SubmittedStep {
+  /** Number of the step, from 1. */
+  readonly step: number;
+  /** Learning rate of each parameter group. */
+  readonly lr: readonly number[];
+  readonly result: Promise<BatchResult>;
+}
