@@ -13,5 +13,6 @@ main(async () => {
       throw new StepError(`Expected some of ${Object.keys(suites).join(', ')}, got '${word}'.`);
     }
   }
-  await checkFresh(words.length > 0 ? words : undefined);
+  const { ok } = await checkFresh(words.length > 0 ? words : undefined);
+  if (!ok) process.exitCode = 1;
 });

@@ -2,6 +2,7 @@
  * `npm run check`: the whole gate, the same that CI runs. A failed section does not stop the next, so
  * that one run tells all.
  */
+import { fresh } from './fresh/check.mjs';
 import { main, printFailure } from './lib/report.mjs';
 import { lint, mutants, onednn3, sanitize, test } from './lib/sections.mjs';
 import { summary, total } from './lib/suites.mjs';
@@ -12,6 +13,7 @@ const sections = [
   ['Types and tests', test],
   ['Seeded mistakes', mutants],
   ['Sanitizers', sanitize],
+  ['Fresh machine', fresh],
 ];
 
 async function attempt(body) {

@@ -9,7 +9,7 @@
 import { appendFileSync } from 'node:fs';
 import { logged } from '../lib/exec.mjs';
 import { inRoot, root } from '../lib/paths.mjs';
-import { note, StepError, step } from '../lib/report.mjs';
+import { note, printFailure, StepError, step } from '../lib/report.mjs';
 import { ensureSystem } from '../lib/system.mjs';
 import { installNode } from './node.mjs';
 import { rootObstacle, suites, withBareRoot } from './root.mjs';
@@ -29,7 +29,7 @@ function requireThat(condition, message, log) {
 
 /** A clone of HEAD in a bare root. */
 async function cloneInto(bare, folder) {
-  const log = inRoot('build', 'log', 'fresh-clone.log');
+  const log = logOf(bare.suite, 'clone');
   const words = ['clone', '--quiet', '--no-hardlinks', root, `${bare.path}${folder}`];
   await logged(log, 'git', words);
 }
@@ -121,11 +121,22 @@ async function asUser(suite, { forTraining, forTests }) {
   });
 }
 
+async function checkSuite(suite) {
+  try {
+    await asUser(suite, await asRoot(suite));
+    return true;
+  } catch (error) {
+    printFailure(error);
+    return false;
+  }
+}
+
 /**
- * Tries each suite; what fails in one does not keep the others from being tried.
+ * Tries suites, all at the same time: one downloads while the other compiles.
  *
  * @param {(keyof typeof suites)[]} names
- * @throws StepError where no bare root can be made, or with what failed.
+ * @returns `ok`, false if anything failed, which has been printed.
+ * @throws StepError where no bare root can be made.
  */
 export async function checkFresh(names = Object.keys(suites)) {
   const obstacle = rootObstacle();
@@ -136,8 +147,8 @@ export async function checkFresh(names = Object.keys(suites)) {
     });
   }
   await step('system packages', (progress) => ensureSystem(['debootstrap', 'git'], progress));
-  for (const suite of names) await asUser(suite, await asRoot(suite));
-  return { ok: true };
+  const results = await Promise.all(names.map(checkSuite));
+  return { ok: results.every((ok) => ok) };
 }
 
 /** As a section of the gate: elsewhere than in CI, what cannot be tried is only said. */
@@ -147,5 +158,5 @@ export async function fresh() {
     note(`not tried, since ${obstacle}; CI tries it`);
     return { ok: true };
   }
-  return checkFresh();
+  return checkFresh(['bookworm']);
 }

@@ -35,7 +35,7 @@ export async function installNode(bare) {
   for (const name of ['npm', 'npx']) {
     symlinkSync(`../lib/node_modules/npm/bin/${name}-cli.js`, `${local}/bin/${name}`);
   }
-  const log = inRoot('build', 'log', 'fresh-node.log');
+  const log = inRoot('build', 'log', `fresh-${bare.suite}-node.log`);
   const { status } = await bare.run(['sh', '-c', 'node --version && npm --version'], { log });
   if (status !== 0) {
     throw new StepError('The Node.js that runs this does not run in a bare Debian root.', {

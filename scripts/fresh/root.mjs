@@ -107,6 +107,9 @@ function clearCopies() {
   }
 }
 
+/** Uses of bare roots that have not put theirs away. */
+let inUse = 0;
+
 class BareRoot {
   /** What every command inside finds in its environment. */
   environment = {};
@@ -114,7 +117,8 @@ class BareRoot {
   #stopped = false;
 
   /** @param {string} path The root's folder. */
-  constructor(path) {
+  constructor(suite, path) {
+    this.suite = suite;
     this.path = path;
   }
 
@@ -191,7 +195,7 @@ export async function withBareRoot(suite, body) {
   clearCopies();
   const path = `${copies}/${suite}-${process.pid}`;
   rmSync(path, { recursive: true, force: true });
-  const bare = new BareRoot(path);
+  const bare = new BareRoot(suite, path);
   let signalled;
   const onSignal = (signal) => {
     signalled = signal;
@@ -199,15 +203,17 @@ export async function withBareRoot(suite, body) {
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
   for (const signal of signals) process.on(signal, onSignal);
+  inUse += 1;
   try {
     const copy = ['-a', '--reflink=auto', kept, path];
-    await logged(inRoot('build', 'log', 'copy-root.log'), 'cp', copy);
+    await logged(inRoot('build', 'log', `copy-${suite}.log`), 'cp', copy);
     bare.environment = applySettings(path, suite);
     return await body(bare);
   } finally {
     rmSync(path, { recursive: true, force: true });
     for (const signal of signals) process.off(signal, onSignal);
+    inUse -= 1;
     // Now that all is put away, it does what it would have done.
-    if (signalled !== undefined) process.kill(process.pid, signalled);
+    if (signalled !== undefined && inUse === 0) process.kill(process.pid, signalled);
   }
 }
