@@ -68,11 +68,10 @@ describe('a native program', () => {
     const program = await compile(convolution);
     const { y } = await program.run({ x: x.subarray(0, 2 * 16 * 256) });
     expect(y).toHaveLength(x.length);
-    await expect(program.run({ x: x.subarray(1) })).rejects.toMatchObject({ code: 'ERR_NN_SHAPE' });
-    await expect(program.run({ x: new Int32Array(x.length) })).rejects.toMatchObject({
-      code: 'ERR_NN_DTYPE',
-    });
-    await expect(program.run({})).rejects.toMatchObject({ code: 'ERR_NN_ARGUMENT' });
+    const refused = (code: string) => expect.objectContaining({ code });
+    expect(() => program.run({ x: x.subarray(1) })).toThrow(refused('ERR_NN_SHAPE'));
+    expect(() => program.run({ x: new Int32Array(x.length) })).toThrow(refused('ERR_NN_DTYPE'));
+    expect(() => program.run({})).toThrow(refused('ERR_NN_ARGUMENT'));
     await expect(program.write('w', new Float32Array(9))).rejects.toMatchObject({
       code: 'ERR_NN_SHAPE',
     });
@@ -86,7 +85,7 @@ describe('a native program', () => {
     const runs = Array.from({ length: 4 }, () => program.run({ x }));
     await Promise.all([program.dispose(), program.dispose()]);
     for (const { y } of await Promise.all(runs)) expect(y?.[17]).toBe(144);
-    await expect(program.run({ x })).rejects.toMatchObject({ code: 'ERR_NN_DISPOSED' });
+    expect(() => program.run({ x })).toThrow(expect.objectContaining({ code: 'ERR_NN_DISPOSED' }));
     expect(() => program.plan()).toThrow(/disposed/);
   });
 

@@ -82,12 +82,3 @@ test('a step that native code refuses takes no number', async () => {
   expect(trainer.stepCount).toBe(1);
   expect((await trainer.step(small!)).step).toBe(2);
 });
-
-test('native code refuses at the call', async () => {
-  const [small] = await takeBatches(learnableLoader(16, {}, 10), 1);
-  const run = vi.spyOn(NativeProgram.prototype, 'run');
-  onTestFinished(() => run.mockRestore());
-  await makeTrainer(seededTiny()).step(small!);
-  const program = run.mock.contexts[0] as NativeProgram;
-  expect(() => program.run({})).toThrow(/is missing/);
-});
