@@ -59,10 +59,10 @@ describe('fit', () => {
   test('stops where the last step spoils the parameters, with checkpoints and without', async () => {
     const dir = await temporaryFolder();
     await expect(diverging(5).run()).rejects.toThrow(
-      /^Trainer\.fit: .* after step 5.*No checkpoint/,
+      /^Trainer\.fit: .* after step 5.*wrote no checkpoint/,
     );
     await expect(diverging(5).run({ checkpoint: { dir } })).rejects.toThrow(
-      /^Trainer\.fit: .* not finite after step 5, .*No checkpoint was written before/,
+      /^Trainer\.fit: .* not finite after step 5, .*wrote no checkpoint before/,
     );
     expect((await readdir(dir)).filter((name) => name.startsWith('step-'))).toEqual([]);
   });

@@ -4,6 +4,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 // Inside views: what is written to a program, and which arrays users have.
 import { NativeProgram } from '../../dist/native.js';
 import { hostValuesOf } from '../../dist/nn/parameter.js';
+import { fingerprint } from '../../dist/train/fingerprint.js';
 import { temporaryFolder } from './data-support.js';
 import { testDevice } from './device.js';
 import { flat, learnableLoader, makeTrainer, seededTiny, takeBatches } from './trainer-support.js';
@@ -129,6 +130,24 @@ describe('a predictor sees', () => {
     expect(during[0]).not.toEqual(after);
   });
 
+  test('what is there while the network is evaluated, asked by the loader too', async () => {
+    const net = new Small();
+    const predictor = makePredictor(net);
+    const trainer = sgd(net);
+    await trainer.step(batch);
+    const seen: unknown[] = [];
+    const asking = {
+      length: 1,
+      batchSize: 1,
+      async *[Symbol.asyncIterator]() {
+        seen.push(await odds(predictor), flat(await trainer.stateDict()));
+        yield batch;
+      },
+    };
+    await trainer.evaluate(asking);
+    expect(seen).toEqual([await odds(predictor), flat(net.stateDict())]);
+  });
+
   test('one moment: calls under way end before a change is written', async () => {
     const net = new Small();
     net.loadStateDict(zeros);
@@ -165,6 +184,38 @@ describe('a predictor sees', () => {
     net.fc.bias!.data = new Float32Array(2);
     await odds(predictor);
     expect(write).toHaveBeenCalledTimes(1);
+  });
+});
+
+test('fingerprints differ where any element does', async () => {
+  for (const length of [1, 2, 5, 8, (1 << 19) + 3]) {
+    const values = new Float32Array(length).map((_, i) => Math.sin(i));
+    const before = await fingerprint(values);
+    expect(await fingerprint(values.slice())).toBe(before);
+    for (const at of new Set([0, length >> 1, length - 1])) {
+      const other = values.slice();
+      other[at]! += 1e-3;
+      expect(await fingerprint(other)).not.toBe(before);
+    }
+    expect(await fingerprint(values.map((x) => -x))).not.toBe(before);
+  }
+});
+
+describe('a network whose layers were replaced', () => {
+  test('is refused by what computes with the old ones', async () => {
+    const net = new Small() as { fc: nn.Linear } & Small;
+    const predictor = makePredictor(net);
+    const trainer = sgd(net);
+    await odds(predictor);
+    await trainer.step(batch);
+    await trainer.syncParameters();
+    net.fc = new nn.Linear(4, 2);
+    const refused = { code: 'ERR_NN_ARGUMENT', message: expect.stringContaining('fc.weight') };
+    await expect(odds(predictor)).rejects.toMatchObject(refused);
+    await expect(trainer.step(batch)).rejects.toMatchObject(refused);
+    await expect(trainer.evaluate(loader)).rejects.toMatchObject(refused);
+    expect(trainer.stepCount).toBe(1);
+    expectClose(await odds(makePredictor(net)), expected(net.stateDict()));
   });
 });
 

@@ -56,8 +56,8 @@ export interface Prediction {
  *
  * A predictor computes with what the network's parameters are at the call: it follows
  * `net.loadStateDict`, assigned and edited `parameter.data`, and trainers, whose newest values it
- * fetches, while they train too. Nothing has to be refreshed. What a layer is made of is fixed at the
- * first call: for a network whose layers are replaced make a new Predictor.
+ * fetches, while they train too. Nothing has to be refreshed. What a network is made of is
+ * fixed at the first call: one whose layers were replaced since is refused.
  *
  * An image's outputs may differ in their last bits with the number of images in the call, since other
  * kernels compute other numbers of images.
@@ -125,7 +125,8 @@ export class Predictor implements AsyncDisposable {
    * the promise is settled: they are read in parts, and never copied as a whole.
    *
    * @param images A batch of a `DataLoader`, or `{ image, imageShape: [n, C, H, W] }`.
-   * @throws ShapeError, DTypeError, ArgumentError for images that do not fit, before any work.
+   * @throws ShapeError, DTypeError, ArgumentError for images that do not fit, or a network whose
+   *   layers were replaced, before any work.
    * @throws QueueFullError where calls are not awaited, and the images of more than 512 MiB wait.
    * @throws DisposedError after `dispose`.
    */

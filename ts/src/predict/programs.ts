@@ -13,7 +13,7 @@ import type { Pixels } from '../pixels.js';
 import type { CompileTarget } from '../target.js';
 import { describeSignature, type InputSignature, sameSignature } from '../train/batch.js';
 import { CompiledGraph, type RunOutputs } from '../train/compiled.js';
-import { imageSpec, outputClasses, traceFor } from '../train/graph-facts.js';
+import { checkParameters, imageSpec, outputClasses, traceFor } from '../train/graph-facts.js';
 import { TaskQueue } from '../train/task-queue.js';
 import { WaitingCalls } from '../train/waiting.js';
 import { ProgramWeights } from '../train/weights.js';
@@ -78,6 +78,7 @@ export class PredictPrograms {
     }
     const parts = partsOf(n, this.#sizes);
     const graphs = parts.map(({ batchSize }) => this.#graphFor(signature, batchSize, n));
+    checkParameters(caller, graphs[0]!.traced, this.#options.net);
     this.#signature = signature;
     return {
       classes: outputClasses(graphs[0]!.traced),

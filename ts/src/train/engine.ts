@@ -61,6 +61,7 @@ export class Engine implements ParameterHolder {
   #coming: CompiledGraph | undefined;
   #disposal: Promise<void> | undefined;
   #isDeviceLost = false;
+  #isEvaluating = false;
 
   constructor(options: ProgramsOptions, seed: number) {
     this.#optimizer = options.optimizer;
@@ -116,6 +117,7 @@ export class Engine implements ParameterHolder {
    */
   async submit(caller: string, batch: LabelledBatch): Promise<SubmittedStep> {
     this.assertUsable(caller);
+    this.#programs.checkNet(caller);
     const { image, signature, size } = checkImages(caller, batch);
     const expected = this.#coming ?? this.#programs.training?.graph;
     if (expected !== undefined) checkFits(caller, expected, signature, size);
@@ -176,7 +178,9 @@ export class Engine implements ParameterHolder {
     };
     return this.#enqueue(async () => {
       let previous: Promise<BatchResult> | undefined;
+      this.#isEvaluating = true;
       try {
+        this.#programs.checkNet(caller);
         await this.#programs.update();
         for await (const batch of abortable(batches, signal)) {
           this.assertUsable(caller);
@@ -186,6 +190,7 @@ export class Engine implements ParameterHolder {
         }
         if (previous !== undefined) add(await previous);
       } finally {
+        this.#isEvaluating = false;
         await this.drain();
       }
       if (sums.size === 0) throw new ArgumentError(`${caller}: the loader has no batches`);
@@ -195,7 +200,7 @@ export class Engine implements ParameterHolder {
 
   /** Brings the network's host parameters up to date. */
   synchronise(caller: string): Promise<void> {
-    return this.#enqueue(async () => {
+    return this.#enqueueRead(async () => {
       this.assertUsable(caller);
       await this.#programs.sync();
     });
@@ -203,7 +208,7 @@ export class Engine implements ParameterHolder {
 
   /** Does what {@link synchronise} does, and copies the parameters. */
   stateDict(caller: string): Promise<StateDict> {
-    return this.#enqueue(async () => {
+    return this.#enqueueRead(async () => {
       this.assertUsable(caller);
       await this.#programs.sync();
       return this.#programs.copyParameters();
@@ -212,7 +217,7 @@ export class Engine implements ParameterHolder {
 
   /** Gives the host the parameters that the device is ahead with. */
   sync(): Promise<void> {
-    return this.#disposal ?? this.#enqueue(() => this.#programs.read());
+    return this.#disposal ?? this.#enqueueRead(() => this.#programs.read());
   }
 
   /**
@@ -301,6 +306,14 @@ export class Engine implements ParameterHolder {
         throw error;
       }),
     );
+  }
+
+  /**
+   * Queues a task that reads parameters. During an evaluation that nothing waits for it runs at once:
+   * the loader may be who asks, and an evaluation changes no parameters.
+   */
+  #enqueueRead<T>(task: () => Promise<T>): Promise<T> {
+    return this.#isEvaluating && this.#queue.runsLast ? task() : this.#enqueue(task);
   }
 
   #note(error: unknown): void {

@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 /** Elements that are read without a pause: about half a millisecond. */
 const sliceLength = 1 << 19;
 
-/** Multiplier of each lane: odd, so that no change of a single element is lost. */
+/** Multiplier of each lane; odd, so that multiplying loses nothing. */
 const multipliers = [0x01000193, 0x85ebca6b, 0xc2b2ae35, 0x27d4eb2f] as const;
 
 /**
@@ -12,8 +12,8 @@ const multipliers = [0x01000193, 0x85ebca6b, 0xc2b2ae35, 0x27d4eb2f] as const;
  * event loop gets turns in between.
  */
 export async function fingerprint(values: Float32Array): Promise<string> {
-  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  const lanes = new Uint32Array(4);
+  const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
+  const lanes = new Int32Array(4);
   for (let begin = 0; begin < bits.length; begin += sliceLength) {
     if (begin > 0) await setImmediate();
     add(lanes, bits.subarray(begin, begin + sliceLength));
@@ -21,17 +21,28 @@ export async function fingerprint(values: Float32Array): Promise<string> {
   return lanes.join();
 }
 
-/** Goes on with four hashes, of every fourth element each. */
-function add(lanes: Uint32Array, bits: Uint32Array): void {
+/**
+ * Goes on with four hashes, of every fourth element each. A step is one to one in the hash and in the
+ * element, so that no change of a single element is lost; the rotation brings high bits down, without
+ * which two changed signs would cancel out.
+ */
+function add(lanes: Int32Array, bits: Int32Array): void {
   let [a = 0, b = 0, c = 0, d = 0] = lanes;
   const [ma, mb, mc, md] = multipliers;
   const whole = bits.length - (bits.length % 4);
   for (let i = 0; i < whole; i += 4) {
-    a = (Math.imul(a, ma) + bits[i]!) | 0;
-    b = (Math.imul(b, mb) + bits[i + 1]!) | 0;
-    c = (Math.imul(c, mc) + bits[i + 2]!) | 0;
-    d = (Math.imul(d, md) + bits[i + 3]!) | 0;
+    a = Math.imul(a ^ bits[i]!, ma);
+    b = Math.imul(b ^ bits[i + 1]!, mb);
+    c = Math.imul(c ^ bits[i + 2]!, mc);
+    d = Math.imul(d ^ bits[i + 3]!, md);
+    a = (a << 13) | (a >>> 19);
+    b = (b << 13) | (b >>> 19);
+    c = (c << 13) | (c >>> 19);
+    d = (d << 13) | (d >>> 19);
   }
-  for (let i = whole; i < bits.length; i++) a = (Math.imul(a, ma) + bits[i]!) | 0;
+  for (let i = whole; i < bits.length; i++) {
+    a = Math.imul(a ^ bits[i]!, ma);
+    a = (a << 13) | (a >>> 19);
+  }
   lanes.set([a, b, c, d]);
 }

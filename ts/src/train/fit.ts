@@ -346,7 +346,7 @@ export class FitLoop {
     const last = this.#path ?? this.#options.resumedFrom;
     const where =
       last === undefined
-        ? 'No checkpoint was written before.'
+        ? 'This call of fit wrote no checkpoint before.'
         : `The last good checkpoint is ${last}; resume from it, with a smaller learning rate.`;
     return new NotFiniteError(
       `${caller}: expected finite numbers, but ${what}: training has diverged. ${where} ` +

@@ -5,7 +5,7 @@ import { ArgumentError, CheckpointError, ShapeError } from '../errors.js';
 import { formatShape, sameShape } from '../graph/shapes.js';
 import type { NodeSpec } from '../graph/spec.js';
 import type { ImageSpec, TracedGraph } from '../graph/steps.js';
-import type { StateTensor } from '../nn/index.js';
+import type { Module, StateTensor } from '../nn/index.js';
 import type { InputSignature } from './batch.js';
 
 /**
@@ -22,6 +22,19 @@ export function traceFor(
   } catch (error) {
     if (size !== largest) traceGraph(size);
     throw error;
+  }
+}
+
+/** @throws ArgumentError where a parameter of the graph is not the network's any more. */
+export function checkParameters(caller: string, traced: TracedGraph, net: Module): void {
+  const present = new Set<unknown>(net.parameters());
+  for (const [name, source] of traced.parameters) {
+    if (present.has(source)) continue;
+    throw new ArgumentError(
+      `${caller}: expected the network's layers to be those of the first call, but ${name} was ` +
+        'replaced. Change values by loadStateDict or parameter.data, or make a new object for the ' +
+        'changed network.',
+    );
   }
 }
 

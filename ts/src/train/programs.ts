@@ -16,7 +16,7 @@ import type { CompileTarget } from '../target.js';
 import type { InputSignature } from './batch.js';
 import { CompiledGraph } from './compiled.js';
 import { copyInSlices } from './copy.js';
-import { checkState, imageSpec, lossClasses, traceFor } from './graph-facts.js';
+import { checkParameters, checkState, imageSpec, lossClasses, traceFor } from './graph-facts.js';
 import type { TrainerOptimizer } from './optimizer-settings.js';
 import { ProgramWeights } from './weights.js';
 
@@ -145,6 +145,13 @@ export class Programs {
     this.#evaluation = evaluation;
     await before?.graph.dispose();
     return evaluation;
+  }
+
+  /** @throws ArgumentError where the programs are of layers that the network has no more. */
+  checkNet(caller: string): void {
+    for (const used of [this.#training, this.#evaluation]) {
+      if (used !== undefined) checkParameters(caller, used.graph.traced, this.#options.net);
+    }
   }
 
   /** Whether the training program has the network's newest parameters for certain. */

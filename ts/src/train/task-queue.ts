@@ -16,6 +16,11 @@ export class TaskQueue {
     return this.#waiting === 0;
   }
 
+  /** Whether one task runs and none waits. */
+  get runsLast(): boolean {
+    return this.#waiting === 1;
+  }
+
   /** Runs a task after all those queued before it; settles as the task does. */
   enqueue<T>(task: () => Promise<T>): Promise<T> {
     this.#waiting += 1;

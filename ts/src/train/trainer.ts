@@ -172,7 +172,8 @@ export class Trainer implements AsyncDisposable {
    *
    * @returns The batch's mean loss and correct examples, both before the update, and the step's
    *   number.
-   * @throws ShapeError, DTypeError, ArgumentError for a batch that does not fit, before any work.
+   * @throws ShapeError, DTypeError, ArgumentError for a batch that does not fit, or a network whose
+   *   layers were replaced, before any work.
    * @throws QueueFullError where calls are not awaited, and batches of more than 512 MiB wait: such a
    *   step is not taken. Two may wait, however large.
    * @throws ArgumentError while `fit` runs.
