@@ -90,10 +90,10 @@ void addColumns(const float* x, int64_t rows, int64_t stride, double* sums) {
     typename Lane::F even{}, odd{};
     int64_t r = begin;
     for (; r + 1 < end; r += 2) {
-      even += *reinterpret_cast<const typename Lane::F*>(x + r * stride);
-      odd += *reinterpret_cast<const typename Lane::F*>(x + (r + 1) * stride);
+      even += Lane::load(x + r * stride);
+      odd += Lane::load(x + (r + 1) * stride);
     }
-    if (r < end) even += *reinterpret_cast<const typename Lane::F*>(x + r * stride);
+    if (r < end) even += Lane::load(x + r * stride);
     even += odd;
     typename Lane::D wide;
     convertLanes(even, wide);

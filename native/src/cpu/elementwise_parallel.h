@@ -40,12 +40,40 @@ inline void parallelItems(int64_t count, int64_t floats, Fn fn) {
 
 /// V floats and V int32 side by side, as GCC vectors (split where the machine's are narrower), or
 /// as scalars for V = 1: arithmetic, comparison and ?: read the same for both.
+///
+/// Values have a vector's own alignment, memory that of its elements: a type of lower alignment
+/// must not become a variable, since templates and lambdas that take it by reference lose the
+/// attribute and assume the vector's own. So memory is reached by load and store alone.
 template <int V>
 struct Lanes {
-  typedef float F __attribute__((vector_size(4 * V), aligned(4), may_alias));
-  typedef int32_t I __attribute__((vector_size(4 * V), aligned(4), may_alias));
-  typedef double D __attribute__((vector_size(8 * V), aligned(8), may_alias));
-  typedef uint8_t B __attribute__((vector_size(V), aligned(1), may_alias));
+  typedef float F __attribute__((vector_size(4 * V)));
+  typedef int32_t I __attribute__((vector_size(4 * V)));
+  typedef double D __attribute__((vector_size(8 * V)));
+  typedef uint8_t B __attribute__((vector_size(V)));
+
+  [[gnu::always_inline]] static F load(const float* at) {
+    return *reinterpret_cast<const FMemory*>(at);
+  }
+  [[gnu::always_inline]] static I load(const int32_t* at) {
+    return *reinterpret_cast<const IMemory*>(at);
+  }
+  [[gnu::always_inline]] static B load(const uint8_t* at) {
+    return *reinterpret_cast<const BMemory*>(at);
+  }
+  [[gnu::always_inline]] static void store(float* at, F value) {
+    *reinterpret_cast<FMemory*>(at) = value;
+  }
+  [[gnu::always_inline]] static void store(int32_t* at, I value) {
+    *reinterpret_cast<IMemory*>(at) = value;
+  }
+  [[gnu::always_inline]] static void store(uint8_t* at, B value) {
+    *reinterpret_cast<BMemory*>(at) = value;
+  }
+
+ private:
+  typedef float FMemory __attribute__((vector_size(4 * V), aligned(4), may_alias));
+  typedef int32_t IMemory __attribute__((vector_size(4 * V), aligned(4), may_alias));
+  typedef uint8_t BMemory __attribute__((vector_size(V), aligned(1), may_alias));
 };
 template <>
 struct Lanes<1> {
@@ -53,6 +81,15 @@ struct Lanes<1> {
   using I = int32_t;
   using D = double;
   using B = uint8_t;
+
+  template <class T>
+  static T load(const T* at) {
+    return *at;
+  }
+  template <class T>
+  static void store(T* at, T value) {
+    *at = value;
+  }
 };
 
 template <class To, class From>

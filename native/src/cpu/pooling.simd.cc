@@ -33,7 +33,9 @@ template <int V>
     return;
   }
 #endif
-  convertLanes(lanes, *reinterpret_cast<typename Lanes<V>::B*>(bytes));
+  typename Lanes<V>::B narrow;
+  convertLanes(lanes, narrow);
+  Lanes<V>::store(bytes, narrow);
 }
 
 template <int V>
@@ -49,7 +51,7 @@ template <int V>
   }
   std::memcpy(&lanes, parts, sizeof lanes);
 #else
-  convertLanes(*reinterpret_cast<const typename Lanes<V>::B*>(bytes), lanes);
+  convertLanes(Lanes<V>::load(bytes), lanes);
 #endif
 }
 
@@ -130,7 +132,7 @@ void maxPoolPlane(const MaxPoolShape& s, const float* x, float* y, Index* indice
       forCells<kKernel>(
           rows, columns, [&](int64_t kh, int64_t kw) __attribute__((always_inline)) {
             const int64_t from = (firstH + kh * s.dilationH) * s.inW + firstW + kw * s.dilationW;
-            const F value = *reinterpret_cast<const F*>(x + from * V);
+            const F value = Lanes<V>::load(x + from * V);
             const auto wins = (value > best) | (value != value);
             best = wins ? value : best;
             if constexpr (kWithIndices) {
@@ -138,11 +140,11 @@ void maxPoolPlane(const MaxPoolShape& s, const float* x, float* y, Index* indice
             }
           });
       const int64_t at = (oh * s.outW + ow) * V;
-      *reinterpret_cast<F*>(y + at) = best;
+      Lanes<V>::store(y + at, best);
       if constexpr (std::is_same_v<Index, uint8_t>) {
         narrowLanes<V>(position, indices + at);
       } else if constexpr (kWithIndices) {
-        *reinterpret_cast<I*>(indices + at) = position;
+        Lanes<V>::store(indices + at, position);
       }
     }
   }
@@ -197,9 +199,9 @@ void maxPoolGradPlane(const MaxPoolShape& s, const float* gy, const Index* indic
     for (int64_t ow = 0; ow < s.outW; ++ow) {
       const int64_t firstW = ow * s.strideW - s.padW;
       const int64_t at = (oh * s.outW + ow) * V;
-      F grad = *reinterpret_cast<const F*>(gy + at);
+      F grad = Lanes<V>::load(gy + at);
       if (pooled != nullptr) {
-        grad = *reinterpret_cast<const F*>(pooled + at) <= F{} ? F{} : grad;
+        grad = Lanes<V>::load(pooled + at) <= F{} ? F{} : grad;
       }
       if constexpr (V == 1) {
         scatterOne(s, firstH, firstW, indices[at], grad, gx);
@@ -209,13 +211,14 @@ void maxPoolGradPlane(const MaxPoolShape& s, const float* gy, const Index* indic
         if constexpr (std::is_same_v<Index, uint8_t>) {
           widenLanes<V>(indices + at, position);
         } else {
-          position = *reinterpret_cast<const I*>(indices + at);
+          position = Lanes<V>::load(indices + at);
         }
         forCells<kKernel>(
             rows, columns, [&](int64_t kh, int64_t kw) __attribute__((always_inline)) {
               const I cell = I{} + static_cast<int32_t>(kh * kernelW + kw);
               const int64_t to = (firstH + kh * s.dilationH) * s.inW + firstW + kw * s.dilationW;
-              *reinterpret_cast<F*>(gx + to * V) += position == cell ? grad : F{};
+              Lanes<V>::store(gx + to * V,
+                              Lanes<V>::load(gx + to * V) + (position == cell ? grad : F{}));
             });
       }
     }
@@ -265,13 +268,13 @@ void averagePool(const AveragePoolShape& shape, const float* x, float* y) {
           for (int64_t ih = h.start[oh]; ih < h.end[oh]; ++ih) {
             F rowSum{};
             for (int64_t iw = w.start[ow]; iw < w.end[ow]; ++iw) {
-              rowSum += *reinterpret_cast<const F*>(from + (ih * w.in + iw) * V);
+              rowSum += Lanes<V>::load(from + (ih * w.in + iw) * V);
             }
             sum += rowSum;
           }
           // A window without any cell has the sum 0, whatever its count.
           const int64_t count = std::max<int64_t>(1, int64_t{h.count[oh]} * w.count[ow]);
-          *reinterpret_cast<F*>(to + (oh * w.out + ow) * V) = sum / static_cast<float>(count);
+          Lanes<V>::store(to + (oh * w.out + ow) * V, sum / static_cast<float>(count));
         }
       }
     });
@@ -294,11 +297,11 @@ void averagePoolGrad(const AveragePoolShape& shape, const float* gy, float* gx) 
         clearRows(to, cleared, h.end[oh], w.in * V);
         for (int64_t ow = 0; ow < w.out; ++ow) {
           const int64_t count = std::max<int64_t>(1, int64_t{h.count[oh]} * w.count[ow]);
-          const F share =
-              *reinterpret_cast<const F*>(from + (oh * w.out + ow) * V) / static_cast<float>(count);
+          const F share = Lanes<V>::load(from + (oh * w.out + ow) * V) / static_cast<float>(count);
           for (int64_t ih = h.start[oh]; ih < h.end[oh]; ++ih) {
             for (int64_t iw = w.start[ow]; iw < w.end[ow]; ++iw) {
-              *reinterpret_cast<F*>(to + (ih * w.in + iw) * V) += share;
+              float* cell = to + (ih * w.in + iw) * V;
+              Lanes<V>::store(cell, Lanes<V>::load(cell) + share);
             }
           }
         }
