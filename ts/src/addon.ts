@@ -28,11 +28,22 @@ export interface RawMissingDevice {
   readonly reason: string;
 }
 
+/** Memory of the addon's for one parameter or state. */
+export interface StagedTensor {
+  readonly data: Float32Array;
+  /** What owns it. */
+  readonly memory: unknown;
+}
+
 export interface RawProgram {
   run(inputs: NativeInputs): Promise<Record<string, NativeArray>>;
   profile(inputs: NativeInputs, iterations: number): Promise<number[]>;
   read(name: string): Promise<Float32Array>;
+  /** With a copy of `data`, made at the call. */
   write(name: string, data: Float32Array): Promise<void>;
+  /** Memory to fill for {@link writeStaged}, which takes it back. */
+  stage(name: string): Promise<StagedTensor>;
+  writeStaged(name: string, staged: StagedTensor): Promise<void>;
   plan(): PlanInfo;
   dispose(): Promise<void>;
 }

@@ -6,6 +6,7 @@
  * NeuronodeError whose stack starts at the caller.
  */
 import { addon, type RawProgram } from './addon.js';
+import { copyInSlices, sliceLength } from './copy.js';
 import { errorFromNative } from './errors.js';
 import type { GraphSpec, OpName, Phase } from './graph/spec.js';
 import { resolveTarget, type TargetOptions } from './target.js';
@@ -108,10 +109,19 @@ export class NativeProgram {
     }
   }
 
-  /** Sets a parameter or state from plain layout. */
+  /**
+   * Sets a parameter or state from plain layout. A large array is copied in slices, so that the
+   * event loop gets turns in between; it must not change until then.
+   */
   async write(name: string, data: Float32Array): Promise<void> {
     try {
-      await this.raw.write(name, data);
+      if (data.length <= sliceLength) {
+        await this.raw.write(name, data);
+        return;
+      }
+      const staged = await this.raw.stage(name);
+      await copyInSlices(data, staged.data);
+      await this.raw.writeStaged(name, staged);
     } catch (error) {
       throw errorFromNative(error);
     }

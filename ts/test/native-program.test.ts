@@ -1,7 +1,7 @@
 /** The addon's own surface: what it refuses, and that no misuse and no exit ends the process badly. */
 import { spawnSync } from 'node:child_process';
 import { getNumThreads, setNumThreads } from 'neuronode';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { GraphSpec } from '../../dist/graph/spec.js';
 import { operations } from '../../dist/graph/table.js';
 import { type CompileOptions, compile as compileOn, nativeOperations } from '../../dist/native.js';
@@ -77,6 +77,54 @@ describe('a native program', () => {
     });
     await expect(program.read('nothing')).rejects.toMatchObject({ code: 'ERR_NN_ARGUMENT' });
     await program.dispose();
+  });
+
+  describe('writes a large parameter', () => {
+    const wide: GraphSpec = {
+      ...convolution,
+      values: [
+        { kind: 'input', dtype: 'f32', shape: [1, 1024, 1, 1], name: 'x' },
+        { kind: 'parameter', dtype: 'f32', shape: [1024, 1024, 1, 1], name: 'w' },
+        { kind: 'intermediate', dtype: 'f32', shape: [1, 1024, 1, 1], name: '' },
+      ],
+      nodes: convolution.nodes.map((node) => ({
+        ...node,
+        attrs: { ...node.attrs, padding: [0, 0] },
+      })),
+    };
+    const weights = () => Float32Array.from({ length: 1024 * 1024 }, (_, i) => i % 977);
+
+    it('in slices, and copies none of it in one go', async () => {
+      const program = await compile(wide);
+      const write = vi.spyOn(program.raw, 'write');
+      const writeStaged = vi.spyOn(program.raw, 'writeStaged');
+      await program.write('w', weights());
+      expect(await program.read('w')).toEqual(weights());
+      expect(write).not.toHaveBeenCalled();
+      expect(writeStaged).toHaveBeenCalledTimes(1);
+      // The memory is the addon's again.
+      const [, staged] = writeStaged.mock.calls[0] ?? [];
+      expect(staged?.data).toHaveLength(0);
+      expect(() => program.raw.writeStaged('w', staged!)).toThrow(/written from this memory/);
+      await expect(program.write('w', weights().subarray(1))).rejects.toMatchObject({
+        code: 'ERR_NN_SHAPE',
+      });
+      await expect(program.write('v', weights())).rejects.toMatchObject({
+        code: 'ERR_NN_ARGUMENT',
+      });
+      await program.dispose();
+    });
+
+    it('or an error, where its array is transferred meanwhile or the program goes', async () => {
+      const program = await compile(wide);
+      const data = weights();
+      const writing = program.write('w', data);
+      structuredClone(data, { transfer: [data.buffer] });
+      await expect(writing).rejects.toMatchObject({ code: 'ERR_NN_SHAPE' });
+      const late = program.write('w', weights());
+      await program.dispose();
+      await expect(late).rejects.toMatchObject({ code: 'ERR_NN_DISPOSED' });
+    });
   });
 
   it('finishes the runs under way before it is disposed of', async () => {

@@ -125,6 +125,8 @@ Napi::Function ProgramObject::define(Napi::Env env) {
       {InstanceMethod<&ProgramObject::run>("run"),
        InstanceMethod<&ProgramObject::profile>("profile"),
        InstanceMethod<&ProgramObject::read>("read"), InstanceMethod<&ProgramObject::write>("write"),
+       InstanceMethod<&ProgramObject::stage>("stage"),
+       InstanceMethod<&ProgramObject::writeStaged>("writeStaged"),
        InstanceMethod<&ProgramObject::plan>("plan"),
        InstanceMethod<&ProgramObject::dispose>("dispose")});
 }
@@ -255,23 +257,69 @@ Napi::Value ProgramObject::read(const Napi::CallbackInfo& info) {
   });
 }
 
+namespace {
+
+// What the program keeps under a name between runs.
+const TensorDesc& persistentOf(const ProgramHandle& handle, const std::string& name) {
+  const auto found = handle.persistent.find(name);
+  if (found == handle.persistent.end()) {
+    throw Error(errc::kArgument, "the program has no parameter or state '" + name + "'");
+  }
+  return found->second;
+}
+
+Napi::Value writeTensor(Napi::Env env, const std::shared_ptr<ProgramHandle>& handle,
+                        std::string name, std::shared_ptr<const HostTensor> tensor) {
+  return withProgram(
+      env, handle,
+      [name = std::move(name), tensor = std::move(tensor)](Program& program) mutable {
+        program.write(name, *tensor);
+        tensor.reset();
+        return Nothing{};
+      },
+      undefined);
+}
+
+}  // namespace
+
 Napi::Value ProgramObject::write(const Napi::CallbackInfo& info) {
   return withJsErrors(info.Env(), [&] {
     const std::string name = stringArgument(info, 0, "name");
     const std::shared_ptr<ProgramHandle> handle = live();
-    const auto found = handle->persistent.find(name);
-    if (found == handle->persistent.end()) {
-      throw Error(errc::kArgument, "the program has no parameter or state '" + name + "'");
-    }
     auto tensor = std::make_shared<HostTensor>();
-    parseTensor(info[1], name, found->second, Rows::All, *tensor);
-    return withProgram(
-        info.Env(), handle,
-        [name, tensor](Program& program) {
-          program.write(name, *tensor);
-          return Nothing{};
-        },
-        undefined);
+    parseTensor(info[1], name, persistentOf(*handle, name), Rows::All, *tensor);
+    return writeTensor(info.Env(), handle, name, std::move(tensor));
+  });
+}
+
+// The system gives memory page by page, when it is first written to: for a large array that takes
+// longer than to copy it.
+Napi::Value ProgramObject::stage(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return withJsErrors(env, [&]() -> Napi::Value {
+    const TensorDesc desc = persistentOf(*live(), stringArgument(info, 0, "name"));
+    const Deferred deferred = newDeferred(env);
+    postOrReject(env, chores(), deferred, [deferred, desc]() -> EnvState::Settle {
+      try {
+        auto tensor = std::make_shared<HostTensor>();
+        tensor->dtype = desc.dtype;
+        tensor->shape = desc.shape;
+        tensor->bytes.resize(static_cast<size_t>(elementCount(desc.shape)) * dtypeSize(desc.dtype));
+        return resolution(deferred, std::move(tensor), toStaged);
+      } catch (...) {
+        return rejection(deferred);
+      }
+    });
+    return deferred->Promise();
+  });
+}
+
+Napi::Value ProgramObject::writeStaged(const Napi::CallbackInfo& info) {
+  return withJsErrors(info.Env(), [&] {
+    const std::string name = stringArgument(info, 0, "name");
+    const std::shared_ptr<ProgramHandle> handle = live();
+    return writeTensor(info.Env(), handle, name,
+                       takeStaged(info[1], name, persistentOf(*handle, name)));
   });
 }
 

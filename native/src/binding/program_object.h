@@ -23,7 +23,11 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
   Napi::Value run(const Napi::CallbackInfo& info);
   Napi::Value profile(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);
+  // write(name, array): Promise<void>, with a copy of the array.
   Napi::Value write(const Napi::CallbackInfo& info);
+  // stage(name): Promise<staged>, memory for a large array, and writeStaged(name, staged).
+  Napi::Value stage(const Napi::CallbackInfo& info);
+  Napi::Value writeStaged(const Napi::CallbackInfo& info);
   Napi::Value plan(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
 

@@ -218,6 +218,23 @@ void parseTensor(const Napi::Value& value, const std::string& name, const Tensor
 
 namespace {
 
+// An array buffer of memory that `memory` keeps alive.
+template <typename Memory>
+Napi::ArrayBuffer bufferOver(Napi::Env env, std::vector<std::byte>& bytes,
+                             std::shared_ptr<Memory> memory) {
+  using Owner = std::shared_ptr<Memory>;
+  auto owner = std::make_unique<Owner>(std::move(memory));
+  // Freeing much memory takes long too.
+  const auto finalize = [](Napi::Env, void*, Owner* hint) {
+    const std::unique_ptr<Owner> collected(hint);
+    chores().post([memory = std::move(*collected)] {});
+  };
+  Napi::ArrayBuffer buffer =
+      Napi::ArrayBuffer::New(env, bytes.data(), bytes.size(), finalize, owner.get());
+  owner.release();
+  return buffer;
+}
+
 // Large results are handed over as they are: a copy would hold the event loop up.
 Napi::ArrayBuffer toArrayBuffer(Napi::Env env, std::vector<std::byte> bytes) {
   constexpr size_t kWorthHandingOver = 64 << 10;
@@ -226,25 +243,13 @@ Napi::ArrayBuffer toArrayBuffer(Napi::Env env, std::vector<std::byte> bytes) {
     if (!bytes.empty()) std::memcpy(buffer.Data(), bytes.data(), bytes.size());
     return buffer;
   }
-  using Owner = std::shared_ptr<std::vector<std::byte>>;
-  auto owner = std::make_unique<Owner>(std::make_shared<std::vector<std::byte>>(std::move(bytes)));
-  // Freeing much memory takes long too.
-  const auto finalize = [](Napi::Env, void*, Owner* hint) {
-    const std::unique_ptr<Owner> collected(hint);
-    chores().post([memory = std::move(*collected)] {});
-  };
-  Napi::ArrayBuffer buffer =
-      Napi::ArrayBuffer::New(env, (*owner)->data(), (*owner)->size(), finalize, owner.get());
-  owner.release();
-  return buffer;
+  auto memory = std::make_shared<std::vector<std::byte>>(std::move(bytes));
+  return bufferOver(env, *memory, memory);
 }
 
-}  // namespace
-
-Napi::Value toTypedArray(Napi::Env env, HostTensor tensor) {
-  const size_t count = tensor.bytes.size() / dtypeSize(tensor.dtype);
-  const Napi::ArrayBuffer buffer = toArrayBuffer(env, std::move(tensor.bytes));
-  switch (tensor.dtype) {
+Napi::Value arrayOver(Napi::Env env, DType dtype, Napi::ArrayBuffer buffer) {
+  const size_t count = buffer.ByteLength() / dtypeSize(dtype);
+  switch (dtype) {
     case DType::F32:
       return Napi::Float32Array::New(env, count, buffer, 0);
     case DType::F64:
@@ -255,6 +260,40 @@ Napi::Value toTypedArray(Napi::Env env, HostTensor tensor) {
       return Napi::Uint8Array::New(env, count, buffer, 0);
   }
   return env.Undefined();
+}
+
+}  // namespace
+
+Napi::Value toTypedArray(Napi::Env env, HostTensor tensor) {
+  const DType dtype = tensor.dtype;
+  return arrayOver(env, dtype, toArrayBuffer(env, std::move(tensor.bytes)));
+}
+
+using Staged = std::shared_ptr<HostTensor>;
+
+Napi::Object toStaged(Napi::Env env, Staged tensor) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("data", arrayOver(env, tensor->dtype, bufferOver(env, tensor->bytes, tensor)));
+  auto owner = std::make_unique<Staged>(std::move(tensor));
+  object.Set("memory", Napi::External<Staged>::New(env, owner.get(),
+                                                   [](Napi::Env, Staged* hint) { delete hint; }));
+  owner.release();
+  return object;
+}
+
+Staged takeStaged(const Napi::Value& value, const std::string& name, const TensorDesc& desc) {
+  const Napi::Object object = asObject(value, "a staged tensor");
+  const Napi::Value data = object.Get("data");
+  const Napi::Value memory = object.Get("memory");
+  if (!data.IsTypedArray() || !memory.IsExternal()) failArgument("expected what stage() gave");
+  Staged tensor = std::move(*memory.As<Napi::External<Staged>>().Data());
+  if (!tensor) failArgument("'" + name + "' was written from this memory already");
+  if (tensor->dtype != desc.dtype || tensor->shape != desc.shape) {
+    failArgument("'" + name + "' is not what the memory was staged for");
+  }
+  // From here on the memory is the device thread's alone.
+  data.As<Napi::TypedArray>().ArrayBuffer().Detach();
+  return tensor;
 }
 
 Napi::Object toPlanObject(Napi::Env env, const PlanInfo& plan) {

@@ -4,6 +4,7 @@
 #include <napi.h>
 
 #include <exception>
+#include <memory>
 #include <new>
 #include <string>
 
@@ -41,6 +42,13 @@ void parseTensor(const Napi::Value& value, const std::string& name, const Tensor
 
 // A new typed array of the tensor's elements.
 Napi::Value toTypedArray(Napi::Env env, HostTensor tensor);
+
+// Memory of a tensor that JavaScript is to fill: { data: a typed array over it, memory }. What is
+// taken back belongs to the caller; the array has no elements any more.
+Napi::Object toStaged(Napi::Env env, std::shared_ptr<HostTensor> tensor);
+std::shared_ptr<HostTensor> takeStaged(const Napi::Value& value, const std::string& name,
+                                       const TensorDesc& desc);
+
 Napi::Object toPlanObject(Napi::Env env, const PlanInfo& plan);
 
 }  // namespace neuronode::binding

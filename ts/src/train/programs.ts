@@ -6,6 +6,8 @@
  * holder of the parameters that they train, until the host has them back. Calls come one at a time, through the
  * engine's queue; only `trace` and the getters may be called at any moment.
  */
+
+import { copyInSlices } from '../copy.js';
 import { evalGraph, trainGraph } from '../graph/steps.js';
 import type { NativeProgram } from '../native.js';
 import type { ParameterHolder } from '../nn/host-values.js';
@@ -15,7 +17,6 @@ import { hostValuesOf, type Parameter } from '../nn/parameter.js';
 import type { CompileTarget } from '../target.js';
 import type { InputSignature } from './batch.js';
 import { CompiledGraph } from './compiled.js';
-import { copyInSlices } from './copy.js';
 import { checkParameters, checkState, imageSpec, lossClasses, traceFor } from './graph-facts.js';
 import type { TrainerOptimizer } from './optimizer-settings.js';
 import { ProgramWeights } from './weights.js';
