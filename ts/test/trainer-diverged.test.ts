@@ -89,6 +89,8 @@ describe('fit', () => {
     );
     expect(await readdir(dir)).toEqual(['step-00000002']);
     await trainer.loadCheckpoint(dir);
+    // It is of the midst of the first epoch, whose end had no checkpoint of its own.
+    expect([trainer.stepCount, trainer.epochCount]).toEqual([2, 0]);
     expect((await weightsOf(trainer)).every(Number.isFinite)).toBe(true);
   });
 

@@ -99,8 +99,8 @@ export class FitLoop {
   #writing: Promise<void> = Promise.resolve();
   /** What writing one failed with, until it is thrown. */
   #writeFailure: { error: unknown } | undefined;
-  /** Path of the newest checkpoint that is complete. */
-  #path: string | undefined;
+  /** The newest checkpoint that is complete. */
+  #complete: { path: string; step: number } | undefined;
 
   /** @param position Is moved on as training goes. */
   constructor(engine: Engine, position: Position, options: FitLoopOptions) {
@@ -142,7 +142,8 @@ export class FitLoop {
     }
     if (failure !== undefined) throw failure.error;
     const result = { step: this.#engine.step, epochs: this.#epochs };
-    return this.#path === undefined ? result : { ...result, checkpoint: this.#path };
+    const checkpoint = this.#complete?.path;
+    return checkpoint === undefined ? result : { ...result, checkpoint };
   }
 
   /** Reports the step in flight, and completes the last checkpoint. */
@@ -231,11 +232,13 @@ export class FitLoop {
   #noteEndOfEpoch(): void {
     const { checkpoint, resumedFrom, endEpoch } = this.#options;
     if (checkpoint === undefined) return;
-    const isSaved = this.#savedStep === this.#engine.step;
+    const { step } = this.#engine;
+    const before = this.#submitted === 0 ? resumedFrom : undefined;
     const position = { ...this.#position };
     this.#write(async () => {
-      const path = isSaved ? this.#path : resumedFrom;
-      if ((isSaved || this.#submitted === 0) && path !== undefined) await endEpoch(path, position);
+      // One of this step may have been refused, since its parameters were not finite.
+      const path = this.#complete?.step === step ? this.#complete.path : before;
+      if (path !== undefined) await endEpoch(path, position);
     });
   }
 
@@ -329,7 +332,7 @@ export class FitLoop {
         warn(error);
         return;
       }
-      this.#path = path;
+      this.#complete = { path, step };
       await checkpoint.onSave?.(path);
     });
   }
@@ -343,7 +346,7 @@ export class FitLoop {
 
   /** The error for a training that has diverged, once no checkpoint is being written any more. */
   diverged(what: string, cause?: unknown): NotFiniteError {
-    const last = this.#path ?? this.#options.resumedFrom;
+    const last = this.#complete?.path ?? this.#options.resumedFrom;
     const where =
       last === undefined
         ? 'This call of fit wrote no checkpoint before.'
