@@ -324,6 +324,40 @@ describe('a trainer', () => {
     expectClose(await odds(predictor), expected(net.stateDict()));
   });
 
+  test('keeps what it learned of a layer that a later program does not use', async () => {
+    class Optional extends nn.Module {
+      readonly fc = new nn.Linear(4, 4);
+      readonly out = new nn.Linear(4, 2);
+      isWhole = true;
+      override forward(x: Tensor): Tensor {
+        const features = x.flatten(1);
+        return this.out.forward(this.isWhole ? this.fc.forward(features) : features);
+      }
+    }
+    const net = new Optional();
+    const trainer = sgd(net);
+    await trainer.step(batch);
+    const wanted = await trainer.stateDict();
+    const other = new Optional();
+    other.loadStateDict(wanted);
+    const twin = sgd(other);
+    await trainer.step(batch);
+    await twin.step(batch);
+    const learned = await twin.stateDict();
+    net.isWhole = false;
+    await trainer.compile({ batchSize: 2, imageShape: [1, 2, 2], dtype: 'f32' });
+    await trainer.step(batch);
+    const after = await trainer.stateDict();
+    expect(after['fc.weight']).toEqual(learned['fc.weight']);
+    expect(after['out.weight']).not.toEqual(learned['out.weight']);
+
+    // And a program that uses it again gets it.
+    net.isWhole = true;
+    await trainer.compile({ batchSize: 3, imageShape: [1, 2, 2], dtype: 'f32' });
+    other.loadStateDict(after);
+    expect((await trainer.evaluate(loader)).loss).toBe((await twin.evaluate(loader)).loss);
+  });
+
   test('writes nothing between steps', async () => {
     const [tiny] = await takeBatches(learnableLoader(16, {}, 10), 1);
     const trainer = makeTrainer(seededTiny());

@@ -91,8 +91,13 @@ export async function amendCheckpoint(
   run: string,
   position: Pick<CheckpointState, 'epoch' | 'batch' | 'sums' | 'loader'>,
 ): Promise<void> {
-  if (!(await isThere(path))) return;
-  const state = await readState(path);
+  let state: CheckpointState;
+  try {
+    state = await readState(path);
+  } catch (error) {
+    if (!(await isThere(path))) return;
+    throw error;
+  }
   if (state.run !== run || state.version !== checkpointVersion) return;
   const { epoch, batch, sums, loader } = position;
   const text = Buffer.from(formatState({ ...state, epoch, batch, sums, loader }));

@@ -89,6 +89,10 @@ export class Programs {
     if (this.#restored !== undefined) checkState(graph.traced, this.#restored);
     await this.#drain();
     const before = this.#training;
+    // What the new program does not have could not be read from it.
+    if (before?.weights.areIn(graph) === false) {
+      await before.weights.read(before.program, this.#holder);
+    }
     const program = await graph.compile(before?.graph);
     const weights = new ProgramWeights(graph, { replaced: before?.weights });
     const training = { graph, program, weights };

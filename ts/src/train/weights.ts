@@ -16,6 +16,7 @@ import { fingerprint } from './fingerprint.js';
 /** A parameter of the program. */
 interface HeldParameter {
   readonly name: string;
+  readonly parameter: Parameter;
   readonly host: HostValues;
   readonly size: number;
 }
@@ -30,7 +31,8 @@ interface Written {
 /** The parameters of one program. */
 export class ProgramWeights {
   readonly #parameters: readonly HeldParameter[];
-  readonly #written: Map<HostValues, Written>;
+  /** Of the program's own parameters. */
+  readonly #written = new Map<HostValues, Written>();
 
   /**
    * @param graph The program's graph.
@@ -46,10 +48,14 @@ export class ProgramWeights {
     this.#parameters = [...graph.traced.parameters]
       .map(([name, source]) => {
         const parameter = source as Parameter;
-        return { name, host: hostValuesOf(parameter), size: parameter.size };
+        return { name, parameter, host: hostValuesOf(parameter), size: parameter.size };
       })
       .filter(({ host }) => !others.has(host));
-    this.#written = new Map(replaced === undefined ? [] : replaced.#written);
+    // Only what both programs have is in the same memory.
+    for (const { host } of this.#parameters) {
+      const written = replaced === undefined ? undefined : replaced.#written.get(host);
+      if (written !== undefined) this.#written.set(host, written);
+    }
   }
 
   /** Whether {@link update} would certainly find nothing to do. */
@@ -58,6 +64,12 @@ export class ProgramWeights {
       if (host.holder !== undefined) return host.holder === owner;
       return !host.isShared && this.#written.get(host)?.version === host.version;
     });
+  }
+
+  /** Whether a graph has all of these parameters. */
+  areIn(graph: CompiledGraph): boolean {
+    const others = new Set<unknown>(graph.traced.parameters.values());
+    return this.#parameters.every(({ parameter }) => others.has(parameter));
   }
 
   /**
