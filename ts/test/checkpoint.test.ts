@@ -323,6 +323,20 @@ describe('loading', () => {
     expect(flat(await trainer.stateDict())).toEqual(before);
   });
 
+  test('takes the read arrays over: those that a user was given keep their values', async () => {
+    const dir = await temporaryFolder();
+    const { weights } = await train(() => seededTiny(), 10, { maxSteps: 2, checkpoint: { dir } });
+    const net = seededTiny(0.1);
+    const given = net.stateDict();
+    const values = flat(given);
+    const trainer = makeTrainer(net);
+    await trainer.loadCheckpoint(dir);
+    // A copy of 100 MB in one go would hold the event loop up.
+    expect(flat(given)).toEqual(values);
+    expect(flat(net.stateDict())).toEqual(weights);
+    expect(flat(await trainer.stateDict())).toEqual(weights);
+  });
+
   test('says so where there is no checkpoint', async () => {
     const dir = await temporaryFolder();
     const trainer = makeTrainer(seededTiny());

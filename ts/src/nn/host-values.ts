@@ -77,6 +77,13 @@ export class HostValues {
     this.#changed();
   }
 
+  /** Takes over an array that no user has, for the host's values. */
+  adopt(array: Float32Array): void {
+    this.#array = array;
+    this.#isShared = false;
+    this.#changed();
+  }
+
   /** Copies values over the host's. */
   overwrite(values: ArrayLike<number>): void {
     this.#array.set(values);
@@ -99,9 +106,7 @@ export class HostValues {
       this.#holder = undefined;
       return;
     }
-    this.#array = array;
-    this.#isShared = false;
-    this.#changed();
+    this.adopt(array);
   }
 
   #changed(): void {

@@ -132,35 +132,11 @@ export abstract class Module {
     if (typeof dict !== 'object' || dict === null) {
       throw new StateDictError(`loadStateDict expects a state dict, got ${show(dict)}`);
     }
-    const parameters = new Map(allParameters(this));
-    const missingKeys = [...parameters.keys()].filter((name) => !Object.hasOwn(dict, name));
-    const unexpectedKeys = Object.keys(dict).filter((name) => !parameters.has(name));
-    const problems: string[] = [];
-    const quoted = (names: string[]) => names.map((name) => `"${name}"`).join(', ');
-    if (strict && missingKeys.length > 0) {
-      problems.push(`Missing key(s) in state_dict: ${quoted(missingKeys)}.`);
-    }
-    if (strict && unexpectedKeys.length > 0) {
-      problems.push(`Unexpected key(s) in state_dict: ${quoted(unexpectedKeys)}.`);
-    }
-    const copies: [Parameter, LoadableTensor][] = [];
-    for (const [name, parameter] of parameters) {
-      const tensor = Object.hasOwn(dict, name) ? dict[name] : undefined;
-      if (tensor === undefined) continue;
-      const problem = mismatch(name, parameter, tensor);
-      if (problem === undefined) copies.push([parameter, tensor]);
-      else problems.push(problem);
-    }
-    if (problems.length > 0) {
-      const name = this.constructor.name;
-      throw new StateDictError(
-        `Error(s) in loading state_dict for ${name}:\n\t${problems.join('\n\t')}`,
-      );
-    }
-    for (const [parameter, { data }] of copies) {
+    const { pairs, ...keys } = matched(this, dict, strict);
+    for (const [parameter, { data }] of pairs) {
       hostValuesOf(parameter).overwrite(isBigInts(data) ? Float64Array.from(data, Number) : data);
     }
-    return { missingKeys, unexpectedKeys };
+    return keys;
   }
 
   /** Puts this module and all inside into training mode (or, given false, evaluation mode). */
@@ -220,6 +196,52 @@ export function* allParameters(module: Module, path = ''): IterableIterator<[str
   for (const [name, parameter] of ownParameters(module)) yield [join(path, name), parameter];
   for (const [name, child] of module.namedChildren()) {
     yield* allParameters(child, join(path, name));
+  }
+}
+
+/** A module's parameters, each with the tensor of its name. */
+function matched<T extends LoadableTensor>(
+  module: Module,
+  dict: Readonly<Record<string, T>>,
+  strict: boolean,
+): { pairs: [Parameter, T][]; missingKeys: string[]; unexpectedKeys: string[] } {
+  const parameters = new Map(allParameters(module));
+  const missingKeys = [...parameters.keys()].filter((name) => !Object.hasOwn(dict, name));
+  const unexpectedKeys = Object.keys(dict).filter((name) => !parameters.has(name));
+  const problems: string[] = [];
+  const quoted = (names: string[]) => names.map((name) => `"${name}"`).join(', ');
+  if (strict && missingKeys.length > 0) {
+    problems.push(`Missing key(s) in state_dict: ${quoted(missingKeys)}.`);
+  }
+  if (strict && unexpectedKeys.length > 0) {
+    problems.push(`Unexpected key(s) in state_dict: ${quoted(unexpectedKeys)}.`);
+  }
+  const pairs: [Parameter, T][] = [];
+  for (const [name, parameter] of parameters) {
+    const tensor = Object.hasOwn(dict, name) ? dict[name] : undefined;
+    if (tensor === undefined) continue;
+    const problem = mismatch(name, parameter, tensor);
+    if (problem === undefined) pairs.push([parameter, tensor]);
+    else problems.push(problem);
+  }
+  if (problems.length > 0) {
+    const name = module.constructor.name;
+    throw new StateDictError(
+      `Error(s) in loading state_dict for ${name}:\n\t${problems.join('\n\t')}`,
+    );
+  }
+  return { pairs, missingKeys, unexpectedKeys };
+}
+
+/**
+ * What `loadStateDict` does, for arrays that nobody else has: they are taken over and not copied,
+ * which would hold the event loop up. Arrays that a user was given before keep their values.
+ *
+ * @throws StateDictError where names or shapes do not match; nothing is changed then.
+ */
+export function adoptStateDict(module: Module, dict: StateDict): void {
+  for (const [parameter, { data }] of matched(module, dict, true).pairs) {
+    hostValuesOf(parameter).adopt(data);
   }
 }
 

@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { CheckpointError } from '../errors.js';
 import { type Digest, readSmall, reasonOf, replaceFile, writeNew } from '../files.js';
 import type { Module, StateDict, StateTensor } from '../nn/index.js';
+import { adoptStateDict } from '../nn/module.js';
 import * as safetensors from '../safetensors.js';
 import { fileParts } from '../safetensors-format.js';
 import {
@@ -253,13 +254,13 @@ async function readState(path: string): Promise<CheckpointState> {
 }
 
 /**
- * Copies a checkpoint's parameters into a network.
+ * Gives a checkpoint's parameters to a network, which takes their arrays over.
  *
  * @throws CheckpointError where they are of another one; nothing is changed then.
  */
 export function loadModel(net: Module, { path, model }: CheckpointContents): void {
   try {
-    net.loadStateDict(model);
+    adoptStateDict(net, model);
   } catch (error) {
     throw new CheckpointError(`${path} is not of this network: ${reasonOf(error)}`, {
       cause: error,

@@ -329,7 +329,8 @@ export class Trainer implements AsyncDisposable {
 
   /**
    * Goes back to a checkpoint: parameters, optimizer state, step number, seed and learning rates. An
-   * epoch that it has half done is finished by the next `fit`.
+   * epoch that it has half done is finished by the next `fit`. The network's parameters get new
+   * arrays: those of an earlier `net.stateDict()` keep their values.
    *
    * @param path A checkpoint, or a directory of checkpoints, of which the newest is taken. Where that
    *   is damaged, the one that its run wrote before is taken, and a warning of the process says so.
