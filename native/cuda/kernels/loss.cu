@@ -16,7 +16,7 @@ struct RowShared {
   int64_t at[kThreads];
   double sums[kThreads];
   float rowMax;
-  int64_t rowBest;
+  int64_t rowAnswer;
   double total;
 };
 
@@ -55,7 +55,7 @@ struct RowReduction {
       if (thread != 0) return;
       combineBest(0, kGroup, kThreads / kGroup, shared);
       shared.rowMax = shared.best[0];
-      shared.rowBest = shared.at[0];
+      shared.rowAnswer = math::answerOf(shared.at[0], shared.best[0]);
     } else if constexpr (kPhase == 3) {
       double sum = 0.0;
       for (int64_t k = thread; k < columns; k += kThreads) {
@@ -151,8 +151,7 @@ struct CrossEntropyRows {
                         : kNan;
       }
       args.rowLoss[block.index] = loss;
-      args.rowCorrect[block.index] =
-          counts && math::isCorrect(shared.rowBest, label, shared.rowMax) ? 1 : 0;
+      args.rowCorrect[block.index] = counts && shared.rowAnswer == label ? 1 : 0;
     }
     if (args.gradient.at == nullptr) return;
     const auto inverseSum = static_cast<float>(1.0 / shared.total);

@@ -51,7 +51,7 @@ RowResult crossEntropyRow(const float* x, int64_t label, int64_t c, float weight
   const float labelLogit = x[label];
   if (grad == nullptr) {
     const double sum = exponentialSum(x, rowMax, c);
-    return {math::crossEntropyRow(labelLogit, rowMax, sum), math::isCorrect(best, label, rowMax)};
+    return {math::crossEntropyRow(labelLogit, rowMax, sum), math::answerOf(best, rowMax) == label};
   }
   const double sum = exponentials(x, rowMax, grad, c);
   const float inverseSum = static_cast<float>(1.0 / sum);
@@ -61,7 +61,7 @@ RowResult crossEntropyRow(const float* x, int64_t label, int64_t c, float weight
     grad[k] = math::crossEntropyGrad(grad[k], inverseSum, false, weight);
   }
   grad[label] = labelGrad;
-  return {math::crossEntropyRow(labelLogit, rowMax, sum), math::isCorrect(best, label, rowMax)};
+  return {math::crossEntropyRow(labelLogit, rowMax, sum), math::answerOf(best, rowMax) == label};
 }
 
 int64_t softmaxCrossEntropy(const CrossEntropyArgs& args) {

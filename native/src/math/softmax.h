@@ -28,10 +28,8 @@ NN_HD bool isNewMaximum(float x, float best) {
   return x > best || (std::isnan(x) && !std::isnan(best));
 }
 
-/// Whether a row counts as correct: its maximum is the label's. PyTorch's argmax would name the
-/// first NaN, but what is not a number is no answer.
-NN_HD bool isCorrect(int64_t best, int64_t label, float rowMax) {
-  return best == label && !std::isnan(rowMax);
-}
+/// What a row answers: the column of its maximum, or one that no label can name where that is NaN.
+/// PyTorch's argmax would name the first NaN, but what is not a number is no answer.
+NN_HD int64_t answerOf(int64_t best, float rowMax) { return std::isnan(rowMax) ? INT64_MIN : best; }
 
 }  // namespace neuronode::math
