@@ -19,6 +19,30 @@ void expectRefused(const GraphSpec& graph, const char* code, const char* text) {
 
 TEST(CheckGraph, AcceptsAWellFormedGraph) { checkGraph(ConvNet().graph); }
 
+// PyTorch's rule: half the kernel, however far dilation spreads it.
+TEST(CheckGraph, PoolPaddingIsAtMostHalfTheKernel) {
+  const auto pool = [](double kernel, double padding, double dilation, int64_t output) {
+    GraphSpec graph;
+    const int x = add(graph, ValueKind::Input, {1, 1, 12, 12}, "x");
+    const int y = intermediate(graph, {1, 1, output, output});
+    Attrs attrs;
+    attrs.set("kernelSize", {kernel, kernel});
+    attrs.set("stride", {1, 1});
+    attrs.set("padding", {padding, padding});
+    attrs.set("dilation", {dilation, dilation});
+    addNode(graph, Op::MaxPool2d, {x}, {y}, attrs);
+    graph.outputs = {{"y", y}};
+    return graph;
+  };
+  checkGraph(pool(3, 1, 1, 12));
+  checkGraph(pool(3, 1, 4, 6));
+  checkGraph(pool(4, 2, 1, 13));
+  for (double dilation : {1, 2, 4}) {
+    const auto output = static_cast<int64_t>(12 + 2 * 2 - dilation * 2);
+    expectRefused(pool(3, 2, dilation, output), errc::kShape, "at most half of the kernel size");
+  }
+}
+
 TEST(CheckGraph, RefusesWhatKernelsCannotRunSafely) {
   ConvNet net;
   net.graph.values[net.conv].shape = {2, 5, 6, 7};
@@ -42,7 +66,11 @@ TEST(CheckGraph, RefusesWhatKernelsCannotRunSafely) {
 
   net = ConvNet();
   net.graph.values[net.x].shape[0] = 0;
-  expectRefused(net.graph, errc::kShape, "at least 1");
+  expectRefused(net.graph, errc::kShape, "from 1 to 2147483647");
+
+  net = ConvNet();
+  net.graph.values[net.x].shape[0] = int64_t{1} << 31;
+  expectRefused(net.graph, errc::kShape, "from 1 to 2147483647, got [2147483648");
 
   net = ConvNet();
   net.graph.values[net.indices].dtype = DType::I32;

@@ -23,7 +23,8 @@ void checkValue(const ValueSpec& value) {
   int64_t count = 1;
   for (int64_t extent : value.shape) {
     if (extent < 1 || extent > std::numeric_limits<int32_t>::max()) {
-      throw Error(errc::kShape, "dimensions must be at least 1, got " + shapeString(value.shape));
+      throw Error(errc::kShape,
+                  "dimensions must be from 1 to 2147483647, got " + shapeString(value.shape));
     }
     count *= extent;
     if (count > kMostElements) {

@@ -297,9 +297,9 @@ class NodeChecker {
     const Attrs::Pair padding = positive("padding", 0);
     const Attrs::Pair dilation = dilated ? positive("dilation", 1) : Attrs::Pair{1, 1};
     if (!dilated) node_.attrs.flag("countIncludePad");
-    if (padding.h > (dilation.h * (kernel.h - 1) + 1) / 2 ||
-        padding.w > (dilation.w * (kernel.w - 1) + 1) / 2) {
-      fail(errc::kShape, "padding must be at most half of the dilated kernel size");
+    // As PyTorch: half the kernel, however far dilation spreads it.
+    if (padding.h > kernel.h / 2 || padding.w > kernel.w / 2) {
+      fail(errc::kShape, "padding must be at most half of the kernel size");
     }
     expect(y, DType::F32, {x.shape[0], x.shape[1], y.shape[2], y.shape[3]}, "output");
     checkAxis(x.shape[2], y.shape[2], kernel.h, stride.h, padding.h, dilation.h);
