@@ -6,6 +6,7 @@
  */
 import { types } from 'node:util';
 import { ArgumentError, NeuronodeError } from './errors.js';
+import { cut } from './text.js';
 
 /** One number for both axes, or [height, width]. */
 export type PairLike = number | readonly [number, number];
@@ -15,16 +16,30 @@ export type Pair = readonly [number, number];
 
 /** A value as a message shows it: short, unambiguous, never throwing. */
 export function show(value: unknown): string {
-  if (typeof value === 'string') return `'${value}'`;
+  return cut(describe(value, 0));
+}
+
+function describe(value: unknown, depth: number): string {
+  if (typeof value === 'string') return `'${cut(value)}'`;
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   if (typeof value === 'bigint') return `${value}n`;
   if (value === null || value === undefined) return String(value);
   if (types.isProxy(value)) return 'a Proxy';
-  if (Array.isArray(value)) return `[${value.slice(0, 8).map(show).join(', ')}]`;
-  if (typeof value === 'function') return `function ${value.name}`;
+  if (Array.isArray(value)) {
+    // An array may contain itself.
+    const items = depth < 3 ? value.slice(0, 8).map((item) => describe(item, depth + 1)) : ['...'];
+    if (depth < 3 && value.length > 8) items.push('...');
+    return `[${items.join(', ')}]`;
+  }
   if (typeof value === 'symbol') return value.toString();
-  const name = Object.getPrototypeOf(value)?.constructor?.name;
-  return typeof name === 'string' ? name : 'object';
+  try {
+    if (typeof value === 'function') return `function ${value.name}`;
+    const name: unknown = Object.getPrototypeOf(value)?.constructor?.name;
+    return typeof name === 'string' ? name : 'object';
+  } catch {
+    // A getter of the user's that throws says no more about the value.
+    return typeof value;
+  }
 }
 
 /** Checks that `value` is an integer of at least `min` and, where it is given, at most `max`. */
@@ -46,9 +61,15 @@ export function checkInteger(
 }
 
 /** Checks that `value` is an integer of at least `min`, or a pair of them; returns the pair. */
-export function checkPair(who: string, name: string, value: unknown, min: number): Pair {
+export function checkPair(
+  who: string,
+  name: string,
+  value: unknown,
+  min: number,
+  max = Number.MAX_SAFE_INTEGER,
+): Pair {
   if (typeof value === 'number') {
-    const size = checkInteger(who, name, value, min);
+    const size = checkInteger(who, name, value, min, max);
     return [size, size];
   }
   if (!Array.isArray(value) || value.length !== 2) {
@@ -57,8 +78,8 @@ export function checkPair(who: string, name: string, value: unknown, min: number
     );
   }
   return [
-    checkInteger(who, `${name}[0]`, value[0], min),
-    checkInteger(who, `${name}[1]`, value[1], min),
+    checkInteger(who, `${name}[0]`, value[0], min, max),
+    checkInteger(who, `${name}[1]`, value[1], min, max),
   ];
 }
 

@@ -5,6 +5,7 @@
  * works, else the CPU, and can tell why. Whoever asks for the CPU opens none of NVIDIA's libraries.
  */
 import { addon, type RawDevice } from './addon.js';
+import { show } from './arguments.js';
 import {
   ArgumentError,
   DeviceError,
@@ -140,7 +141,9 @@ export function chooseDevice(device: string): DeviceChoice {
   if (device === 'cpu') return { name: device };
   if (device === 'auto') return chooseBest();
   if (typeof device !== 'string' || !/^cuda(:\d+)?$/.test(device)) {
-    throw new ArgumentError(`Expected device 'auto', 'cpu', 'cuda' or 'cuda:N', got '${device}'.`);
+    throw new ArgumentError(
+      `Expected device 'auto', 'cpu', 'cuda' or 'cuda:N', got ${show(device)}.`,
+    );
   }
   const name = device === 'cuda' ? 'cuda:0' : `cuda:${Number(device.slice('cuda:'.length))}`;
   deviceNamed(name);

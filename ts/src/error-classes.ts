@@ -6,6 +6,11 @@
  * it rejects with the `reason` of the AbortSignal that the caller passed.
  */
 
+import { cut } from './text.js';
+
+/** Characters of a message at most: enough for a list of what does not fit, and bounded. */
+const mostOfMessage = 8000;
+
 /**
  * Why a device cannot be used: it is not there, it failed and is lost to this process, or a library
  * that it needs is missing or of a version that does not fit.
@@ -48,7 +53,7 @@ export class NeuronodeError extends Error {
   readonly code: ErrorCode;
 
   constructor(code: ErrorCode, message: string, options: NeuronodeErrorOptions = {}) {
-    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    super(cut(message, mostOfMessage), 'cause' in options ? { cause: options.cause } : undefined);
     this.code = code;
   }
 }

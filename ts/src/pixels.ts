@@ -34,7 +34,7 @@ export function asBytes(value: unknown): Uint8Array | undefined {
 
 /** What a value is that is not the array that was expected, for messages. */
 export function describePixels(value: unknown): string {
-  if (types.isTypedArray(value) && !isReadable(value)) {
+  if (isDetached(value)) {
     return `${show(value)} whose memory was moved away (its buffer is detached)`;
   }
   return show(value);
@@ -62,6 +62,11 @@ export function viewPixels<B extends ArrayBufferLike>(
   count: number,
 ): Uint8Array<B> | Float32Array<B> {
   return type === 'f32' ? new Float32Array(buffer, 0, count) : new Uint8Array(buffer, 0, count);
+}
+
+/** Whether the value is a typed array whose memory was moved to another thread. */
+export function isDetached(value: unknown): boolean {
+  return types.isTypedArray(value) && !isReadable(value);
 }
 
 /** Whether the value is a typed array whose memory is there. */

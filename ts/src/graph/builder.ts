@@ -5,8 +5,9 @@
  * and finish.ts drops what nothing needs. Errors carry the path of the module that adds the node.
  */
 import { ArgumentError, DTypeError, errorFromCode, NeuronodeError } from '../errors.js';
+import { cut } from '../text.js';
 import { attrFits, type Operation, type TensorType } from './operation.js';
-import { type Shape, sameShape } from './shapes.js';
+import { checkSizes, type Shape, sameShape } from './shapes.js';
 import type { Attrs, DType, NodeSpec, OpName, Phase, ValueKind, ValueSpec } from './spec.js';
 import { operations } from './table.js';
 
@@ -44,11 +45,12 @@ export class GraphBuilder {
       const value = this.value(known);
       if (value.kind !== kind || value.dtype !== dtype || !sameShape(value.shape, shape)) {
         throw new ArgumentError(
-          `two values of the graph are named '${name}'; give one of the modules another name`,
+          `two values of the graph are named '${cut(name)}'; give one of the modules another name`,
         );
       }
       return known;
     }
+    checkSizes(`the ${kind} ${cut(name)}`, shape);
     const id = this.values.push({ kind, dtype, shape: [...shape], name }) - 1;
     this.#named.set(name, id);
     return id;
@@ -71,6 +73,7 @@ export class GraphBuilder {
           origin: (index) => this.#origin(inputs[index]),
         })
         .slice(0, options.outputCount);
+      for (const { shape } of outputs) checkSizes(`the output of ${who}`, shape);
       const ids = outputs.map(
         ({ dtype, shape }) =>
           this.values.push({ kind: 'intermediate', dtype, shape: [...shape], name: '' }) - 1,
@@ -106,7 +109,9 @@ export class GraphBuilder {
 /** The error with the module's path before its message, for a path that is not the root's. */
 export function atPath(path: string, error: unknown): unknown {
   if (path === '' || !(error instanceof NeuronodeError)) return error;
-  const placed = errorFromCode(error.code, `${path}: ${error.message}`);
+  const placed = errorFromCode(error.code, `${cut(path)}: ${error.message}`, {
+    ...(error.cause === undefined ? {} : { cause: error.cause }),
+  });
   placed.stack = error.stack?.replace(error.message, placed.message) ?? '';
   return placed;
 }

@@ -4,14 +4,40 @@
  */
 
 import { show } from '../arguments.js';
-import { ArgumentError, ShapeError } from '../errors.js';
+import { ArgumentError, OutOfMemoryError, ShapeError } from '../errors.js';
+import { cut } from '../text.js';
 
 /** Sizes of a tensor, outermost first; a scalar has none. */
 export type Shape = readonly number[];
 
+/** Largest size of a tensor along one axis; native code knows it too. */
+export const largestSize = 2 ** 31 - 1;
+
+/** Most elements of a tensor: more than any memory holds; native code knows it too. */
+const mostElements = 2 ** 40;
+
+/**
+ * Checks that the sizes of a tensor can be computed with.
+ *
+ * @param what What has the shape, for messages.
+ * @throws ShapeError, OutOfMemoryError
+ */
+export function checkSizes(what: string, shape: Shape): void {
+  if (shape.some((size) => size > largestSize)) {
+    throw new ShapeError(
+      `${what} expects sizes of at most ${largestSize}, got ${formatShape(shape)}`,
+    );
+  }
+  if (elementCount(shape) > mostElements) {
+    throw new OutOfMemoryError(
+      `${what} of shape ${formatShape(shape)} is larger than any memory; use a smaller batch or image`,
+    );
+  }
+}
+
 /** `[128, 1, 224, 224]` */
 export function formatShape(shape: Shape): string {
-  return `[${shape.join(', ')}]`;
+  return cut(`[${shape.join(', ')}]`);
 }
 
 /** Number of elements. */

@@ -9,6 +9,7 @@
 
 import { show } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
+import { cut } from '../text.js';
 import { atPath, GraphBuilder } from './builder.js';
 import { flattenShape, resolveReshape, type Shape, sameShape } from './shapes.js';
 import type { Attrs, DType, OpName } from './spec.js';
@@ -25,6 +26,9 @@ export interface RecordOptions {
   who?: string;
   shapes?: readonly (Shape | undefined)[];
 }
+
+/** Calls of forward inside each other, at most: far below what the stack holds. */
+const deepestCall = 1000;
 
 /** Records one forward pass. */
 export class Tracer {
@@ -56,6 +60,11 @@ export class Tracer {
 
   /** Runs `body` as the module at `path`. */
   scope<T>(path: string, body: () => T): T {
+    if (this.#paths.length > deepestCall) {
+      throw this.error(
+        `forward was called inside forward ${deepestCall} times; does it call itself?`,
+      );
+    }
     this.#paths.push(path);
     try {
       return body();
@@ -116,7 +125,7 @@ export class Tracer {
 
   /** An error about the module whose forward is running. */
   error(message: string): ArgumentError {
-    return new ArgumentError(this.path === '' ? message : `${this.path}: ${message}`);
+    return new ArgumentError(this.path === '' ? message : `${cut(this.path)}: ${message}`);
   }
 
   /** Ends the trace: its tensors can no longer be used. */

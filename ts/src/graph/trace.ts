@@ -7,7 +7,7 @@
  */
 
 import { show } from '../arguments.js';
-import { ArgumentError } from '../errors.js';
+import { ArgumentError, NeuronodeError } from '../errors.js';
 import { type ParameterSource, Tensor, type Tracer } from './tensor.js';
 
 /** What tracing needs of a module: nn.Module has it. */
@@ -42,7 +42,19 @@ export function trace(
   try {
     for (const [name, module] of net.namedModules()) {
       const path = [prefix, name].filter((part) => part !== '').join('.');
-      undo.push(setTraining(module, training), shadowForward(tracer, module, path));
+      try {
+        undo.push(setTraining(module, training));
+        undo.push(shadowForward(tracer, module, path));
+      } catch (cause) {
+        // What a module's own setters throw comes here as well.
+        if (cause instanceof NeuronodeError) throw cause;
+        throw new ArgumentError(
+          `${path === '' ? 'the network' : path} cannot be traced, since it is frozen or sealed: ` +
+            'while a network is traced its modules have another mode and forward. Freeze nothing ' +
+            'that is, or is inside, a module.',
+          { cause },
+        );
+      }
     }
     return net.forward(...inputs);
   } finally {

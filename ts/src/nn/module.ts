@@ -7,10 +7,11 @@
  */
 
 import { checkBoolean, checkOptions, show } from '../arguments.js';
-import { StateDictError } from '../errors.js';
+import { ArgumentError, StateDictError } from '../errors.js';
 import { formatShape, type Shape, sameShape } from '../graph/shapes.js';
 import type { Tensor } from '../graph/tensor.js';
 import { isBigInts, isTensorArray, type TensorArray } from '../safetensors-types.js';
+import { cut } from '../text.js';
 import { hostValuesOf, Parameter } from './parameter.js';
 import { describe } from './print.js';
 
@@ -142,7 +143,12 @@ export abstract class Module {
   /** Puts this module and all inside into training mode (or, given false, evaluation mode). */
   train(mode = true): this {
     checkBoolean('train', 'mode', mode);
-    for (const module of this.modules()) module.training = mode;
+    for (const [path, module] of this.namedModules()) {
+      if (Reflect.set(module, 'training', mode)) continue;
+      throw new ArgumentError(
+        `train and eval expect modules whose mode can be set, but ${named(path)} is frozen`,
+      );
+    }
     return this;
   }
 
@@ -154,19 +160,43 @@ export abstract class Module {
   /** Sets whether training updates the parameters of this module and all inside. */
   requiresGrad_(requiresGrad = true): this {
     checkBoolean('requiresGrad_', 'requiresGrad', requiresGrad);
-    for (const parameter of this.parameters()) parameter.requiresGrad = requiresGrad;
+    for (const [name, parameter] of this.namedParameters()) {
+      if (Reflect.set(parameter, 'requiresGrad', requiresGrad)) continue;
+      throw new ArgumentError(
+        `requiresGrad_ expects parameters that can be changed, but ${cut(name)} is frozen`,
+      );
+    }
     return this;
   }
 
-  /** The module as PyTorch prints it. */
+  /** The module as PyTorch prints it. A module inside itself is named, and not printed again. */
   toString(): string {
-    return describe(this.constructor.name, this.extraRepr(), this.printedChildren());
+    const { name } = this.constructor;
+    if (printing.has(this)) return `${name}(contains itself)`;
+    if (printing.size >= deepest) return `${name}(...)`;
+    printing.add(this);
+    try {
+      return describe(name, this.extraRepr(), this.printedChildren());
+    } finally {
+      printing.delete(this);
+    }
   }
 
   /** Names and texts of the children, for {@link Module.toString}. */
   protected printedChildren(): [string, string][] {
     return [...this.namedChildren()].map(([name, child]) => [name, child.toString()]);
   }
+}
+
+/** Modules that are inside each other, at most: far below what the stack holds. */
+const deepest = 256;
+
+/** The modules whose text is being made: each contains the next. */
+const printing = new Set<Module>();
+
+/** A module by its path, for messages. */
+function named(path: string): string {
+  return path === '' ? 'the network' : cut(path);
 }
 
 /** The parameters that are the module's own, by name. */
@@ -184,19 +214,46 @@ function* walk(
   module: Module,
   path: string,
   seen: Set<Module>,
+  depth = 0,
 ): IterableIterator<[string, Module]> {
   if (seen.has(module)) return;
+  if (depth >= deepest) throw tooDeep(path);
   seen.add(module);
   yield [path, module];
-  for (const [name, child] of module.namedChildren()) yield* walk(child, join(path, name), seen);
+  for (const [name, child] of module.namedChildren()) {
+    yield* walk(child, join(path, name), seen, depth + 1);
+  }
 }
 
-/** Every parameter by every name that it has, in PyTorch's order. */
-export function* allParameters(module: Module, path = ''): IterableIterator<[string, Parameter]> {
+/**
+ * Every parameter by every name that it has, in PyTorch's order.
+ *
+ * @throws ArgumentError where a module contains itself: its parameters would have names without end.
+ */
+export function* allParameters(
+  module: Module,
+  path = '',
+  around: readonly Module[] = [],
+): IterableIterator<[string, Parameter]> {
+  const outer = around.indexOf(module);
+  if (outer >= 0) {
+    const names = path.split('.').slice(0, outer).join('.');
+    throw new ArgumentError(
+      `state dicts expect modules that do not contain themselves, but ${named(path)} is ` +
+        `${named(names)} again; keep a reference to a module around in a private field (#name)`,
+    );
+  }
+  if (around.length >= deepest) throw tooDeep(path);
   for (const [name, parameter] of ownParameters(module)) yield [join(path, name), parameter];
   for (const [name, child] of module.namedChildren()) {
-    yield* allParameters(child, join(path, name));
+    yield* allParameters(child, join(path, name), [...around, module]);
   }
+}
+
+function tooDeep(path: string): ArgumentError {
+  return new ArgumentError(
+    `a network expects at most ${deepest} modules inside each other, but ${named(path)} is deeper`,
+  );
 }
 
 /** A module's parameters, each with the tensor of its name. */
@@ -209,7 +266,7 @@ function matched<T extends LoadableTensor>(
   const missingKeys = [...parameters.keys()].filter((name) => !Object.hasOwn(dict, name));
   const unexpectedKeys = Object.keys(dict).filter((name) => !parameters.has(name));
   const problems: string[] = [];
-  const quoted = (names: string[]) => names.map((name) => `"${name}"`).join(', ');
+  const quoted = (names: string[]) => names.map((name) => `"${cut(name)}"`).join(', ');
   if (strict && missingKeys.length > 0) {
     problems.push(`Missing key(s) in state_dict: ${quoted(missingKeys)}.`);
   }
@@ -220,7 +277,7 @@ function matched<T extends LoadableTensor>(
   for (const [name, parameter] of parameters) {
     const tensor = Object.hasOwn(dict, name) ? dict[name] : undefined;
     if (tensor === undefined) continue;
-    const problem = mismatch(name, parameter, tensor);
+    const problem = mismatch(cut(name), parameter, tensor);
     if (problem === undefined) pairs.push([parameter, tensor]);
     else problems.push(problem);
   }

@@ -4,9 +4,10 @@
  * Policy: host values are in plain PyTorch layout. host-values.ts knows whether they are the newest.
  */
 
-import { show } from '../arguments.js';
+import { types } from 'node:util';
 import { ArgumentError, ShapeError } from '../errors.js';
 import { checkShape, elementCount, formatShape, type Shape } from '../graph/shapes.js';
+import { describePixels, isDetached } from '../pixels.js';
 import { HostValues } from './host-values.js';
 
 /** The host values of a parameter, for the package alone. */
@@ -68,8 +69,8 @@ export class Parameter {
   }
 
   #checked(values: Float32Array): Float32Array {
-    if (!(values instanceof Float32Array)) {
-      throw new ArgumentError(`Parameter expects a Float32Array, got ${show(values)}`);
+    if (!types.isFloat32Array(values) || isDetached(values)) {
+      throw new ArgumentError(`Parameter expects a Float32Array, got ${describePixels(values)}`);
     }
     if (values.length !== elementCount(this.shape)) {
       throw new ShapeError(

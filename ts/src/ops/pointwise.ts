@@ -2,7 +2,7 @@
 
 import { checkInteger, checkNumber, show } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
-import type { Shape } from '../graph/shapes.js';
+import { checkShape, type Shape } from '../graph/shapes.js';
 import type { Attrs } from '../graph/spec.js';
 import { type OpOptions, run, splitOptions } from './run.js';
 import { type FloatTensor, floatTensor, type HostTensor } from './tensors.js';
@@ -79,7 +79,17 @@ export async function reshape(
   options: OpOptions = {},
 ): Promise<FloatTensor> {
   const [, common] = splitOptions('reshape', options);
-  return floatTensor('y', (await run('reshape', { x }, {}, { ...common, shapes: { y: shape } })).y);
+  return floatTensor(
+    'y',
+    (
+      await run(
+        'reshape',
+        { x },
+        {},
+        { ...common, shapes: { y: checkShape('reshape', 'shape', shape) } },
+      )
+    ).y,
+  );
 }
 
 /**

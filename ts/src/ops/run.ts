@@ -3,7 +3,7 @@
  * node through the machinery that whole networks use.
  */
 
-import { checkNames, checkOneOf, checkOptions, show } from '../arguments.js';
+import { checkNames, checkOneOf, checkOptions, readMember, show } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
 import { GraphBuilder } from '../graph/builder.js';
 import { finish } from '../graph/finish.js';
@@ -51,10 +51,10 @@ export function splitOptions<T extends OpOptions>(
   options: T,
   ownNames: readonly Exclude<keyof T, keyof OpOptions>[] = [],
 ): [own: Omit<T, keyof OpOptions>, common: OpOptions] {
-  checkOptions(who, options, [...(ownNames as readonly string[]), ...opOptionNames]);
+  const given = checkOptions(who, options, [...(ownNames as readonly string[]), ...opOptionNames]);
   const isCommon = (name: string) => (opOptionNames as readonly string[]).includes(name);
-  const entries = Object.entries(options);
-  const common = entries.filter(([name, value]) => isCommon(name) && value !== undefined);
+  const entries = Object.entries(given);
+  const common = entries.filter(([name]) => isCommon(name));
   const own = entries.filter(([name]) => !isCommon(name));
   return [Object.fromEntries(own) as Omit<T, keyof OpOptions>, Object.fromEntries(common)];
 }
@@ -89,12 +89,12 @@ export async function run(
       `there is no operation ${show(op)}; there are ${Object.keys(operations).join(', ')}`,
     );
   }
-  checkOptions(op, options, ['outputs', 'shapes', ...opOptionNames]);
-  const { target } = resolveTarget(op, options, 'cpu');
+  const settings = checkOptions(op, options, ['outputs', 'shapes', ...opOptionNames]);
+  const { target } = resolveTarget(op, settings, 'cpu');
   const names = operation.outputs.map(({ name }) => name);
   checkNames(op, attrs, Object.keys(operation.attrs), 'attribute');
-  checkNames(op, options.shapes ?? {}, names, 'output shape');
-  const wanted = checkWanted(op, options.outputs ?? names, names);
+  checkNames(op, settings.shapes ?? {}, names, 'output shape');
+  const wanted = checkWanted(op, settings.outputs ?? names, names);
   const given = givenInputs(op, operation, inputs);
   const updates = new Set(operation.updates ?? []);
   const builder = new GraphBuilder();
@@ -103,7 +103,7 @@ export async function run(
     return builder.named(kind, slot.name, type, shape);
   });
   const shapes = operation.outputs.map(({ name }) => {
-    const shape = options.shapes?.[name];
+    const shape = settings.shapes?.[name];
     return shape === undefined ? undefined : checkShape(op, `shapes.${name}`, shape);
   });
   const outputs = builder.apply(op, ids, attrs, { name: op, phase: 'forward', shapes });
@@ -153,7 +153,7 @@ function givenInputs(op: OpName, operation: Operation, inputs: OpInputs): GivenI
   checkNames(op, inputs, names, 'input');
   const given: GivenInput[] = [];
   for (const [index, slot] of operation.inputs.entries()) {
-    const value = inputs[slot.name];
+    const value = readMember(op, inputs, slot.name);
     if (value === undefined) {
       if (slot.optional) continue;
       throw new ArgumentError(`${op} expects the input ${slot.name}, got undefined`);

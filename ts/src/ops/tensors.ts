@@ -1,10 +1,12 @@
 /** Owns the host tensors that single operations take and return, and their checks. */
 
-import { checkBoolean, show } from '../arguments.js';
+import { types } from 'node:util';
+import { checkBoolean, readMember, show } from '../arguments.js';
 import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
 import { checkShape, elementCount, formatShape, type Shape } from '../graph/shapes.js';
 import type { DType } from '../graph/spec.js';
 import type { NativeArray } from '../native.js';
+import { describePixels, isDetached } from '../pixels.js';
 
 /** A tensor on the host: values in row-major order, and sizes. */
 export interface HostTensor<Data extends NativeArray = NativeArray> {
@@ -34,18 +36,25 @@ export function arrayType(data: NativeArray): DType {
   return 'u8';
 }
 
+/** Told by what it is, and not by its prototype, which a Proxy shares. */
+function isNativeArray(value: unknown): value is NativeArray {
+  return (
+    types.isFloat32Array(value) ||
+    types.isFloat64Array(value) ||
+    types.isInt32Array(value) ||
+    types.isUint8Array(value)
+  );
+}
+
 /** Checks that `value` is a host tensor whose shape fits its values. */
 export function checkTensor(who: string, name: string, value: unknown): HostTensor {
-  const { data, shape } = (value ?? {}) as { data?: unknown; shape?: unknown };
-  const known =
-    data instanceof Float32Array ||
-    data instanceof Float64Array ||
-    data instanceof Int32Array ||
-    data instanceof Uint8Array;
-  if (!known) {
+  const members = Object(value ?? {}) as { data?: unknown; shape?: unknown };
+  const data = readMember(`${who}: ${name}`, members, 'data');
+  const shape = readMember(`${who}: ${name}`, members, 'shape');
+  if (!isNativeArray(data) || isDetached(data)) {
     throw new ArgumentError(
       `${who} expects ${name} to be { data, shape } with a Float32Array, Int32Array or Uint8Array, ` +
-        `got ${show(value)} with data ${show(data)}`,
+        `got ${show(value)} with data ${describePixels(data)}`,
     );
   }
   const sizes = checkShape(who, `${name}.shape`, shape);

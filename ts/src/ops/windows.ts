@@ -64,10 +64,11 @@ export async function conv2dInputGrad(
   inputShape: Shape,
   options: ConvOptions & OpOptions = {},
 ): Promise<FloatTensor> {
-  const { shape } = checkTensor('conv2dInputGrad', 'w', w);
-  const { attrs, common } = convolution('conv2dInputGrad', shape, options);
-  const settings = { ...common, shapes: { gx: inputShape } };
-  return floatTensor('gx', (await run('conv2dInputGrad', { gy, w }, attrs, settings)).gx);
+  const who = 'conv2dInputGrad';
+  const { shape } = checkTensor(who, 'w', w);
+  const { attrs, common } = convolution(who, shape, options);
+  const settings = { ...common, shapes: { gx: checkShape(who, 'inputShape', inputShape) } };
+  return floatTensor('gx', (await run(who, { gy, w }, attrs, settings)).gx);
 }
 
 /**
@@ -130,7 +131,7 @@ export async function maxPool2dGrad(
   const who = 'maxPool2dGrad';
   const [own, common] = splitOptions(who, options, ['stride', 'padding', 'dilation']);
   const { attrs } = maxPoolAttrs(who, kernelSize, own);
-  const settings = { ...common, shapes: { gx: inputShape } };
+  const settings = { ...common, shapes: { gx: checkShape(who, 'inputShape', inputShape) } };
   return floatTensor('gx', (await run(who, { gy, indices }, attrs, settings)).gx);
 }
 
@@ -167,7 +168,7 @@ export async function avgPool2dGrad(
   const who = 'avgPool2dGrad';
   const [own, common] = splitOptions(who, options, ['stride', 'padding', 'countIncludePad']);
   const { attrs } = avgPoolAttrs(who, kernelSize, own);
-  const settings = { ...common, shapes: { gx: inputShape } };
+  const settings = { ...common, shapes: { gx: checkShape(who, 'inputShape', inputShape) } };
   return floatTensor('gx', (await run(who, { gy }, attrs, settings)).gx);
 }
 
@@ -203,6 +204,6 @@ export async function adaptiveAvgPool2dGrad(
 ): Promise<FloatTensor> {
   const who = 'adaptiveAvgPool2dGrad';
   const [, common] = splitOptions(who, options);
-  const settings = { ...common, shapes: { gx: inputShape } };
+  const settings = { ...common, shapes: { gx: checkShape(who, 'inputShape', inputShape) } };
   return floatTensor('gx', (await run(who, { gy }, {}, settings)).gx);
 }

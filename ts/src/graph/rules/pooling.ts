@@ -30,8 +30,25 @@ export function indicesType(attrs: Attrs): DType {
   return kh * kw <= 256 ? 'u8' : 'i32';
 }
 
-/** The output's shape of a pooling window over x, by rounding down or up. */
+/**
+ * The output's shape of a pooling window over x, by rounding down or up.
+ *
+ * @throws ShapeError where the window is larger than its padded input.
+ */
 export function pooledShape(who: string, x: Shape, attrs: Attrs, ceilMode: boolean): Shape {
+  const shape = roundedShape(who, x, attrs, ceilMode);
+  if (shape.some((size) => size < 1)) {
+    const [kh, kw] = pairAttr(attrs, 'kernelSize');
+    throw new ShapeError(
+      `${who} has a window of ${kh}x${kw} that is larger than its padded input ` +
+        `${formatShape(x)}; use a larger image, more padding or a smaller window`,
+    );
+  }
+  return shape;
+}
+
+/** As {@link pooledShape}; sizes below 1 where the window is too large. */
+function roundedShape(who: string, x: Shape, attrs: Attrs, ceilMode: boolean): Shape {
   checkRank(who, 'input', x, imageAxes);
   const size = [0, 1].map((axis) => {
     const kernel = at(pairAttr(attrs, 'kernelSize'), axis);
@@ -58,19 +75,15 @@ export function pooledShape(who: string, x: Shape, attrs: Attrs, ceilMode: boole
 
 /** Checks the declared output (or takes the one that rounding down gives). */
 function poolingOutput(who: string, x: Shape, attrs: Attrs, declared: Shape | undefined): Shape {
-  const floor = pooledShape(who, x, attrs, false);
-  const shape = declared ?? floor;
-  if (shape.some((size) => size < 1)) {
-    const [kh, kw] = pairAttr(attrs, 'kernelSize');
-    throw new ShapeError(
-      `${who} has a window of ${kh}x${kw} that is larger than its padded input ` +
-        `${formatShape(x)}; use a larger image, more padding or a smaller window`,
-    );
-  }
-  if (!sameShape(shape, floor) && !sameShape(shape, pooledShape(who, x, attrs, true))) {
+  const floor = roundedShape(who, x, attrs, false);
+  const up = roundedShape(who, x, attrs, true);
+  // By rounding up a window may fit that does not by rounding down.
+  if (declared !== undefined && sameShape(declared, up)) return pooledShape(who, x, attrs, true);
+  const shape = pooledShape(who, x, attrs, false);
+  if (declared !== undefined && !sameShape(declared, floor)) {
     throw new ShapeError(
       `${who} expects an output of shape ${formatShape(floor)} from input ${formatShape(x)}, ` +
-        `got ${formatShape(shape)}`,
+        `got ${formatShape(declared)}`,
     );
   }
   return shape;
