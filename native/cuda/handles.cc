@@ -9,8 +9,6 @@ namespace neuronode::cuda {
 
 namespace {
 
-std::string mebibytes(size_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20); }
-
 // What cudaMalloc could not give.
 [[noreturn]] void throwOutOfMemory(size_t bytes) {
   cudaGetLastError();

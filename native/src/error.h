@@ -2,6 +2,7 @@
 // It is thrown anywhere below the binding and becomes a typed JavaScript error there.
 #pragma once
 
+#include <cstddef>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -21,6 +22,11 @@ inline constexpr const char* kDisposed = "ERR_NN_DISPOSED";
 inline constexpr const char* kNative = "ERR_NN_NATIVE";
 inline constexpr const char* kCancelled = "ERR_NN_CANCELLED";
 }  // namespace errc
+
+// Bytes as messages about memory count them, rounded up.
+inline std::string mebibytes(size_t bytes) {
+  return std::to_string((bytes + (size_t{1} << 20) - 1) >> 20);
+}
 
 inline constexpr const char* kShuttingDown = "the environment is shutting down";
 

@@ -56,6 +56,8 @@ export interface Addon {
    * opened for the CPU.
    */
   device(name: string): RawDevice | undefined;
+  /** Bytes that this process may still take, by the machine and by its control groups. */
+  availableMemory(): number;
   setNumThreads(threads: number): void;
   getNumThreads(): number;
   compile(graph: GraphSpec, options: CompileTarget & { share?: RawProgram }): Promise<RawProgram>;

@@ -187,7 +187,7 @@ describe('errors at trace time', () => {
     ],
     [
       'batch size',
-      /batchSize to be an integer of at least 1, got 0/,
+      /batchSize to be an integer from 1 to 2147483647, got 0/,
       () => predictGraph(models.lenet(), { ...gray, batchSize: 0 }),
     ],
     [

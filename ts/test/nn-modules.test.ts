@@ -102,7 +102,11 @@ describe('arguments are checked before any work', () => {
   const any = <T>(value: unknown) => value as T;
 
   it.each<[string, () => unknown, string]>([
-    ['Linear', () => new nn.Linear(0, 3), 'inFeatures to be an integer of at least 1, got 0'],
+    [
+      'Linear',
+      () => new nn.Linear(0, 3),
+      'inFeatures to be an integer from 1 to 2147483647, got 0',
+    ],
     ['Linear', () => new nn.Linear(2.5, 3), 'got 2.5'],
     ['Linear', () => new nn.Linear(2, any('3')), "got '3'"],
     ['Linear', () => new nn.Linear(2, 3, any({ biass: true })), "no option 'biass'"],

@@ -6,6 +6,7 @@
 #include "binding/program_object.h"
 #include "binding/values.h"
 #include "cpu/cpu_device.h"
+#include "cpu/memory.h"
 #include "cpu/threads.h"
 #include "devices.h"
 
@@ -87,6 +88,13 @@ Napi::Value getNumThreads(const Napi::CallbackInfo& info) {
   });
 }
 
+// availableMemory(): bytes
+Napi::Value memoryLeft(const Napi::CallbackInfo& info) {
+  return withJsErrors(info.Env(), [&]() -> Napi::Value {
+    return Napi::Number::New(info.Env(), static_cast<double>(availableMemory()));
+  });
+}
+
 Napi::Array operationNames(Napi::Env env) {
   const std::vector<std::string> names = opNames();
   Napi::Array array = Napi::Array::New(env, names.size());
@@ -109,6 +117,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("devices", Napi::Function::New<devices>(env, "devices"));
   exports.Set("device", Napi::Function::New<deviceNamed>(env, "device"));
   exports.Set("missingDevices", Napi::Function::New<missingDeviceList>(env, "missingDevices"));
+  exports.Set("availableMemory", Napi::Function::New<memoryLeft>(env, "availableMemory"));
   exports.Set("setNumThreads", Napi::Function::New<setNumThreads>(env, "setNumThreads"));
   exports.Set("getNumThreads", Napi::Function::New<getNumThreads>(env, "getNumThreads"));
   exports.Set("compile", Napi::Function::New<ProgramObject::compile>(env, "compile"));

@@ -7,6 +7,7 @@
 #include "binding/compile_options.h"
 #include "binding/values.h"
 #include "cpu/cpu_device.h"
+#include "cpu/memory.h"
 #include "devices.h"
 
 namespace neuronode::binding {
@@ -252,7 +253,10 @@ Napi::Value ProgramObject::read(const Napi::CallbackInfo& info) {
   return withJsErrors(info.Env(), [&] {
     return withProgram(
         info.Env(), live(),
-        [name = stringArgument(info, 0, "name")](Program& program) { return program.read(name); },
+        [name = stringArgument(info, 0, "name")](Program& program) {
+          checkHostMemory(program.hostBytes(name));
+          return program.read(name);
+        },
         [](Napi::Env env, HostTensor tensor) { return toTypedArray(env, std::move(tensor)); });
   });
 }

@@ -13,7 +13,7 @@ namespace neuronode {
 
 namespace {
 
-constexpr const char* kRoot = "/sys/fs/cgroup";
+constexpr const char* kMount = "/sys/fs/cgroup";
 
 // Whether the comma-separated `names` has `wanted`.
 bool hasName(const std::string& names, const std::string& wanted) {
@@ -27,8 +27,8 @@ bool hasName(const std::string& names, const std::string& wanted) {
 
 // The directories from this process's own group up to the root, under version 2's one hierarchy or
 // version 1's `controller`. In a container the path may not exist below the mount: the root counts.
-std::vector<std::string> groupDirectories(const std::string& controller) {
-  std::ifstream file("/proc/self/cgroup");
+std::vector<std::string> groupDirectories(const std::string& root, const std::string& controller) {
+  std::ifstream file(root + "/proc/self/cgroup");
   std::string line;
   std::string base, path;
   while (std::getline(file, line)) {
@@ -37,11 +37,9 @@ std::vector<std::string> groupDirectories(const std::string& controller) {
     if (first == std::string::npos || second == std::string::npos) continue;
     const std::string names = line.substr(first + 1, second - first - 1);
     if (names.empty()) {  // version 2
-      if (base.empty()) base = kRoot, path = line.substr(second + 1);
+      if (base.empty()) base = root + kMount, path = line.substr(second + 1);
     } else if (hasName(names, controller)) {
-      base = kRoot;
-      base += '/';
-      base += controller;
+      base = root + kMount + '/' + controller;
       path = line.substr(second + 1);
     }
   }
@@ -79,7 +77,7 @@ double pageCache(const std::string& statFile, const std::string& prefix) {
 
 }  // namespace
 
-size_t controlGroupMemoryLeft() {
+size_t controlGroupMemoryLeft(const std::string& root) {
   size_t left = std::numeric_limits<size_t>::max();
   auto consider = [&](const std::string& directory, const char* limitName, const char* usageName,
                       const char* statPrefix) {
@@ -90,21 +88,21 @@ size_t controlGroupMemoryLeft() {
     const double used = *usage - pageCache(directory + "/memory.stat", statPrefix);
     left = std::min(left, static_cast<size_t>(std::max(0.0, *limit - used)));
   };
-  for (const std::string& directory : groupDirectories("memory")) {
+  for (const std::string& directory : groupDirectories(root, "memory")) {
     consider(directory, "memory.max", "memory.current", "");
     consider(directory, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_");
   }
   return left;
 }
 
-int controlGroupCpuQuota() {
+int controlGroupCpuQuota(const std::string& root) {
   double processors = 0;
   auto consider = [&](double quota, double period) {
     if (quota <= 0 || period <= 0) return;
     const double allowed = quota / period;
     processors = processors == 0 ? allowed : std::min(processors, allowed);
   };
-  for (const std::string& directory : groupDirectories("cpu")) {
+  for (const std::string& directory : groupDirectories(root, "cpu")) {
     std::ifstream v2(directory + "/cpu.max");
     double quota, period;
     if (v2 >> quota >> period) consider(quota, period);

@@ -48,8 +48,6 @@ class HostBuffer : public Buffer {
   size_t bytes_;
 };
 
-std::string mebibytes(size_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20); }
-
 }  // namespace
 
 size_t availableMemory() {
@@ -65,13 +63,17 @@ size_t availableMemory() {
   return std::min(available, controlGroupMemoryLeft());
 }
 
-std::unique_ptr<Buffer> allocateHostMemory(size_t bytes) {
+void checkHostMemory(size_t bytes) {
   const size_t available = availableMemory();
   if (bytes > available) {
     throw Error(errc::kOutOfMemory, "cpu: " + mebibytes(bytes) + " MiB requested, " +
                                         mebibytes(available) +
                                         " MiB available; use a smaller batch or image size");
   }
+}
+
+std::unique_ptr<Buffer> allocateHostMemory(size_t bytes) {
+  checkHostMemory(bytes);
   return std::make_unique<HostBuffer>(bytes);
 }
 

@@ -15,6 +15,7 @@ namespace neuronode {
 
 std::unique_ptr<Program> Compiler::compile() {
   checkGraph(graph_);
+  checkFits();
   program_.reset(new Program(backend_));
   program_->rules_ = InputRules(graph_);
   nodes_ = fuse(graph_, options_.pooling);
@@ -29,6 +30,30 @@ std::unique_ptr<Program> Compiler::compile() {
   placePersistent();
   placeArena();
   return std::move(program_);
+}
+
+// A tensor that alone exceeds the memory is refused before kernels are made for it, which may take
+// memory of their own, and with the operation that it comes from.
+void Compiler::checkFits() const {
+  const size_t available = backend_.availableBytes();
+  const auto check = [&](int index, const std::string& what) {
+    const ValueSpec& value = graph_.values[index];
+    const size_t bytes = backend_.bytes({value.dtype, value.shape, Layout::Plain});
+    if (bytes <= available) return;
+    throw Error(errc::kOutOfMemory, what + ' ' + shapeString(value.shape) + " needs " +
+                                        mebibytes(bytes) + " MiB of memory, but " +
+                                        mebibytes(available) +
+                                        " MiB are available; use a smaller batch, image or layer");
+  };
+  for (int i = 0; i < valueCount(); ++i) {
+    if (isPersistent(graph_.values[i]) && !shared(i)) check(i, graph_.values[i].name);
+    if (graph_.values[i].kind == ValueKind::Input)
+      check(i, "input '" + graph_.values[i].name + "'");
+  }
+  for (const NodeSpec& node : graph_.nodes) {
+    const std::string where = node.name.empty() ? "" : node.name + ": ";
+    for (int value : node.outputs) check(value, where + opName(node.op) + ": output");
+  }
 }
 
 const Program::Persistent* Compiler::shared(int value) const {

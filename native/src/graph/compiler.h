@@ -37,6 +37,7 @@ class Compiler {
   };
 
   // compile.cc
+  void checkFits() const;
   void placeValues();
   void findFirstReaders();
   void addNode(const FusedNode& node);

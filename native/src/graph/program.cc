@@ -123,6 +123,11 @@ void runReorder(Backend& backend, const TensorDesc& from, const TensorDesc& to, 
 
 }  // namespace
 
+size_t Program::hostBytes(const std::string& name) {
+  const TensorDesc& desc = persistent(name).main.desc;
+  return static_cast<size_t>(elementCount(desc.shape)) * dtypeSize(desc.dtype);
+}
+
 HostTensor Program::read(const std::string& name) {
   const Copy source = persistent(name).main;
   TensorDesc plain = source.desc;

@@ -62,7 +62,8 @@ class Program {
   std::vector<double> profile(const HostTensors& inputs, int iterations,
                               const std::atomic<bool>& cancel);
 
-  // Parameters and state in plain layout.
+  // Parameters and state in plain layout; the bytes that read() returns.
+  size_t hostBytes(const std::string& name);
   HostTensor read(const std::string& name);
   void write(const std::string& name, const HostTensor& value);
 

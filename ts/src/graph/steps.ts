@@ -10,10 +10,13 @@ import { checkInteger, checkOneOf, show } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
 import { addBackward } from './backward.js';
 import { finish } from './finish.js';
-import { checkShape, type Shape } from './shapes.js';
+import { checkShape, largestSize, type Shape } from './shapes.js';
 import type { Attrs, GraphSpec, OpName, ValueSpec } from './spec.js';
 import { first, type ParameterSource, type Tensor, Tracer } from './tensor.js';
 import { parameterNames, type TraceableModule, trace } from './trace.js';
+
+/** Channels of an image, at most: each has a mean and a standard deviation. */
+export const mostChannels = 2 ** 16;
 
 /** The images that a graph is made for. */
 export interface ImageSpec {
@@ -248,8 +251,9 @@ function sourceOf(
 }
 
 function checkImage(image: ImageSpec): Shape {
-  checkInteger('image', 'batchSize', image.batchSize, 1);
-  checkShape('image', 'shape', image.shape);
+  checkInteger('image', 'batchSize', image.batchSize, 1, largestSize);
+  const [channels = 0] = checkShape('image', 'shape', image.shape);
+  checkInteger('image', 'shape[0], the channels,', channels, 1, mostChannels);
   checkOneOf('image', 'dtype', image.dtype ?? 'u8', ['u8', 'f32']);
   if (image.shape.length !== 3) {
     throw new ArgumentError(`image expects a shape [C, H, W], got ${show([...image.shape])}`);

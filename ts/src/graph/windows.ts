@@ -17,6 +17,9 @@ import { ArgumentError } from '../errors.js';
 import { at, checkRank, type Shape } from './shapes.js';
 import type { Attrs } from './spec.js';
 
+/** Largest size, step, padding or distance of a window along one axis; native code knows it too. */
+export const largestWindow = 2 ** 20;
+
 /** Options of a convolution. */
 export interface ConvOptions {
   /** Step of the window; 1 by default. */
@@ -59,8 +62,8 @@ export interface AvgPoolOptions {
 /** Attributes of a convolution with this kernel. */
 export function convAttrs(who: string, options: ConvOptions, kernel: Pair): Attrs {
   checkOptions(who, options, ['stride', 'padding', 'dilation', 'groups']);
-  const stride = checkPair(who, 'stride', options.stride ?? 1, 1);
-  const dilation = checkPair(who, 'dilation', options.dilation ?? 1, 1);
+  const stride = checkPair(who, 'stride', options.stride ?? 1, 1, largestWindow);
+  const dilation = checkPair(who, 'dilation', options.dilation ?? 1, 1, largestWindow);
   const groups = checkInteger(who, 'groups', options.groups ?? 1, 1);
   const padding = convPadding(who, options.padding ?? 0, kernel, stride, dilation);
   return { stride, padding, dilation, groups };
@@ -73,7 +76,7 @@ function convPadding(
   stride: Pair,
   dilation: Pair,
 ): Pair {
-  if (typeof padding !== 'string') return checkPair(who, 'padding', padding, 0);
+  if (typeof padding !== 'string') return checkPair(who, 'padding', padding, 0, largestWindow);
   if (checkOneOf(who, 'padding', padding, ['same', 'valid']) === 'valid') return [0, 0];
   if (stride.some((size) => size !== 1)) {
     throw new ArgumentError(`${who} takes padding 'same' with stride 1 only, got ${show(stride)}`);
@@ -99,9 +102,9 @@ function poolSettings(
   kernelSize: PairLike,
   options: MaxPoolOptions | AvgPoolOptions,
 ): PoolSettings {
-  const kernel = checkPair(who, 'kernelSize', kernelSize, 1);
-  const stride = checkPair(who, 'stride', options.stride ?? kernel, 1);
-  const padding = checkPair(who, 'padding', options.padding ?? 0, 0);
+  const kernel = checkPair(who, 'kernelSize', kernelSize, 1, largestWindow);
+  const stride = checkPair(who, 'stride', options.stride ?? kernel, 1, largestWindow);
+  const padding = checkPair(who, 'padding', options.padding ?? 0, 0, largestWindow);
   const ceilMode = checkBoolean(who, 'ceilMode', options.ceilMode ?? false);
   return { attrs: { kernelSize: kernel, stride, padding }, ceilMode };
 }
@@ -114,7 +117,7 @@ export function maxPoolAttrs(
 ): PoolSettings {
   checkOptions(who, options, ['stride', 'padding', 'dilation', 'ceilMode']);
   const { attrs, ceilMode } = poolSettings(who, kernelSize, options);
-  const dilation = checkPair(who, 'dilation', options.dilation ?? 1, 1);
+  const dilation = checkPair(who, 'dilation', options.dilation ?? 1, 1, largestWindow);
   return { attrs: { ...attrs, dilation }, ceilMode };
 }
 

@@ -7,15 +7,34 @@ import {
   checkPair,
   type Pair,
   type PairLike,
+  show,
 } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
+import { elementCount, formatShape, largestSize, type Shape } from '../graph/shapes.js';
 import type { Tensor } from '../graph/tensor.js';
-import { convAttrs } from '../graph/windows.js';
+import { convAttrs, largestWindow } from '../graph/windows.js';
+import { checkMemory } from '../memory.js';
 import { defaultBias, defaultWeight } from '../random/init.js';
 import * as functional from './functional.js';
 import { Module } from './module.js';
 import { ownParameter, type Parameter } from './parameter.js';
 import { pythonBoolean, pythonSize } from './print.js';
+
+/** The weight and the bias of a layer, with PyTorch's initial values. */
+function initialParameters(
+  who: string,
+  shape: Shape,
+  fanIn: number,
+  bias: boolean,
+): [Parameter, Parameter | null] {
+  const biasShape = shape.slice(0, 1);
+  checkMemory(
+    `${who}, whose weight has the shape ${formatShape(shape)},`,
+    (elementCount(shape) + elementCount(biasShape)) * Float32Array.BYTES_PER_ELEMENT,
+  );
+  const weight = ownParameter(defaultWeight(shape, fanIn), shape);
+  return [weight, bias ? ownParameter(defaultBias(biasShape, fanIn), biasShape) : null];
+}
 
 /** Options of {@link Linear}. */
 export interface LinearOptions {
@@ -28,6 +47,7 @@ export interface LinearOptions {
  *
  * Initial weights and biases are uniform on ±1/sqrt(in), drawn as PyTorch draws them.
  * @throws ArgumentError for sizes that are not positive integers.
+ * @throws OutOfMemoryError for a weight that does not fit into memory.
  */
 export class Linear extends Module {
   readonly inFeatures: number;
@@ -39,13 +59,13 @@ export class Linear extends Module {
 
   constructor(inFeatures: number, outFeatures: number, options: LinearOptions = {}) {
     super();
-    this.inFeatures = checkInteger('Linear', 'inFeatures', inFeatures, 1);
-    this.outFeatures = checkInteger('Linear', 'outFeatures', outFeatures, 1);
+    this.inFeatures = checkInteger('Linear', 'inFeatures', inFeatures, 1, largestSize);
+    this.outFeatures = checkInteger('Linear', 'outFeatures', outFeatures, 1, largestSize);
     checkOptions('Linear', options, ['bias']);
     const bias = checkBoolean('Linear', 'bias', options.bias ?? true);
     const shape = [outFeatures, inFeatures];
-    this.weight = ownParameter(defaultWeight(shape, inFeatures), shape);
-    this.bias = bias ? ownParameter(defaultBias([outFeatures], inFeatures), [outFeatures]) : null;
+    const who = `Linear(${inFeatures}, ${outFeatures})`;
+    [this.weight, this.bias] = initialParameters(who, shape, inFeatures, bias);
   }
 
   override forward(x: Tensor): Tensor {
@@ -74,6 +94,7 @@ export interface Conv2dOptions extends functional.ConvOptions {
  * kernels for which it is the same on both sides. Initial weights and biases are uniform on
  * ±1/sqrt(inChannels / groups * kh * kw), drawn as PyTorch draws them.
  * @throws ArgumentError for sizes out of range, or groups that do not divide both channel counts.
+ * @throws OutOfMemoryError for a weight that does not fit into memory.
  */
 export class Conv2d extends Module {
   readonly inChannels: number;
@@ -97,9 +118,9 @@ export class Conv2d extends Module {
     super();
     checkOptions('Conv2d', options, ['stride', 'padding', 'dilation', 'groups', 'bias']);
     const { bias = true, ...windowOptions } = options;
-    this.inChannels = checkInteger('Conv2d', 'inChannels', inChannels, 1);
-    this.outChannels = checkInteger('Conv2d', 'outChannels', outChannels, 1);
-    this.kernelSize = checkPair('Conv2d', 'kernelSize', kernelSize, 1);
+    this.inChannels = checkInteger('Conv2d', 'inChannels', inChannels, 1, largestSize);
+    this.outChannels = checkInteger('Conv2d', 'outChannels', outChannels, 1, largestSize);
+    this.kernelSize = checkPair('Conv2d', 'kernelSize', kernelSize, 1, largestWindow);
     const attrs = convAttrs('Conv2d', windowOptions, this.kernelSize);
     this.stride = attrs.stride as Pair;
     const { padding } = windowOptions;
@@ -120,8 +141,8 @@ export class Conv2d extends Module {
     const perGroup = inChannels / this.groups;
     const shape = [outChannels, perGroup, ...this.kernelSize];
     const fanIn = perGroup * this.kernelSize[0] * this.kernelSize[1];
-    this.weight = ownParameter(defaultWeight(shape, fanIn), shape);
-    this.bias = bias ? ownParameter(defaultBias([outChannels], fanIn), [outChannels]) : null;
+    const who = `Conv2d(${inChannels}, ${outChannels}, ${show(this.kernelSize)})`;
+    [this.weight, this.bias] = initialParameters(who, shape, fanIn, bias);
   }
 
   override forward(x: Tensor): Tensor {

@@ -9,6 +9,7 @@
 import { checkBoolean, checkInteger, checkOptions, show } from '../arguments.js';
 import { type DeviceChoice, type DeviceInfo, deviceNamed } from '../devices.js';
 import { ArgumentError } from '../errors.js';
+import { largestSize } from '../graph/shapes.js';
 import { Module } from '../nn/index.js';
 import { type Algorithm, type CompileTarget, type Precision, resolveTarget } from '../target.js';
 import { checkImages, type ImageBatch } from '../train/batch.js';
@@ -98,7 +99,7 @@ export class Predictor implements AsyncDisposable {
     const { batchSize = 64, softmax = true, ...wanted } = options;
     checkBoolean('Predictor', 'softmax', softmax);
     this.net = net;
-    this.batchSize = checkInteger('Predictor', 'batchSize', batchSize, 1);
+    this.batchSize = checkInteger('Predictor', 'batchSize', batchSize, 1, largestSize);
     this.#output = softmax ? 'probabilities' : 'logits';
     const { target, choice } = resolveTarget('Predictor', wanted, 'auto');
     this.#target = target;

@@ -2,12 +2,13 @@
  * Owns the initial values of parameters. Formulas: torch.nn.init, and the reset_parameters of
  * torch.nn.Linear and torch.nn.Conv2d.
  */
-import { elementCount, type Shape } from '../graph/shapes.js';
+import { elementCount, formatShape, type Shape } from '../graph/shapes.js';
+import { allocateFloats } from '../memory.js';
 import { defaultGenerator } from './index.js';
 
 /** Values of the uniform distribution on [-bound, bound) from the default generator. */
 function uniform(shape: Shape, bound: number): Float32Array {
-  const values = new Float32Array(elementCount(shape));
+  const values = allocateFloats(`a parameter of shape ${formatShape(shape)}`, elementCount(shape));
   defaultGenerator().fillUniform(values, -bound, bound);
   return values;
 }

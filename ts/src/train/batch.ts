@@ -9,6 +9,8 @@
 import { types } from 'node:util';
 import { readMember, show } from '../arguments.js';
 import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
+import { largestSize } from '../graph/shapes.js';
+import { mostChannels } from '../graph/steps.js';
 import { asPixels, describePixels, isIdentity, type Pixels, pixelType } from '../pixels.js';
 
 /** Images as a network takes them. A batch of a `DataLoader` is one. */
@@ -89,6 +91,12 @@ export function makeSignature(
     );
   }
   const [channels = 0, height = 0, width = 0] = sizes;
+  if (channels > mostChannels || height > largestSize || width > largestSize) {
+    throw new ShapeError(
+      `${caller} expects images of at most ${mostChannels} channels and sides of at most ` +
+        `${largestSize}, got ${show(imageShape)}`,
+    );
+  }
   const shape = [channels, height, width] as const;
   const given = {
     mean: perChannel(caller, 'mean', mean ?? Array<number>(channels).fill(0), channels),

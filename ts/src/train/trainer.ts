@@ -10,6 +10,7 @@
 import { checkInteger, checkOneOf, checkOptions } from '../arguments.js';
 import { type DeviceChoice, type DeviceInfo, deviceNamed } from '../devices.js';
 import { ArgumentError } from '../errors.js';
+import { largestSize } from '../graph/shapes.js';
 import type { PlanInfo } from '../native.js';
 import type { Module, StateDict } from '../nn/index.js';
 import { initialSeed } from '../random/index.js';
@@ -160,7 +161,7 @@ export class Trainer implements AsyncDisposable {
     this.#assertNotFitting(caller);
     checkOptions(caller, options, ['batchSize', 'imageShape', 'dtype', 'mean', 'std']);
     const { imageShape, dtype = 'u8', mean, std } = options;
-    const batchSize = checkInteger(caller, 'batchSize', options.batchSize, 1);
+    const batchSize = checkInteger(caller, 'batchSize', options.batchSize, 1, largestSize);
     checkOneOf(caller, 'dtype', dtype, ['u8', 'f32']);
     const signature = makeSignature(caller, imageShape, dtype, mean, std);
     await this.#engine.prepare(caller, signature, batchSize);
