@@ -1,9 +1,9 @@
 /** The training programs, as a user starts them: output, errors, exit statuses, Ctrl-C. */
-import { spawnSync } from 'node:child_process';
-import { readdir, readFile } from 'node:fs/promises';
+import { spawn, spawnSync } from 'node:child_process';
+import { access, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cli } from 'neuronode';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { temporaryFolder } from './data-support.js';
 import {
   type Child,
@@ -215,6 +215,26 @@ describe('a program', () => {
       expect(more.status).toBe(0);
     },
   );
+
+  test('leaves a checkpoint where its terminal goes away', async () => {
+    const dir = await temporaryFolder();
+    const status = join(dir, 'status');
+    const program = `'${process.execPath}' '${examplePath('lenet')}' --batch-size 16 --threads 1 --workers 0 --device cpu --checkpoint-dir '${dir}/c'`;
+    // The shell outlives the terminal, to tell how the program ended.
+    const command = `trap '' HUP; ${program}; echo $? > '${status}.new'; mv '${status}.new' '${status}'`;
+    const terminal = spawn('script', ['-qc', command, '/dev/null'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let shown = '';
+    for await (const text of terminal.stdout.setEncoding('utf8')) {
+      shown += text;
+      if (shown.includes('step 3, ')) break;
+    }
+    terminal.kill('SIGKILL');
+    await vi.waitFor(() => access(status), { timeout: 30_000, interval: 50 });
+    expect(await readFile(status, 'utf8')).toBe('129\n');
+    expect(await readdir(join(dir, 'c'))).toHaveLength(1);
+  });
 
   test('writes a checkpoint every few steps', async () => {
     const dir = await temporaryFolder();

@@ -292,6 +292,14 @@ describe('a mirror that fails', () => {
     });
   });
 
+  it('is no reason to try for ever where the folder cannot be', async () => {
+    const { mirror } = await server();
+    await expect(download('/proc/neuronode/data', [mirror])).rejects.toMatchObject({
+      code: 'ERR_NN_DATA_DOWNLOAD',
+      message: expect.stringContaining('ENOENT'),
+    });
+  });
+
   it('must be one at least', async () => {
     await expect(download(await temporaryFolder(), [])).rejects.toMatchObject({
       code: 'ERR_NN_ARGUMENT',

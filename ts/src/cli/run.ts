@@ -10,6 +10,7 @@
  * variable NEURONODE_DEBUG is set.
  */
 import { constants } from 'node:os';
+import { isatty } from 'node:tty';
 import { FileError, NeuronodeError } from '../errors.js';
 import { reasonOf } from '../files.js';
 import { UsageError } from './options.js';
@@ -53,6 +54,19 @@ export function describeError(error: unknown): string {
   const unexpected = !(error instanceof NeuronodeError) && typeof code !== 'string';
   const stack = error instanceof Error && (debug || unexpected) ? `\n${error.stack ?? ''}` : '';
   return `${head}: ${message}${stack}`;
+}
+
+/**
+ * Node.js aborts at its end where its terminal has gone, since it cannot set it back as it was. There
+ * the signal that told of that ends the process, with the status that a shell knows it by.
+ */
+function endWithTerminal(): void {
+  const terminals = [0, 1, 2].filter((descriptor) => isatty(descriptor));
+  process.on('exit', () => {
+    if (terminals.every((descriptor) => isatty(descriptor))) return;
+    process.removeAllListeners('SIGHUP');
+    process.kill(process.pid, 'SIGHUP');
+  });
 }
 
 /** Tells of an error, and sets the process's exit status for it. */
@@ -103,6 +117,7 @@ export async function runProgram(body: (context: ProgramContext) => Promise<void
     if (isOver) end(outputFailure);
     else controller.abort(outputFailure);
   };
+  endWithTerminal();
   for (const name of endingSignals) process.on(name, onSignal);
   process.stdout.on('error', onOutputError);
   // There is no place left to tell of it; the work goes on.

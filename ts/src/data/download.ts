@@ -8,9 +8,10 @@
  * goes on with what has come.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError } from '../errors.js';
+import { makeDirectories } from '../files.js';
 import { readContents } from './contents.js';
 import { isGzipDamage } from './gzip.js';
 
@@ -52,7 +53,7 @@ export async function downloadFile(task: DownloadTask): Promise<string> {
   for (const mirror of mirrors) {
     const url = `${mirror.replace(/\/*$/, '/')}${file}`;
     try {
-      await mkdir(directory, { recursive: true });
+      await makeDirectories(directory);
       return await fetchWhole(task, url);
     } catch (error) {
       signal?.throwIfAborted();
