@@ -1,6 +1,6 @@
 /** The training programs, as a user starts them: output, errors, exit statuses, Ctrl-C. */
 import { spawn, spawnSync } from 'node:child_process';
-import { access, readdir, readFile } from 'node:fs/promises';
+import { access, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cli } from 'neuronode';
 import { describe, expect, test, vi } from 'vitest';
@@ -241,6 +241,21 @@ describe('a program', () => {
     const args = ['--checkpoint-dir', dir, '--checkpoint-every', '2', '--max-steps', '5'];
     expect((await lenet(...args)).status).toBe(0);
     expect((await readdir(dir)).sort()).toEqual(['step-00000004', 'step-00000005']);
+  });
+
+  test('goes on from the checkpoint before a damaged one, and says so', async () => {
+    const dir = await temporaryFolder();
+    const args = ['--checkpoint-dir', dir, '--checkpoint-every', '2'];
+    expect((await lenet(...args, '--max-steps', '3')).status).toBe(0);
+    const damaged = join(dir, 'step-00000003', 'optimizer.safetensors');
+    const bytes = await readFile(damaged);
+    bytes[5000]! ^= 1;
+    await writeFile(damaged, bytes);
+    const { status, stdout, stderr } = await lenet(...args, '--resume', dir, '--max-steps', '1');
+    expect(status).toBe(0);
+    expect(stdout).toContain('\nstep 3, train_acc: ');
+    expect(stderr).toMatch(/CheckpointWarning: the checkpoint is damaged: .*step-00000003/);
+    expect(stderr).toContain(`Using the one before instead: ${join(dir, 'step-00000002')}\n`);
   });
 
   test('tells of a full disk under its output in one line', async () => {
