@@ -77,7 +77,7 @@ describe('the CPU', () => {
     [{ device: 'gpu' }, /'cuda' or 'cuda:N', got 'gpu'/],
     [{ device: 'cuda:-1' }, /'cuda' or 'cuda:N', got 'cuda:-1'/],
     [{ device: 'cuda:' }, /'cuda' or 'cuda:N', got 'cuda:'/],
-    [{ device: 0 }, /'cuda' or 'cuda:N', got '0'/],
+    [{ device: 0 }, /'cuda' or 'cuda:N', got 0\.$/],
   ];
   const cases = callers.flatMap(([who, call]) =>
     settings.map(([options, message]) => [who, options, message, call] as const),
