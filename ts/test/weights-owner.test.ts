@@ -1,5 +1,13 @@
 /** One owner of the parameters' newest values: the network, its trainers and its predictors agree. */
-import { nn, optim, Predictor, StaleParametersError, type Tensor, type Trainer } from 'neuronode';
+import {
+  manualSeed,
+  nn,
+  optim,
+  Predictor,
+  StaleParametersError,
+  type Tensor,
+  type Trainer,
+} from 'neuronode';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 // Inside views: what is written to a program, and which arrays users have.
 import { NativeProgram } from '../../dist/native.js';
@@ -356,6 +364,40 @@ describe('a trainer', () => {
     await trainer.compile({ batchSize: 3, imageShape: [1, 2, 2], dtype: 'f32' });
     other.loadStateDict(after);
     expect((await trainer.evaluate(loader)).loss).toBe((await twin.evaluate(loader)).loss);
+  });
+
+  test('waits for none that waits for it: two that share layers, each ahead with one', async () => {
+    class Half extends nn.Module {
+      readonly out = new nn.Linear(4, 2);
+      constructor(
+        readonly used: nn.Linear,
+        readonly unused: nn.Linear,
+      ) {
+        super();
+      }
+      override forward(x: Tensor): Tensor {
+        return this.out.forward(this.used.forward(x.flatten(1)));
+      }
+    }
+    const calls: ((trainer: Trainer, dir: string) => Promise<unknown>)[] = [
+      (trainer, dir) => trainer.saveCheckpoint(dir),
+      (trainer) => trainer.stateDict(),
+      (trainer) => trainer.evaluate(loader),
+      (trainer) => trainer.dispose(),
+    ];
+    const learned = async (areAtOnce: boolean) => {
+      manualSeed(0);
+      const layers = [new nn.Linear(4, 4), new nn.Linear(4, 4)] as const;
+      const pair = [sgd(new Half(...layers)), sgd(new Half(layers[1], layers[0]))];
+      const dir = await temporaryFolder();
+      for (const call of calls) {
+        for (const trainer of pair) await trainer.step(batch);
+        if (areAtOnce) await Promise.all(pair.map((trainer) => call(trainer, dir)));
+        else for (const trainer of pair) await call(trainer, dir);
+      }
+      return pair.map(({ net }) => flat(net.stateDict()));
+    };
+    expect(await learned(true)).toEqual(await learned(false));
   });
 
   test('writes nothing between steps', async () => {

@@ -13,6 +13,11 @@ import { StaleParametersError } from '../errors.js';
 export interface ParameterHolder {
   /** Gives the host, or whoever has the values by then, the newest ones. */
   sync(): Promise<void>;
+  /**
+   * Waits for what another holder is ahead with. Meanwhile {@link sync} answers at once: holders that
+   * share some parameters may wait for each other in a ring.
+   */
+  waitFor(other: ParameterHolder): Promise<void>;
 }
 
 /** Values of one parameter. */
@@ -21,6 +26,7 @@ export class HostValues {
   #version = 1;
   #isShared = true;
   #holder: ParameterHolder | undefined;
+  #holds = 0;
 
   /** @param array The user's: it counts as given out. */
   constructor(array: Float32Array) {
@@ -40,6 +46,11 @@ export class HostValues {
   /** Who is ahead of the host; undefined where the host has the newest values. */
   get holder(): ParameterHolder | undefined {
     return this.#holder;
+  }
+
+  /** How often a holder went ahead: it tells whether one did so since its values were read. */
+  get holds(): number {
+    return this.#holds;
   }
 
   /** The array, for the package alone: it is read, and not kept. */
@@ -93,6 +104,7 @@ export class HostValues {
   /** Makes a holder the owner. An array that a user was given stays behind, as it is. */
   hold(holder: ParameterHolder): void {
     this.#holder = holder;
+    this.#holds += 1;
   }
 
   /**

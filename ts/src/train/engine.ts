@@ -62,6 +62,8 @@ export class Engine implements ParameterHolder {
   #disposal: Promise<void> | undefined;
   #isDeviceLost = false;
   #isEvaluating = false;
+  /** Other holders that the task at work waits for. */
+  #waitsFor = 0;
 
   constructor(options: ProgramsOptions, seed: number) {
     this.#optimizer = options.optimizer;
@@ -215,9 +217,23 @@ export class Engine implements ParameterHolder {
     });
   }
 
-  /** Gives the host the parameters that the device is ahead with. */
+  /**
+   * Gives the host the parameters that the device is ahead with; at once where the task at work
+   * waits, for a loader or another holder, since either may be who asks.
+   */
   sync(): Promise<void> {
-    return this.#disposal ?? this.#enqueueRead(() => this.#programs.read());
+    if (this.#isEvaluating || this.#waitsFor > 0) return this.#programs.read();
+    return this.#disposal ?? this.#enqueue(() => this.#programs.read());
+  }
+
+  /** Waits for what another holder is ahead with, while {@link sync} answers at once. */
+  async waitFor(other: ParameterHolder): Promise<void> {
+    this.#waitsFor += 1;
+    try {
+      await other.sync();
+    } finally {
+      this.#waitsFor -= 1;
+    }
   }
 
   /**

@@ -192,10 +192,14 @@ export class Programs {
 
   /** Brings the network's host parameters up to date, whoever is ahead of them. */
   async sync(): Promise<void> {
+    for (const parameter of this.#options.net.parameters()) await this.#bringBack(parameter);
     await this.read();
-    for (const parameter of this.#options.net.parameters()) {
-      await hostValuesOf(parameter).holder?.sync();
-    }
+  }
+
+  /** Waits until no other holder is ahead with a parameter. */
+  async #bringBack(parameter: Parameter): Promise<void> {
+    const { holder } = hostValuesOf(parameter);
+    if (holder !== undefined && holder !== this.#holder) await this.#holder.waitFor(holder);
   }
 
   /** The newest parameters by their names in the network, in arrays of the caller's own. */
@@ -206,13 +210,13 @@ export class Programs {
     const copies = new Map<Parameter, Float32Array>();
     const dict: StateDict = {};
     for (const [name, parameter] of allParameters(this.#options.net)) {
+      await this.#bringBack(parameter);
       const host = hostValuesOf(parameter);
       const held = host.holder === this.#holder ? live.get(parameter) : undefined;
       let data = copies.get(parameter);
       if (data === undefined && training !== undefined && held !== undefined) {
         data = await training.program.read(held);
       } else if (data === undefined) {
-        await host.holder?.sync();
         data = await copyInSlices(host.array);
       }
       copies.set(parameter, data);

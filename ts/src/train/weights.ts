@@ -83,9 +83,18 @@ export class ProgramWeights {
     owner: ParameterHolder | undefined,
     drain: () => Promise<void>,
   ): Promise<void> {
-    for (const { name, host, size } of this.#parameters) {
-      if (host.holder !== undefined && host.holder === owner) continue;
-      await host.holder?.sync();
+    let next = 0;
+    while (next < this.#parameters.length) {
+      const { name, host, size } = this.#parameters[next]!;
+      const { holder } = host;
+      if (holder !== undefined && holder !== owner) {
+        await (owner === undefined ? holder.sync() : owner.waitFor(holder));
+        // Meanwhile others may have taken on from what was brought up to date before.
+        next = 0;
+        continue;
+      }
+      next += 1;
+      if (holder !== undefined) continue;
       const { array, version, isShared } = host;
       if (array.length !== size) throw detached(name);
       const before = this.#written.get(host);
@@ -109,9 +118,10 @@ export class ProgramWeights {
   async read(program: NativeProgram, holder: ParameterHolder): Promise<void> {
     for (const { name, host } of this.#parameters) {
       if (host.holder !== holder) continue;
+      const { holds } = host;
       // The array itself is taken over: copying one of 100 MB would hold the event loop up.
       const values = await program.read(name);
-      if (host.holder !== holder) continue;
+      if (host.holder !== holder || host.holds !== holds) continue;
       host.release(holder, values);
       this.#written.set(host, { version: host.version, print: undefined });
     }
