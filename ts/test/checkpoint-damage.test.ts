@@ -1,5 +1,5 @@
 /** Damaged checkpoints: every changed byte is noticed, and the one before is used instead. */
-import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError, loadCheckpointModel, safetensors } from 'neuronode';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -133,6 +133,20 @@ describe('a damaged checkpoint gives way to the one before', () => {
     expect((await loadCheckpointModel(dir)).path).toBe(stepPath(dir, 1));
     await new Promise(setImmediate);
     expect(told[0]).toMatch(/step-00000003.*\n.*step-00000002.*\nUsing .*step-00000001$/);
+  });
+
+  test.each<[string, (path: string) => Promise<unknown>]>([
+    ['a link that leads nowhere', (path) => symlink('nowhere', path)],
+    ['a link that leads to itself', (path) => symlink(path, path)],
+    ['a file', (path) => writeFile(path, '')],
+    ['a directory without files', (path) => mkdir(path)],
+  ])('where %s has its name', async (_, make) => {
+    const { dir } = await checkpoints(2);
+    const told = warnings();
+    await make(stepPath(dir, 3));
+    expect((await loadCheckpointModel(dir)).path).toBe(stepPath(dir, 2));
+    await new Promise(setImmediate);
+    expect(told).toEqual([expect.stringContaining(stepPath(dir, 3))]);
   });
 
   test('but not where it is asked for by name, nor to one of another run', async () => {

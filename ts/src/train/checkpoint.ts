@@ -7,7 +7,7 @@
  * that its run wrote before, with a warning that names both.
  */
 import { createHash } from 'node:crypto';
-import { stat } from 'node:fs/promises';
+import { lstat, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError } from '../errors.js';
 import { type Digest, readSmall, reasonOf, replaceFile, writeNew } from '../files.js';
@@ -220,13 +220,15 @@ async function readSettled<T extends object>(
 
 /** What tells a directory from another that takes its name; undefined where there is none. */
 async function directoryAt(path: string): Promise<string | undefined> {
-  try {
-    const { ino, ctimeNs } = await stat(path, { bigint: true });
-    return `${ino} ${ctimeNs}`;
-  } catch {
-    // What is wrong with it, the reader is told.
-    return undefined;
+  for (const look of [stat, lstat]) {
+    try {
+      const { ino, ctimeNs } = await look(path, { bigint: true });
+      return `${ino} ${ctimeNs}`;
+    } catch {
+      // A link that leads nowhere is there all the same. What is wrong with it, the reader is told.
+    }
   }
+  return undefined;
 }
 
 /** Whether a checkpoint may stand in for one of a run; of one whose run is unknown, any may. */
