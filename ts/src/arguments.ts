@@ -152,12 +152,16 @@ export function readMember<T extends object, K extends string & keyof T>(
   try {
     return object[name];
   } catch (error) {
-    if (error instanceof NeuronodeError) throw error;
-    const what = error instanceof Error ? `${error.name}: ${error.message}` : show(error);
-    throw new ArgumentError(`${who} expects ${name} to be readable, but reading it threw ${what}`, {
-      cause: error,
-    });
+    throw unreadable(who, name, error);
   }
+}
+
+/** What {@link readMember} throws where reading a member threw an error. */
+export function unreadable(who: string, name: string, error: unknown): unknown {
+  if (error instanceof NeuronodeError) return error;
+  const what = error instanceof Error ? `${error.name}: ${error.message}` : show(error);
+  const message = `${who} expects ${name} to be readable, but reading it threw ${what}`;
+  return new ArgumentError(message, { cause: error });
 }
 
 /**

@@ -141,7 +141,7 @@ describe('images', () => {
     const dataset = custom(() => ({ image, label: 0 }));
     await expect(collect(new DataLoader(dataset))).rejects.toMatchObject({
       code: 'ERR_NN_DTYPE',
-      message: expect.stringContaining(what),
+      message: expect.stringContaining(image === undefined ? 'whose image is undefined' : what),
     });
     const resize = () => new Resize(2).apply(image as Uint8Array, [2, 2]);
     expect(resize).toThrowError(expect.objectContaining({ code: 'ERR_NN_ARGUMENT' }));
@@ -220,6 +220,29 @@ describe('members that are getters', () => {
     expect(error).toBeInstanceOf(ArgumentError);
     expect(error).toMatchObject({ cause: reason });
     expect((error as Error).message).toContain(`get(0) expects ${name} to be readable`);
+  });
+
+  it('and throw are named: an element or the length of the labels, a Proxy too', () => {
+    const images = new Uint8Array(12);
+    const of = (wrong: unknown) => () =>
+      new TensorDataset({ images, imageShape, labels: wrong as ArrayLike<number> });
+    const typed = { code: 'ERR_NN_ARGUMENT', cause: reason };
+    const element = {
+      enumerable: true,
+      get: () => {
+        throw reason;
+      },
+    };
+    expect(of(Object.defineProperty([0, 1, 2], 1, element))).toThrowError(
+      expect.objectContaining({ ...typed, message: expect.stringContaining('labels[1]') }),
+    );
+    expect(of(throwing([], 'length'))).toThrowError(
+      expect.objectContaining({ ...typed, message: expect.stringContaining('labels.length') }),
+    );
+    expect(of(new Proxy(new Int32Array(3), {}))).toThrowError(ArgumentError);
+    expect(of({ length: 2 ** 53 - 1 })).toThrowError(
+      expect.objectContaining({ code: 'ERR_NN_OUT_OF_MEMORY' }),
+    );
   });
 
   it('are read once, so that what was checked is what is used', async () => {

@@ -279,12 +279,25 @@ describe('any dataset', () => {
     ['too many floats', { image: new Float32Array(3), label: 0 }, 'ERR_NN_SHAPE'],
     ['no image', { label: 0 }, 'ERR_NN_DTYPE'],
     ['16-bit pixels', { image: new Uint16Array(2), label: 0 }, 'ERR_NN_DTYPE'],
+    ['a list', [new Uint8Array(2), 0], 'ERR_NN_DTYPE'],
     ['nothing', undefined, 'ERR_NN_SHAPE'],
     ['a negative label', { image: new Uint8Array(2), label: -1 }, 'ERR_NN_DATA_CORRUPT'],
     ['a label that is no integer', { image: new Uint8Array(2), label: 0.5 }, 'ERR_NN_DATA_CORRUPT'],
   ])('is refused where get returns %s', async (_, sample, code) => {
     const loader = new DataLoader(fromFunction(() => sample as data.Sample));
     await expect(collect(loader)).rejects.toMatchObject({ code });
+  });
+
+  it('is told what a sample is where get returns another object', async () => {
+    const loader = new DataLoader(fromFunction(() => [new Uint8Array(2), 0] as never));
+    await expect(collect(loader)).rejects.toThrow(
+      /as \{ image, label \}, got \[Uint8Array, 0\] whose image is undefined/,
+    );
+  });
+
+  it.each([0, -1, Number.NaN])('has no std of %s', (std) => {
+    const dataset = { ...fromFunction(() => ({ image: new Uint8Array(2), label: 0 })), std: [std] };
+    expect(() => new DataLoader(dataset)).toThrow(/dataset\.std to have one value above 0/);
   });
 });
 

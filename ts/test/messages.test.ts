@@ -206,6 +206,21 @@ describe('arrays that cannot be read', () => {
     expect(error.message).toContain('maxPool2d expects stride to be readable');
   });
 
+  it('a module with a getter that throws', () => {
+    const net = new Self();
+    Object.defineProperty(net, 'broken', {
+      enumerable: true,
+      get() {
+        throw new Error('no');
+      },
+    });
+    for (const body of [() => String(net), () => net.stateDict(), () => [...net.parameters()]]) {
+      const error = caught(body);
+      expect(error).toBeInstanceOf(ArgumentError);
+      expect(error.message).toContain('Self expects broken to be readable');
+    }
+  });
+
   it('parameters', () => {
     for (const data of [detached(), new Proxy(new Float32Array(2), {})]) {
       const error = caught(() => new nn.Parameter(data, [2]));
@@ -224,6 +239,16 @@ describe('single operations name what they were given', () => {
     const error = await rejection(body);
     expect(error).toBeInstanceOf(ShapeError);
     expect(error.message).toContain(`${name} has a window of 3x3 that is larger than`);
+  });
+
+  it.each<[string, () => Promise<unknown>]>([
+    ['maxPool2d has a window', () => ops.maxPool2d(x, 2, { dilation: 3 })],
+    ['conv2d has a kernel', () => ops.conv2d(x, x, undefined, { dilation: 3 })],
+  ])('and what dilation makes of it, with the name once: %s', async (begin, body) => {
+    const { message } = await rejection(body);
+    expect(message).toMatch(
+      new RegExp(`^${begin} of 2x2 \\(4x4 with its dilation\\) that is larger`),
+    );
   });
 
   it('rounding up, a window that begins inside fits', async () => {

@@ -1,7 +1,7 @@
 /** Sizes that cannot be: refused with a typed error, and never by the end of the process. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { ArgumentError, nn, OutOfMemoryError, ops, Predictor, ShapeError } from 'neuronode';
+import { ArgumentError, data, nn, OutOfMemoryError, ops, Predictor, ShapeError } from 'neuronode';
 import { describe, expect, it } from 'vitest';
 import { checkMemory } from '../../dist/memory.js';
 import { makeTrainer, packageUrl } from './trainer-support.js';
@@ -66,6 +66,23 @@ describe('images and batches', () => {
     const text = /batchSize to be an integer from 1 to 2147483647, got/;
     await expect(trainer.compile({ batchSize, imageShape: [1, 2, 2] })).rejects.toThrow(text);
     expect(() => new Predictor(net(), { batchSize })).toThrow(text);
+    const dataset = new data.TensorDataset({
+      images: new Uint8Array(4),
+      imageShape: [1, 2, 2],
+      labels: [0],
+    });
+    expect(() => new data.DataLoader(dataset, { batchSize })).toThrow(text);
+    const loader = {
+      length: 1,
+      batchSize,
+      async *[Symbol.asyncIterator]() {
+        yield { image: new Uint8Array(4), imageShape: [1, 2, 2], label: new Int32Array(1) };
+      },
+    };
+    const ofLoader =
+      /^Trainer\.\w+ expects batchSize of (the training )?loader to be an integer from 1 to/;
+    await expect(trainer.fit(loader, { epochs: 1, log: false })).rejects.toThrow(ofLoader);
+    await expect(trainer.evaluate(loader)).rejects.toThrow(ofLoader);
   });
 
   it.each([

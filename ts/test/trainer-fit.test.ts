@@ -1,10 +1,12 @@
 /** The training loop: what it reports, in which order, how it is stopped, and what goes wrong. */
-import { readFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { constants } from 'node:fs';
+import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type EpochEvent, FileError, optim, type StepEvent } from 'neuronode';
+import { type EpochEvent, FileError, type LabelledBatch, optim, type StepEvent } from 'neuronode';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { temporaryFolder } from './data-support.js';
-import { flat, learnableLoader, makeTrainer, seededTiny } from './trainer-support.js';
+import { flat, learnableLoader, makeTrainer, seededTiny, takeBatches } from './trainer-support.js';
 
 describe('fit', () => {
   test('reports every step and epoch, with sums that add up', async () => {
@@ -117,6 +119,30 @@ describe('fit', () => {
     await trainer.compile({ batchSize: 8, imageShape: [1, 10, 10] });
     const { step } = await trainer.fit(loader, { epochs: 1, log: false });
     expect(step).toBe(2);
+  });
+
+  test('reads each member of a batch once', async () => {
+    const reads: Record<string, number> = {};
+    const [batch] = await takeBatches(learnableLoader(16, {}, 10), 1);
+    const counted = {};
+    for (const name of ['image', 'imageShape', 'label', 'mean', 'std'] as const) {
+      reads[name] = 0;
+      Object.defineProperty(counted, name, {
+        get() {
+          reads[name]! += 1;
+          return batch![name];
+        },
+      });
+    }
+    const loader = {
+      length: 1,
+      batchSize: 16,
+      async *[Symbol.asyncIterator]() {
+        yield counted as LabelledBatch;
+      },
+    };
+    await makeTrainer(seededTiny()).fit(loader, { epochs: 1, log: false });
+    expect(reads).toEqual({ image: 1, imageShape: 1, label: 1, mean: 1, std: 1 });
   });
 
   test('uses the learning rate that onEpoch sets from the next epoch on', async () => {
@@ -240,6 +266,24 @@ describe('an error', () => {
     expect(steps.length).toBeLessThan(10);
     await expect(trainer.fit(loader, options)).rejects.toBeInstanceOf(FileError);
     await trainer.dispose();
+  });
+
+  test('of a FIFO that nobody reads comes at once; one that is read gets every line', async () => {
+    const path = join(await temporaryFolder(), 'metrics');
+    execFileSync('mkfifo', [path]);
+    const loader = learnableLoader(48, {}, 10);
+    const trainer = makeTrainer(seededTiny(), { metricsFile: path });
+    const trainOnce = () => trainer.fit(loader, { epochs: 1, log: false });
+    await expect(trainOnce()).rejects.toThrow(
+      /metrics could not be opened: it is a FIFO that nobody/,
+    );
+    const reader = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    await trainOnce();
+    const { buffer, bytesRead } = await reader.read(Buffer.alloc(10_000));
+    await reader.close();
+    const lines = buffer.toString('utf8', 0, bytesRead).trim().split('\n');
+    expect(lines.map((line) => JSON.parse(line).step)).toEqual([1, 2, 3]);
+    await expect(trainOnce()).rejects.toBeInstanceOf(FileError);
   });
 });
 

@@ -38,6 +38,18 @@ describe('step refuses', () => {
     ['doubles', { image: new Float64Array(200) }, DTypeError, /Uint8Array.*got Float64Array/],
     ['a list', { image: [1, 2] }, DTypeError, /Uint8Array.*got \[1, 2\]/],
     ['too few pixels', { image: new Uint8Array(150) }, ShapeError, /200 elements.*got 150/],
+    [
+      'a shape that cannot be read',
+      {
+        imageShape: new Proxy([2, 1, 10, 10], {
+          get() {
+            throw new Error('no');
+          },
+        }),
+      },
+      ShapeError,
+      /\[n, channels.* got a Proxy/,
+    ],
     ['a shape without batch', { imageShape: [1, 10, 10] }, ShapeError, /\[n, channels/],
     ['another image shape', { imageShape: [2, 1, 5, 20] }, ShapeError, /\[1, 10, 10\].*\[1, 5, 20/],
     [

@@ -195,6 +195,11 @@ function checkSample(
   const who = `DataLoader: get(${index})`;
   const given = readMember(who, sample, 'image');
   const image = asPixels(given);
+  if (given === undefined) {
+    throw new DTypeError(
+      `${wanted} and its label, as { image, label }, got ${show(sample)} whose image is undefined`,
+    );
+  }
   if (image === undefined) throw new DTypeError(`${wanted}, got ${describePixels(given)}`);
   if (image.length !== size) throw new ShapeError(`${wanted}, got ${image.length} pixels`);
   const label: unknown = readMember(who, sample, 'label');

@@ -1,7 +1,7 @@
 /** Owns what a label is: a class index, an integer from 0 to 2^31 - 1 as an Int32Array holds it. */
 import { types } from 'node:util';
-import { show } from '../arguments.js';
-import { ArgumentError, DataError } from '../errors.js';
+import { show, unreadable } from '../arguments.js';
+import { ArgumentError, DataError, OutOfMemoryError } from '../errors.js';
 
 const LIMIT = 2 ** 31;
 
@@ -23,6 +23,7 @@ export function describeLabel(value: unknown): string {
  * @param numClasses Labels must be below; 2^31 unless given.
  * @throws {ArgumentError} where `labels` is no list of numbers.
  * @throws {DataError} ERR_NN_DATA_CORRUPT where one is no class index.
+ * @throws {OutOfMemoryError} where there is no memory for a copy.
  */
 export function copyLabels(who: string, labels: unknown, numClasses = LIMIT): Int32Array {
   if (types.isBigInt64Array(labels) || types.isBigUint64Array(labels)) {
@@ -32,7 +33,9 @@ export function copyLabels(who: string, labels: unknown, numClasses = LIMIT): In
     );
   }
   const list = labels as ArrayLike<unknown> | null | undefined;
-  if (typeof list !== 'object' || !Number.isSafeInteger(list?.length) || list!.length < 0) {
+  const length =
+    typeof list === 'object' && list !== null ? readOf(who, list, 'length') : undefined;
+  if (!isLength(length)) {
     throw new ArgumentError(
       `${who}: expected labels to be an array of numbers, got ${show(labels)}`,
     );
@@ -45,13 +48,34 @@ export function copyLabels(who: string, labels: unknown, numClasses = LIMIT): In
     }
     return copy;
   }
-  const copy = new Int32Array(list!.length);
+  const copy = allocate(who, length);
   for (let i = 0; i < copy.length; i++) {
-    const label = list![i];
+    const label = readOf(who, list!, i);
     if (!isLabel(label, numClasses)) throw noLabel(who, numClasses, label, i);
     copy[i] = label;
   }
   return copy;
+}
+
+/** A member of the labels, read once, whatever its getter or a Proxy does. */
+function readOf(who: string, labels: ArrayLike<unknown>, name: 'length' | number): unknown {
+  try {
+    return labels[name as number];
+  } catch (error) {
+    throw unreadable(who, typeof name === 'number' ? `labels[${name}]` : `labels.${name}`, error);
+  }
+}
+
+function isLength(length: unknown): length is number {
+  return Number.isSafeInteger(length) && (length as number) >= 0;
+}
+
+function allocate(who: string, length: number): Int32Array {
+  try {
+    return new Int32Array(length);
+  } catch (cause) {
+    throw new OutOfMemoryError(`${who}: there is no memory for ${length} labels`, { cause });
+  }
 }
 
 /** Whether every element is an integer that an Int32Array holds, so that they are copied as one. */

@@ -259,11 +259,14 @@ function readDataset(dataset: Dataset): DatasetFacts {
   const perChannel = (name: 'mean' | 'std', otherwise: number): readonly number[] => {
     const values: unknown = readMember(who, dataset, name);
     if (values === undefined) return new Array<number>(channels).fill(otherwise);
-    if (Array.isArray(values) && values.length === channels && values.every(Number.isFinite)) {
+    const isGood = (value: unknown) =>
+      Number.isFinite(value) && (name === 'mean' || (value as number) > 0);
+    if (Array.isArray(values) && values.length === channels && values.every(isGood)) {
       return values;
     }
+    const kind = name === 'mean' ? 'value' : 'value above 0';
     throw new ArgumentError(
-      `${who}: expected dataset.${name} to have one value per channel (${channels}), ` +
+      `${who}: expected dataset.${name} to have one ${kind} per channel (${channels}), ` +
         `got ${show(values)}`,
     );
   };

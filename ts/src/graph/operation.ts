@@ -106,6 +106,14 @@ export function pairAttr(attrs: Attrs, name: string): Pair {
   return attrs[name] as Pair;
 }
 
+/** Size of a window for messages: `3x3`, or `3x3 (5x5 with its dilation)`. */
+export function formatWindow([height, width]: Pair, attrs: Attrs): string {
+  const [down, right] = attrs.dilation === undefined ? [1, 1] : pairAttr(attrs, 'dilation');
+  const spread = `${(height - 1) * down + 1}x${(width - 1) * right + 1}`;
+  const plain = `${height}x${width}`;
+  return spread === plain ? plain : `${plain} (${spread} with its dilation)`;
+}
+
 /** Attribute that is a number, as the builder has checked. */
 export function numberAttr(attrs: Attrs, name: string): number {
   return attrs[name] as number;

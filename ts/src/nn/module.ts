@@ -6,7 +6,7 @@
  * searched; Sequential and ModuleList are for that.
  */
 
-import { checkBoolean, checkOptions, show } from '../arguments.js';
+import { checkBoolean, checkOptions, readMember, show } from '../arguments.js';
 import { ArgumentError, StateDictError } from '../errors.js';
 import { formatShape, type Shape, sameShape } from '../graph/shapes.js';
 import type { Tensor } from '../graph/tensor.js';
@@ -62,7 +62,7 @@ export abstract class Module {
 
   /** The modules directly inside, by name. */
   *namedChildren(): IterableIterator<[string, Module]> {
-    for (const [name, value] of Object.entries(this)) {
+    for (const [name, value] of members(this)) {
       if (value instanceof Module) yield [name, value];
     }
   }
@@ -201,7 +201,7 @@ function named(path: string): string {
 
 /** The parameters that are the module's own, by name. */
 export function* ownParameters(module: Module): IterableIterator<[string, Parameter]> {
-  for (const [name, value] of Object.entries(module)) {
+  for (const [name, value] of members(module)) {
     if (value instanceof Parameter) yield [name, value];
   }
 }
@@ -247,6 +247,14 @@ export function* allParameters(
   for (const [name, parameter] of ownParameters(module)) yield [join(path, name), parameter];
   for (const [name, child] of module.namedChildren()) {
     yield* allParameters(child, join(path, name), [...around, module]);
+  }
+}
+
+/** A module's own enumerable properties, each read once. */
+function* members(module: Module): IterableIterator<[string, unknown]> {
+  const object = module as unknown as Record<string, unknown>;
+  for (const name of Object.keys(module)) {
+    yield [name, readMember(module.constructor.name, object, name)];
   }
 }
 

@@ -106,7 +106,7 @@ export async function run(
     const shape = settings.shapes?.[name];
     return shape === undefined ? undefined : checkShape(op, `shapes.${name}`, shape);
   });
-  const outputs = builder.apply(op, ids, attrs, { name: op, phase: 'forward', shapes });
+  const outputs = builder.apply(op, ids, attrs, { name: '', phase: 'forward', shapes });
   const all = outputs.map((id, index): [string, number] => [names[index] ?? '', id]);
   const returned = new Map(all.filter(([name]) => wanted.includes(name)));
   const graph = finish(builder, returned);

@@ -111,9 +111,14 @@ export function makeSignature(
   );
 }
 
-/** A list of `length` numbers, copied; undefined where the value is none. */
+/** A list of `length` numbers, copied; undefined where the value is none, or cannot be read. */
 function copyList(values: unknown, length: number): number[] | undefined {
-  return Array.isArray(values) && values.length === length ? [...values] : undefined;
+  try {
+    return Array.isArray(values) && values.length === length ? [...values] : undefined;
+  } catch {
+    // Elements behind getters, or a Proxy, that throw.
+    return undefined;
+  }
 }
 
 function perChannel(

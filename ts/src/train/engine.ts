@@ -13,7 +13,13 @@ import { ArgumentError, DisposedError, isDeviceFailure } from '../errors.js';
 import type { PlanInfo } from '../native.js';
 import type { ParameterHolder } from '../nn/host-values.js';
 import type { StateDict } from '../nn/index.js';
-import { checkImages, checkLabels, type InputSignature, type LabelledBatch } from './batch.js';
+import {
+  type CheckedImages,
+  checkImages,
+  checkLabels,
+  type InputSignature,
+  type LabelledBatch,
+} from './batch.js';
 import type { CompiledGraph, RunInputs } from './compiled.js';
 import { checkFits, checkSignature } from './fits.js';
 import { lossClasses, reductionOf } from './graph-facts.js';
@@ -115,12 +121,17 @@ export class Engine implements ParameterHolder {
   /**
    * Checks a batch, then submits one training step. The batch may be changed once this returns.
    *
+   * @param images The batch's, where they were checked before.
    * @throws Typed errors for a batch that does not fit, before any work.
    */
-  async submit(caller: string, batch: LabelledBatch): Promise<SubmittedStep> {
+  async submit(
+    caller: string,
+    batch: LabelledBatch,
+    images?: CheckedImages,
+  ): Promise<SubmittedStep> {
     this.assertUsable(caller);
     this.#programs.checkNet(caller);
-    const { image, signature, size } = checkImages(caller, batch);
+    const { image, signature, size } = images ?? checkImages(caller, batch);
     const expected = this.#coming ?? this.#programs.training?.graph;
     if (expected !== undefined) checkFits(caller, expected, signature, size);
     const graph = this.#graphFor(expected, signature, size, size);

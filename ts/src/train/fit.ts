@@ -244,13 +244,14 @@ export class FitLoop {
 
   /** Submits one step, then reports the one before it. */
   async #submit(batch: ReleasableBatch): Promise<void> {
+    const images = checkImages(caller, batch);
     if (!this.#isPrepared) {
-      const { signature, size } = checkImages(caller, batch);
+      const { signature, size } = images;
       const largest = Math.max(size, this.#options.train.batchSize);
       await this.#engine.prepare(caller, signature, largest, size);
       this.#isPrepared = true;
     }
-    const submitted = await this.#engine.submit(caller, batch);
+    const submitted = await this.#engine.submit(caller, batch, images);
     batch.release?.();
     this.#submitted += 1;
     const before = this.#pending;

@@ -8,8 +8,10 @@
  * are appended: a trainer that nobody disposes of leaves no handle behind, and a file that was moved
  * away by a log rotation is begun anew.
  */
-import { appendFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { appendFile, open } from 'node:fs/promises';
 import { FileError } from '../errors.js';
+import { reasonOf } from '../files.js';
 import type { StepEvent } from './reporter.js';
 
 /** One line of the metrics file. */
@@ -46,7 +48,7 @@ export class MetricsFile {
   async begin(): Promise<void> {
     this.#hasFailed = false;
     try {
-      await appendFile(this.#path, '');
+      await append(this.#path, '');
     } catch (error) {
       throw this.#error('opened', error);
     }
@@ -94,7 +96,7 @@ export class MetricsFile {
     const lines = this.#waiting;
     this.#waiting = '';
     try {
-      await appendFile(this.#path, lines);
+      await append(this.#path, lines);
     } catch (error) {
       this.#hasFailed = true;
       this.#failure = this.#error('written', error);
@@ -102,7 +104,24 @@ export class MetricsFile {
   }
 
   #error(done: string, cause: unknown): FileError {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const isUnread = (cause as NodeJS.ErrnoException).code === 'ENXIO';
+    const reason = isUnread ? 'it is a FIFO that nobody reads, or a socket' : reasonOf(cause);
     return new FileError(`metricsFile ${this.#path} could not be ${done}: ${reason}`, { cause });
+  }
+}
+
+/** Appends to a file, or to a device or FIFO; does not wait for a FIFO's reader to come. */
+async function append(path: string, text: string): Promise<void> {
+  const { O_WRONLY, O_APPEND, O_CREAT, O_NONBLOCK } = constants;
+  const file = await open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK);
+  try {
+    if ((await file.stat()).isFile()) {
+      await file.appendFile(text);
+      return;
+    }
+    // Opened anew, so that a reader that is slow is waited for.
+    if (text !== '') await appendFile(path, text);
+  } finally {
+    await file.close();
   }
 }

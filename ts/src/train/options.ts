@@ -1,7 +1,8 @@
 /** Owns the options of `Trainer` and of `Trainer.fit`, and their checks. */
 
-import { checkInteger, checkOneOf, checkOptions, show } from '../arguments.js';
+import { checkInteger, checkOneOf, checkOptions, readMember, show } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
+import { largestSize } from '../graph/shapes.js';
 import { type CrossEntropyLoss, Module } from '../nn/index.js';
 import type { Algorithm, Precision } from '../target.js';
 import type { CheckpointOptions } from './fit.js';
@@ -44,7 +45,10 @@ export interface TrainerOptions {
   autotune?: boolean | undefined;
   /** Seed of dropout, 0 or more; that of `manualSeed` by default. */
   seed?: number | undefined;
-  /** File that gets one JSON object per step of `fit`. */
+  /**
+   * File that gets one JSON object per step of `fit`; a loss that is not finite is null there. A FIFO
+   * is refused while nobody reads it.
+   */
   metricsFile?: string | undefined;
 }
 
@@ -199,6 +203,8 @@ export function checkLoaderArgument(who: string, name: string, loader: BatchLoad
         `length and batchSize, got ${show(loader)}`,
     );
   }
-  checkInteger(who, `length of ${name}`, loader.length, 1);
-  checkInteger(who, `batchSize of ${name}`, loader.batchSize, 1);
+  const of = `${who}: ${name}`;
+  checkInteger(who, `length of ${name}`, readMember(of, loader, 'length'), 1);
+  const batchSize = readMember(of, loader, 'batchSize');
+  checkInteger(who, `batchSize of ${name}`, batchSize, 1, largestSize);
 }

@@ -4,6 +4,7 @@ import {
   checkSameShape,
   declaredShape,
   f32,
+  formatWindow,
   gradientValue,
   inputShape,
   numberAttr,
@@ -51,7 +52,7 @@ function convolutionShape(who: string, x: Shape, w: Shape, attrs: Attrs, origin:
   });
   if (size.some((length) => length < 1)) {
     throw new ShapeError(
-      `${who} has a kernel of ${at(w, 2)}x${at(w, 3)} that is larger than its padded input ` +
+      `${who} has a kernel of ${formatWindow([at(w, 2), at(w, 3)], attrs)} that is larger than its padded input ` +
         `${formatShape(origin)}; use a larger image, more padding or a smaller kernel`,
     );
   }

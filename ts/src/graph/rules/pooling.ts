@@ -7,6 +7,7 @@ import {
   checkSameShape,
   declaredShape,
   f32,
+  formatWindow,
   gradientValue,
   inputShape,
   inputType,
@@ -38,9 +39,9 @@ export function indicesType(attrs: Attrs): DType {
 export function pooledShape(who: string, x: Shape, attrs: Attrs, ceilMode: boolean): Shape {
   const shape = roundedShape(who, x, attrs, ceilMode);
   if (shape.some((size) => size < 1)) {
-    const [kh, kw] = pairAttr(attrs, 'kernelSize');
+    const window = formatWindow(pairAttr(attrs, 'kernelSize'), attrs);
     throw new ShapeError(
-      `${who} has a window of ${kh}x${kw} that is larger than its padded input ` +
+      `${who} has a window of ${window} that is larger than its padded input ` +
         `${formatShape(x)}; use a larger image, more padding or a smaller window`,
     );
   }
