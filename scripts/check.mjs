@@ -3,6 +3,7 @@
  * that one run tells all.
  */
 import { fresh } from './fresh/check.mjs';
+import { gpuPack } from './gpu-pack/try.mjs';
 import { main, printFailure } from './lib/report.mjs';
 import { lint, mutants, onednn3, sanitize, test } from './lib/sections.mjs';
 import { summary, total } from './lib/suites.mjs';
@@ -11,6 +12,7 @@ const sections = [
   ['Lint and format', lint],
   ['oneDNN 3', onednn3],
   ['Types and tests', test],
+  ['GPU pack', gpuPack],
   ['Seeded mistakes', mutants],
   ['Sanitizers', sanitize],
   ['Fresh machine', fresh],

@@ -27,6 +27,17 @@ BlasLtHandle makeBlasLt() {
 
 }  // namespace
 
+GpuFacts readFacts(int ordinal) {
+  cudaDeviceProp properties{};
+  NN_CHECK_CUDA(cudaGetDeviceProperties(&properties, ordinal));
+  return {.ordinal = ordinal,
+          .model = properties.name,
+          .computeMajor = properties.major,
+          .computeMinor = properties.minor,
+          .multiprocessors = properties.multiProcessorCount,
+          .totalMemory = properties.totalGlobalMem};
+}
+
 Context::Context(const GpuFacts& facts, DeviceHealth& health)
     : facts_(facts),
       health_(health),

@@ -26,6 +26,9 @@ struct GpuFacts {
   size_t totalMemory = 0;
 };
 
+// As the driver tells them.
+GpuFacts readFacts(int ordinal);
+
 // cuBLAS's own: what NVIDIA recommends for Hopper; other devices do with less.
 inline constexpr size_t kBlasWorkspaceBytes = size_t{32} << 20;
 

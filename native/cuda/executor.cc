@@ -1,7 +1,9 @@
 #include "executor.h"
 
 #include <array>
+#include <cstdlib>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "error.h"
@@ -9,6 +11,13 @@
 namespace neuronode::cuda {
 
 namespace {
+
+// Whether steps are recorded: unless the environment says NEURONODE_CUDA_GRAPHS=off, so that what
+// goes wrong can be told from what goes wrong under recording.
+bool wantsRecording() {
+  const char* value = std::getenv("NEURONODE_CUDA_GRAPHS");
+  return value == nullptr || std::string_view(value) != "off";
+}
 
 // Transfers one behind the other in staging memory.
 struct Staging {
@@ -153,7 +162,7 @@ class CudaExecutor : public Executor {
   }
 
   void step(const std::function<void()>& enqueue) {
-    if (!wentEagerly_) {
+    if (!wentEagerly_ || !isRecorded_) {
       enqueue();
       wentEagerly_ = true;
       return;
@@ -205,6 +214,7 @@ class CudaExecutor : public Executor {
   Staging inputs_, outputs_;
   std::array<std::shared_ptr<Slot>, 2> slots_;
   size_t next_ = 0;
+  const bool isRecorded_ = wantsRecording();
   bool wentEagerly_ = false, isRecording_ = false;
   GraphExec recording_;
 };

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <exception>
 #include <string>
+#include <utility>
 
 #include "cuda_device.h"
 #include "device.h"
@@ -88,22 +89,14 @@ class CudaProvider : public DeviceProvider {
   void addDevice(int ordinal) {
     const std::string name = "cuda:" + std::to_string(ordinal);
     try {
-      cudaDeviceProp properties{};
-      NN_CHECK_CUDA(cudaGetDeviceProperties(&properties, ordinal));
-      if (properties.major < kNeededComputeMajor) {
+      GpuFacts facts = readFacts(ordinal);
+      if (facts.computeMajor < kNeededComputeMajor) {
         miss(name, errc::kDeviceUnavailable,
-             std::string(properties.name) + " has compute capability " +
-                 std::to_string(properties.major) + "." + std::to_string(properties.minor) +
-                 "; 8.0 or more is needed (Ampere and newer)");
+             facts.model + " has compute capability " + std::to_string(facts.computeMajor) + "." +
+                 std::to_string(facts.computeMinor) + "; 8.0 or more is needed (Ampere and newer)");
         return;
       }
-      devices_.push_back(
-          std::make_unique<CudaDevice>(GpuFacts{.ordinal = ordinal,
-                                                .model = properties.name,
-                                                .computeMajor = properties.major,
-                                                .computeMinor = properties.minor,
-                                                .multiprocessors = properties.multiProcessorCount,
-                                                .totalMemory = properties.totalGlobalMem}));
+      devices_.push_back(std::make_unique<CudaDevice>(std::move(facts)));
     } catch (const Error& error) {
       // The others may still work.
       miss(name, error.code(), error.what());

@@ -2,8 +2,8 @@
  * Owns the check as a whole: which parts it has, in which order, and what each puts into the report.
  * Without hardware of its own, so that a test can run the parts on an emulated device.
  */
-import { arch, cpus, release } from 'node:os';
 import { note, StepError } from '../lib/report.mjs';
+import { describeMachine } from './machine.mjs';
 import { findPeaks, measureStep } from './measure.mjs';
 import { compareReplays } from './replay.mjs';
 
@@ -15,19 +15,6 @@ export function describeDevice({ package: neuronode }, name) {
   if (found !== undefined) return found;
   const reasons = neuronode.missingDevices().map((it) => `${it.name}: ${it.reason}`);
   throw new StepError(`There is no device ${name}.\n${reasons.join('\n')}`);
-}
-
-/** Facts of the machine and the device, by name. */
-export function describeMachine(device) {
-  const { type: _, name, model, emulated, ...facts } = device;
-  const simple = Object.entries(facts).filter(([, value]) => typeof value !== 'object');
-  return {
-    device: `${name}, ${model}${emulated ? ' (emulated)' : ''}`,
-    ...Object.fromEntries(simple.map(([key, value]) => [key, String(value)])),
-    processor: `${cpus()[0]?.model ?? arch()}, ${cpus().length} cores`,
-    system: `Linux ${release()}, Node ${process.version}`,
-    date: new Date().toISOString().slice(0, 10),
-  };
 }
 
 /** Replays against eager runs in each precision. */

@@ -9,7 +9,7 @@ import { inRoot } from './paths.mjs';
  * What tsc wrote down of each project. These files lie in the output folders, so that who deletes an
  * output folder deletes tsc's belief that it is up to date as well.
  */
-const records = ['dist', 'build/examples', 'build/bench', 'build/test'];
+const records = ['dist', 'build/examples', 'build/bench', 'build/test', 'build/pack'];
 
 function recordTimes() {
   return records

@@ -99,6 +99,21 @@ function hasWinograd(w: readonly number[], attrs: Record<string, CaseAttr>): boo
   return isSquare && isOnes(attrs.stride) && isOnes(attrs.dilation) && attrs.groups === 1;
 }
 
+/**
+ * Rows of products that are run in lower precisions as well: large ones, in which rounding averages
+ * out, and some of every kind.
+ */
+export function lowerPrecisionCases(cases: readonly OpCase[]): OpCase[] {
+  const products = cases.filter(({ op }) => ['conv2d', 'linear', 'gemm'].includes(op));
+  return products.filter(({ name }, index) => index % 4 === 0 || /^(alex|le)net/.test(name));
+}
+
+/**
+ * The largest relative error that these precisions may have: inputs have 10 bits after the first,
+ * which tf32 keeps whole and bf16 rounds to 7.
+ */
+export const lowerPrecisions = { tf32: 2e-3, bf16: 2e-2 } as const;
+
 const reductions: readonly CaseAttr[] = ['mean', 'sum'];
 
 /** The attributes `names` of a row, as the graph contract writes them. */

@@ -1,5 +1,5 @@
 // What the backend's tests share: networks as finished graphs, gradients and optimizer steps
-// included, the emulated GPU, and programs on either device.
+// included, the GPU, and programs on either device.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -21,13 +21,13 @@
 
 namespace neuronode::cuda::testing {
 
-// An emulated GPU that the test's own thread computes on.
+// The GPU, emulated or real, that the test's own thread computes on.
 class Gpu {
  public:
   explicit Gpu(const emulation::Settings& settings = emulation::Settings()) {
     emulation::reset(settings);
     DeviceHealth::setCurrent(&health_);
-    context_ = std::make_unique<Context>(GpuFacts{.model = "emulated"}, health_);
+    context_ = std::make_unique<Context>(readFacts(0), health_);
     backend_ = std::make_unique<CudaBackend>(*context_);
   }
   ~Gpu() {

@@ -3,6 +3,7 @@
 #include "executor.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <stdexcept>
 #include <thread>
 
@@ -62,6 +63,19 @@ TEST_F(ExecutorTest, CallsTheStepsOnceEagerlyAndOnceToRecordThem) {
     EXPECT_EQ(resultOf(*start(value)), expected);
   }
   EXPECT_EQ(called_, 2);
+}
+
+TEST_F(ExecutorTest, CallsEveryStepWhereTheEnvironmentWantsNoRecording) {
+  setenv("NEURONODE_CUDA_GRAPHS", "off", 1);
+  executor_ = gpu_.backend().makeExecutor({{x_->data(), kBytes}}, {{sum_->data(), kBytes}});
+  unsetenv("NEURONODE_CUDA_GRAPHS");
+  float expected = 0;
+  for (const float value : {1.0f, 2.0f, 4.0f, 8.0f}) {
+    expected += value;
+    EXPECT_EQ(resultOf(*start(value)), expected);
+  }
+  EXPECT_EQ(called_, 4);
+  EXPECT_EQ(emulation::live().execs, 0);
 }
 
 TEST_F(ExecutorTest, StartsTwoRunsWithoutWaitingForAny) {

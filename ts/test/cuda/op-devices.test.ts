@@ -7,7 +7,7 @@ import { ops } from 'neuronode';
 import { afterAll, describe, expect, it } from 'vitest';
 import { operations } from '../../../dist/graph/table.js';
 import { testDevice } from '../device.js';
-import { type OpCase, opCases } from '../op-cases.js';
+import { lowerPrecisionCases, lowerPrecisions, type OpCase, opCases } from '../op-cases.js';
 import { type Outputs, runCase } from '../op-runner.js';
 
 const cases = opCases();
@@ -68,15 +68,13 @@ describe('max-pooling by the library gives the same', () => {
 });
 
 describe('other precisions', () => {
-  const products = cases.filter(({ op }) => ['conv2d', 'linear', 'gemm'].includes(op));
-  const rows = products.filter(({ name }, index) => index % 4 === 0 || /^(alex|le)net/.test(name));
+  const rows = lowerPrecisionCases(cases);
 
   it.each(
     (['tf32', 'bf16'] as const).flatMap((precision) => rows.map((row) => ({ ...row, precision }))),
   )('$id in $precision', async ({ precision, ...opCase }) => {
     const { name, error } = await worstOf(opCase, await onCpu(opCase), { precision });
-    // Inputs have 10 bits after the first, which tf32 keeps whole and bf16 rounds to 7.
-    expect(error, name).toBeLessThanOrEqual(precision === 'tf32' ? 2e-3 : 2e-2);
+    expect(error, name).toBeLessThanOrEqual(lowerPrecisions[precision]);
     if (precision === 'bf16') expect(error, name).toBeGreaterThan(1e-4);
   });
 });
