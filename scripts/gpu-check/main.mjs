@@ -1,0 +1,86 @@
+/**
+ * The check as it runs from an unpacked pack: `main.mjs [--minutes 6] [--out gpu-results]`. Writes
+ * results.md and results.json after each section, and ends with status 1 where anything failed.
+ */
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { sections } from './list.mjs';
+import { findPython } from './python.mjs';
+import { asMarkdown, summaryLines } from './results.mjs';
+import { runSections } from './sequence.mjs';
+import { writeWhole } from './state.mjs';
+
+const usage = 'usage: run.sh [--minutes 6] [--out gpu-results]';
+
+function fail(message) {
+  process.stderr.write(`${message}\n${usage}\n`);
+  process.exit(2);
+}
+
+function readOptions(words) {
+  const options = { minutes: 6, out: resolve('gpu-results') };
+  for (let i = 0; i < words.length; i += 2) {
+    const value = words[i + 1];
+    if (value === undefined) fail(`${words[i]} wants a value.`);
+    else if (words[i] === '--minutes') options.minutes = Number(value);
+    else if (words[i] === '--out') options.out = resolve(value);
+    else fail(`There is no ${words[i]}.`);
+  }
+  if (!(options.minutes > 0)) fail('Expected --minutes above 0.');
+  return options;
+}
+
+function readPack() {
+  const path = fileURLToPath(new URL('../../pack.json', import.meta.url));
+  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : {};
+}
+
+const { minutes, out } = readOptions(process.argv.slice(2));
+const started = performance.now();
+mkdirSync(out, { recursive: true });
+for (const { name } of sections) rmSync(join(out, `${name}.state.json`), { force: true });
+const python = findPython();
+const env = { ...process.env };
+if (python !== null && python.folders.length > 0) {
+  env.NEURONODE_CUDA_LIBRARIES ??= python.folders.join(':');
+}
+// Plans of an earlier run would hide what planning does wrong; sections share theirs.
+env.NEURONODE_PLAN_CACHE ??= fileURLToPath(new URL('../../plans', import.meta.url));
+
+const run = {
+  started: new Date().toISOString(),
+  minutes,
+  pack: readPack(),
+  python,
+  emulated: null,
+};
+let device;
+
+function write(results) {
+  device = results[0]?.data.device ?? device;
+  run.emulated = device === undefined ? null : device.emulated === true;
+  const all = { ...run, sections: results };
+  writeWhole(join(out, 'results.json'), `${JSON.stringify(all, null, 1)}\n`);
+  writeWhole(join(out, 'results.md'), asMarkdown(all));
+  process.stdout.write(`${summaryLines(results.slice(-1)).join('\n')}\n`);
+}
+
+const section = fileURLToPath(new URL('section.mjs', import.meta.url));
+const results = await runSections(sections, {
+  seconds: minutes * 60 - (performance.now() - started) / 1000,
+  out,
+  env,
+  command: ({ name }, path, ms) => {
+    const emulated = device?.emulated === true;
+    const options = { device: 'cuda:0', emulated, model: device?.model, python, out };
+    const all = JSON.stringify({ ...options, deadline: Date.now() + ms });
+    return [process.execPath, section, name, path, all];
+  },
+  onResult: write,
+  obstacle: (found) =>
+    found.length > 0 && device === undefined ? 'there is no device' : undefined,
+});
+for (const { name } of sections) rmSync(join(out, `${name}.state.json`), { force: true });
+process.stdout.write(`${join(out, 'results.md')}\n`);
+if (results.some(({ outcome }) => outcome === 'failed')) process.exitCode = 1;

@@ -1,0 +1,91 @@
+/**
+ * Owns how the pack is tried where there is no GPU: in a bare Debian root that has no Node.js, Python
+ * or C++ library, through run.sh, with the emulated device in the place of the CUDA backend. What is
+ * checked is what its result files say. Times are not judged.
+ */
+import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { rootObstacle, withBareRoot } from '../fresh/root.mjs';
+import { bootstrap } from '../lib/bootstrap.mjs';
+import { cudaObstacle } from '../lib/cuda-toolchain.mjs';
+import { inRoot, releaseDir } from '../lib/paths.mjs';
+import { note, StepError, step } from '../lib/report.mjs';
+import { ensureSystem } from '../lib/system.mjs';
+import { makePack } from './pack.mjs';
+
+const suite = 'bookworm';
+const emulated = `${releaseDir}/Release/libneuronode_cuda_emulated.so`;
+/** What the emulated device reads, by the path that it was compiled with. */
+const plans = inRoot('native', 'test', 'cuda', 'planning', 'plans.txt');
+/** Sections that have nothing to find without a GPU; the others must pass. */
+const hardwareOnly = ['native'];
+
+function requireThat(condition, message, log) {
+  if (!condition) throw new StepError(message, { log });
+}
+
+/** Runs a pack in a bare root; gives its results. */
+async function runBare(pack) {
+  return withBareRoot(suite, async (bare) => {
+    cpSync(pack, `${bare.path}/pack`, { recursive: true });
+    copyFileSync(emulated, `${bare.path}/emulated.so`);
+    mkdirSync(dirname(`${bare.path}${plans}`), { recursive: true });
+    copyFileSync(plans, `${bare.path}${plans}`);
+    // A machine whose C++ library is older than ours, which is the pack's to make good.
+    const folders = readdirSync(`${bare.path}/usr/lib`).filter((name) =>
+      name.endsWith('-linux-gnu'),
+    );
+    for (const name of folders)
+      rmSync(`${bare.path}/usr/lib/${name}/libstdc++.so.6`, { force: true });
+    const log = inRoot('build', 'log', 'gpu-pack.log');
+    const words = ['bash', '/pack/run.sh', '--minutes', '5', '--out', '/results'];
+    const env = { NEURONODE_CUDA_LIBRARY: '/emulated.so' };
+    const { status } = await bare.run(words, { log, env });
+    const read = (name) => readFileSync(`${bare.path}/results/${name}`, 'utf8');
+    requireThat(status === 0, `run.sh ended with status ${status}.`, log);
+    return { results: JSON.parse(read('results.json')), markdown: read('results.md'), log };
+  });
+}
+
+function checkResults({ results, markdown, log }) {
+  requireThat(
+    results.emulated === true,
+    'The results do not say that the device is emulated.',
+    log,
+  );
+  requireThat(markdown.includes('**Emulated device:'), 'results.md does not say so.', log);
+  for (const { name, title, outcome, reason, checks } of results.sections) {
+    const wanted = hardwareOnly.includes(name) ? 'not applicable' : 'passed';
+    requireThat(outcome === wanted, `${name} must be ${wanted}; it is ${outcome}: ${reason}`, log);
+    requireThat(markdown.includes(`## ${title}\n`), `results.md lacks ${title}.`, log);
+    if (outcome === 'passed') requireThat(checks.length > 0, `${name} checked nothing.`, log);
+    else requireThat(reason !== '', `${name} does not say why it was not applicable.`, log);
+  }
+}
+
+/** The pack as a section of the gate: elsewhere than in CI, what cannot be tried is only said. */
+export async function gpuPack() {
+  const obstacle = cudaObstacle() ?? rootObstacle();
+  if (obstacle !== undefined) {
+    if (process.env.CI !== undefined) throw new StepError(`Cannot try the GPU pack: ${obstacle}.`);
+    note(`not tried, since ${obstacle}; CI tries it`);
+    return { ok: true };
+  }
+  await bootstrap('test');
+  await step('system packages', (progress) => ensureSystem(['debootstrap'], progress));
+  const folder = inRoot('build', 'gpu-pack');
+  let lines = [];
+  await step('GPU pack', async () => {
+    lines = await makePack(folder);
+    return 'made';
+  });
+  for (const line of lines) note(line);
+  await step('GPU pack in a bare Debian', async () => {
+    const tried = await runBare(folder);
+    checkResults(tried);
+    return tried.results.sections
+      .map(({ name, outcome, seconds }) => `${name} ${outcome} in ${seconds} s`)
+      .join(', ');
+  });
+  return { ok: true };
+}
