@@ -158,5 +158,5 @@ export async function fresh() {
     note(`not tried, since ${obstacle}; CI tries it`);
     return { ok: true };
   }
-  return checkFresh(['bookworm']);
+  return checkFresh();
 }
