@@ -75,8 +75,9 @@ struct KernelOptions {
   ConvAlgorithm algorithm = ConvAlgorithm::Auto;
   Precision precision = Precision::F32;
   PoolingKernel pooling = PoolingKernel::Own;
-  bool deterministic = false;  // refuse kernels whose result depends on the order of their threads
-  bool autotune = false;       // time the device library's plans and take the fastest
+  // Refuse kernels whose result depends on the order of their threads, and choose none by its time.
+  bool deterministic = false;
+  bool autotune = false;  // time the device library's plans and take the fastest
 };
 
 // One transfer between host and device that every run makes.

@@ -192,6 +192,7 @@ function unavailable(name: string, present: readonly DeviceInfo[]): DeviceError 
 /**
  * How many threads programs on the CPU that are compiled from now on compute with. The default is
  * the number of cores that the process may really use (affinity and container limits).
+ * Results are the same bits whatever the number.
  *
  * @throws ArgumentError Not a whole number from 1 to four times the usable cores.
  */

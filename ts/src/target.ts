@@ -12,7 +12,8 @@ import { ArgumentError } from './errors.js';
 /**
  * How convolutions are computed on the CPU: `'auto'` times the algorithms that fit each layer and
  * takes the fastest, `'direct'` and `'winograd'` take that one (Winograd where it exists: 3x3 and 5x5
- * kernels of stride 1) without timing, so that every run computes alike.
+ * kernels of stride 1) without timing, so that every run computes alike. Whichever it is, the results
+ * are the same bits on any number of threads.
  */
 export type Algorithm = (typeof algorithms)[number];
 
@@ -44,9 +45,10 @@ export interface TargetOptions {
   /** How products are computed: the CPU has `'f32'` alone. Default: `'f32'`. */
   readonly precision?: Precision | undefined;
   /**
-   * Whether to refuse kernels of the device's libraries whose results depend on the order of their
-   * threads. Default: false. Runs that must repeat bit for bit leave nothing to timing either: name
-   * an `algorithm` on the CPU, and leave `autotune` off.
+   * Whether runs must repeat bit for bit. On a GPU it refuses kernels of the device's libraries whose
+   * results depend on the order of their threads; leave `autotune` off as well. On the CPU, where no
+   * result depends on the number of threads, it has `'auto'` choose algorithms by shape instead of
+   * timing them. Default: false.
    */
   readonly deterministic?: boolean | undefined;
   /** Whether to time the plans that cuDNN offers and take the fastest, on a GPU. Default: false. */

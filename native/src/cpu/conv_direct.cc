@@ -1,5 +1,6 @@
 #include "cpu/conv_direct.h"
 
+#include "cpu/conv_sliced.h"
 #include "cpu/conv_tensors.h"
 #include "cpu/onednn_kernel.h"
 
@@ -22,7 +23,21 @@ class DirectConvolution {
     geometry_ = {{stride.h, stride.w}, {dilation.h - 1, dilation.w - 1}, {padding.h, padding.w}};
   }
 
-  std::unique_ptr<Kernel> make() {
+  // In the layouts of `like`, or in the best ones.
+  std::unique_ptr<Kernel> make(const Kernel* like = nullptr) {
+    if (like != nullptr) {
+      switch (request_.node.spec.op) {
+        case Op::Conv2d:
+          weights_ = like->inputLayouts[1];
+          return makeIn(like->outputLayouts[0]);
+        case Op::Conv2dInputGrad:
+          weights_ = like->inputLayouts[1];
+          return makeIn(like->inputLayouts[0]);
+        default:
+          weights_ = like->outputLayouts[0];
+          return makeIn(like->inputLayouts[1]);
+      }
+    }
     // Blocked activations are the library's fast case. Where it has only its reference code for
     // them (groups that are no multiple of the block), plain ones may have a faster one.
     std::unique_ptr<Kernel> blocked = makeIn(Layout::Blocked);
@@ -61,6 +76,7 @@ class DirectConvolution {
     const Shape& w = tensors_.w.shape;
     Dims dims(w.begin(), w.end());
     if (groups_ > 1) dims = {groups_, w[0] / groups_, w[1], w[2], w[3]};
+    if (weights_ != Layout::Undecided) return backend_.describe({DType::F32, w, weights_}, dims);
     return {dims, dnnl::memory::data_type::f32, dnnl::memory::format_tag::any};
   }
 
@@ -116,15 +132,28 @@ class DirectConvolution {
   CpuBackend& backend_;
   ConvTensors tensors_;
   int64_t groups_;
+  Layout weights_ = Layout::Undecided;
   onednn::ConvGeometry geometry_;
   Desc x_, y_;
 };
 
+// Whether the library may divide a sum among its threads, or cut it where their number says: its
+// weight gradients do the former, its GEMM-based kernels the latter.
+bool dependsOnThreads(const KernelRequest& request, const Kernel& kernel) {
+  return request.node.spec.op == Op::Conv2dWeightGrad ||
+         kernel.name.find("gemm:") != std::string::npos;
+}
+
 }  // namespace
 
 std::unique_ptr<Kernel> makeDirectConvolution(const KernelRequest& request) {
-  return onednn::guarded(opName(request.node.spec.op),
-                         [&] { return DirectConvolution(request).make(); });
+  return onednn::guarded(opName(request.node.spec.op), [&] {
+    std::unique_ptr<Kernel> whole = DirectConvolution(request).make();
+    if (!dependsOnThreads(request, *whole)) return whole;
+    return makeSlicedConvolution(request, [&](int64_t images, const Kernel* like) {
+      return DirectConvolution(FewerImages(request, images).request()).make(like);
+    });
+  });
 }
 
 }  // namespace neuronode

@@ -1,5 +1,9 @@
-// The three tensors of a convolution, whichever of them is the output.
+// The three tensors of a convolution, whichever of them is the output; and the same convolution of
+// fewer images.
 #pragma once
+
+#include <algorithm>
+#include <vector>
 
 #include "cpu/kernels.h"
 
@@ -25,5 +29,32 @@ inline ConvTensors convTensors(const KernelRequest& request) {
       return {request.inputs[0], request.outputs[0], request.inputs[1]};
   }
 }
+
+// A request for at most `images` images. Refers to the node and the options of the one it came
+// from.
+class FewerImages {
+ public:
+  FewerImages(const KernelRequest& request, int64_t images)
+      : inputs_(request.inputs.begin(), request.inputs.end()),
+        outputs_(request.outputs.begin(), request.outputs.end()),
+        request_{request.backend, request.node, inputs_, outputs_, request.options} {
+    const auto shrink = [images](TensorDesc& activation) {
+      activation.shape[0] = std::min(activation.shape[0], images);
+    };
+    const Op op = request.node.spec.op;
+    shrink(inputs_[0]);
+    if (op == Op::Conv2dWeightGrad) shrink(inputs_[1]);
+    if (op == Op::Conv2dInputGrad && inputs_.size() == 3) shrink(inputs_[2]);
+    if (op != Op::Conv2dWeightGrad) shrink(outputs_[0]);
+  }
+  FewerImages(const FewerImages&) = delete;
+  FewerImages& operator=(const FewerImages&) = delete;
+
+  const KernelRequest& request() const { return request_; }
+
+ private:
+  std::vector<TensorDesc> inputs_, outputs_;
+  KernelRequest request_;
+};
 
 }  // namespace neuronode

@@ -1,4 +1,7 @@
-// Chooses a convolution's algorithm: as asked for, or by timing each that fits once.
+// Chooses a convolution's algorithm: as asked for, by timing each that fits once, or, where runs
+// must repeat bit for bit, by shape.
+//
+// Policy: whichever is chosen, its bits do not depend on the number of threads.
 #include <omp.h>
 
 #include <algorithm>
@@ -6,8 +9,10 @@
 #include <limits>
 #include <string_view>
 
+#include "cpu/conv_blocked.h"
 #include "cpu/conv_direct.h"
 #include "cpu/conv_few_channels.h"
+#include "cpu/conv_tensors.h"
 #include "cpu/conv_winograd.h"
 
 namespace neuronode {
@@ -20,27 +25,18 @@ std::unique_ptr<Kernel> make(const KernelRequest& request, ConvKernel choice) {
       return makeWinogradConvolution(request);
     case ConvKernel::FewChannels:
       return makeFewChannelsConvolution(request);
+    case ConvKernel::Blocked:
+      return makeBlockedWeightGrad(request);
     case ConvKernel::Library:
       break;
   }
   return makeDirectConvolution(request);
 }
 
-// The request with fewer images. Times scale with them, so that timing needs no full batch.
+// Times the request with fewer images: times scale with them, so that it needs no full batch.
 class Probe {
  public:
-  explicit Probe(const KernelRequest& request)
-      : inputs_(request.inputs.begin(), request.inputs.end()),
-        outputs_(request.outputs.begin(), request.outputs.end()),
-        request_{request.backend, request.node, inputs_, outputs_, request.options} {
-    const Op op = request.node.spec.op;
-    shrink(inputs_[0]);
-    if (op == Op::Conv2dWeightGrad) shrink(inputs_[1]);
-    if (op == Op::Conv2dInputGrad && inputs_.size() == 3) shrink(inputs_[2]);
-    if (op != Op::Conv2dWeightGrad) shrink(outputs_[0]);
-  }
-  Probe(const Probe&) = delete;
-  Probe& operator=(const Probe&) = delete;
+  explicit Probe(const KernelRequest& request) : fewer_(request, kImages) {}
 
   // The best of a few runs, in milliseconds; infinite where there is no memory for it.
   double time(ConvKernel choice) const {
@@ -54,11 +50,12 @@ class Probe {
 
  private:
   double timeWithMemory(ConvKernel choice) const {
-    const std::unique_ptr<Kernel> kernel = make(request_, choice);
+    const KernelRequest& request = fewer_.request();
+    const std::unique_ptr<Kernel> kernel = make(request, choice);
     std::vector<std::unique_ptr<Buffer>> buffers;
-    const std::vector<void*> in = allocate(inputs_, kernel->inputLayouts, buffers);
-    const std::vector<void*> out = allocate(outputs_, kernel->outputLayouts, buffers);
-    buffers.push_back(request_.backend.allocate(kernel->workspaceBytes));
+    const std::vector<void*> in = allocate(request.inputs, kernel->inputLayouts, buffers);
+    const std::vector<void*> out = allocate(request.outputs, kernel->outputLayouts, buffers);
+    buffers.push_back(request.backend.allocate(kernel->workspaceBytes));
     void* workspace = buffers.back()->data();
     kernel->run(in, out, workspace);  // warms up
     constexpr int kRuns = 3;
@@ -73,26 +70,21 @@ class Probe {
     return best;
   }
 
-  static void shrink(TensorDesc& activation) {
-    constexpr int64_t kImages = 16;
-    activation.shape[0] = std::min(activation.shape[0], kImages);
-  }
-
-  std::vector<void*> allocate(const std::vector<TensorDesc>& descs,
-                              const std::vector<Layout>& layouts,
+  std::vector<void*> allocate(std::span<const TensorDesc> descs, const std::vector<Layout>& layouts,
                               std::vector<std::unique_ptr<Buffer>>& buffers) const {
     std::vector<void*> pointers;
     for (size_t i = 0; i < descs.size(); ++i) {
       TensorDesc desc = descs[i];
       desc.layout = layouts[i];
-      buffers.push_back(request_.backend.allocate(request_.backend.bytes(desc)));
+      CpuBackend& backend = fewer_.request().backend;
+      buffers.push_back(backend.allocate(backend.bytes(desc)));
       pointers.push_back(buffers.back()->data());
     }
     return pointers;
   }
 
-  std::vector<TensorDesc> inputs_, outputs_;
-  KernelRequest request_;
+  static constexpr int64_t kImages = 16;
+  FewerImages fewer_;
 };
 
 // Everything that a time depends on.
@@ -126,8 +118,10 @@ ConvKernel fastest(const KernelRequest& request, const std::vector<ConvKernel>& 
 
 ConvKernel choose(const KernelRequest& request) {
   const WinogradFit fit = winogradFit(request);
-  std::vector<ConvKernel> candidates{ConvKernel::Library};
-  if (fewChannelsFit(request)) candidates.push_back(ConvKernel::FewChannels);
+  const bool fewChannels = fewChannelsFit(request);
+  const bool blocked = !fewChannels && blockedWeightGradFits(request);
+  std::vector<ConvKernel> candidates{blocked ? ConvKernel::Blocked : ConvKernel::Library};
+  if (fewChannels) candidates.push_back(ConvKernel::FewChannels);
   switch (request.options.algorithm) {
     case ConvAlgorithm::Winograd:
       return fit == WinogradFit::No ? candidates.back() : ConvKernel::Winograd;
@@ -135,6 +129,7 @@ ConvKernel choose(const KernelRequest& request) {
       return candidates.back();
     case ConvAlgorithm::Auto:
       if (fit == WinogradFit::Promising) candidates.push_back(ConvKernel::Winograd);
+      if (request.options.deterministic) return candidates.back();  // times differ from run to run
       break;
   }
   return candidates.size() == 1 ? candidates[0] : fastest(request, candidates);

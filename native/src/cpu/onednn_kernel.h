@@ -1,4 +1,5 @@
-// A oneDNN primitive as a Kernel: memory objects made once, pointers set at each run.
+// A oneDNN primitive as a Kernel: memory objects made once, pointers set at each run. Several may
+// run at a time, since each has a stream of its own.
 #pragma once
 
 #include <unordered_map>
@@ -10,7 +11,7 @@ namespace neuronode {
 class OnednnKernel : public Kernel {
  public:
   OnednnKernel(CpuBackend& backend, dnnl::primitive primitive, const onednn::Desc& scratchpad)
-      : backend_(backend), primitive_(std::move(primitive)) {
+      : backend_(backend), stream_(backend.engine()), primitive_(std::move(primitive)) {
     workspaceBytes = scratchpad.get_size();
     scratch_ = addArgument(DNNL_ARG_SCRATCHPAD, scratchpad);
   }
@@ -40,8 +41,8 @@ class OnednnKernel : public Kernel {
       for (size_t i = 0; i < inputs_.size(); ++i) inputs_[i].set_data_handle(inputs[i]);
       for (size_t i = 0; i < outputs_.size(); ++i) outputs_[i].set_data_handle(outputs[i]);
       scratch_.set_data_handle(workspace);
-      primitive_.execute(backend_.stream(), arguments_);
-      backend_.stream().wait();
+      primitive_.execute(stream_, arguments_);
+      stream_.wait();
     });
     auto* result = as<float>(outputs[0]);
     if (reluFloats_ > 0) elementwiseKernels().relu(result, result, reluFloats_);
@@ -61,6 +62,7 @@ class OnednnKernel : public Kernel {
   }
 
   CpuBackend& backend_;
+  dnnl::stream stream_;
   dnnl::primitive primitive_;
   dnnl::memory scratch_;
   std::vector<dnnl::memory> inputs_, outputs_;

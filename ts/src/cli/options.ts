@@ -26,7 +26,7 @@ export interface TrainOptions {
   algorithm: Algorithm;
   /** How products are computed. */
   precision: Precision;
-  /** Whether to refuse kernels of a GPU's libraries whose results differ from run to run. */
+  /** Whether runs must repeat bit for bit. */
   deterministic: boolean;
   /** Whether to time cuDNN's plans. */
   autotune: boolean;
@@ -94,10 +94,10 @@ Options:
   --lr X                learning rate (default ${defaults.lr})
   --resize N            edge length of the images in pixels (default ${defaults.resize})
   --device NAME         auto, cpu, cuda or cuda:N (default auto)
-  --algorithm NAME      on the CPU: auto (times them), direct or winograd (default auto); name
-                        one for runs that must repeat bit for bit
+  --algorithm NAME      on the CPU: auto (times them), direct or winograd (default auto)
   --precision NAME      f32, or on a GPU also tf32 and bf16 (default f32)
-  --deterministic       on a GPU: only kernels that repeat bit for bit
+  --deterministic       runs repeat bit for bit: on a GPU only kernels that do, on the CPU
+                        algorithms by shape instead of time
   --autotune            on a GPU: time the kernels and take the fastest
   --seed N              seed of weights, shuffling and dropout (default 0)
   --max-steps N         stop after N steps

@@ -30,7 +30,7 @@ export interface OpOptions {
   algorithm?: Algorithm;
   /** How products are computed: `'f32'` by default, and on the CPU in any case. */
   precision?: Precision;
-  /** Whether to refuse kernels whose results depend on the order of their threads; false by default. */
+  /** Whether results must repeat bit for bit; as the trainer's option. False by default. */
   deterministic?: boolean;
   /** Whose max-pooling to use: our own by default. */
   pooling?: Pooling;

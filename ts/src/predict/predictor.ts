@@ -23,7 +23,7 @@ export interface PredictorOptions {
   algorithm?: Algorithm | undefined;
   /** How products are computed; as the trainer's option. Default: `'f32'`. */
   precision?: Precision | undefined;
-  /** Whether results must not depend on a GPU's threads; as the trainer's option. Default: false. */
+  /** Whether results must repeat bit for bit; as the trainer's option. Default: false. */
   deterministic?: boolean | undefined;
   /** Whether to time the plans of cuDNN; as the trainer's option. Default: false. */
   autotune?: boolean | undefined;

@@ -24,7 +24,8 @@ export interface TrainerOptions {
   /**
    * How convolutions compute: `'auto'` times the algorithms and takes what is fastest here,
    * `'direct'` and `'winograd'` name one, on the CPU. Default: `'auto'`. Runs that must repeat bit
-   * for bit name one: two timings may choose differently, and algorithms round differently.
+   * for bit name one, or set `deterministic`: two timings may choose differently, and algorithms
+   * round differently. The number of threads changes no bit.
    */
   algorithm?: Algorithm | undefined;
   /**
@@ -34,8 +35,9 @@ export interface TrainerOptions {
    */
   precision?: Precision | undefined;
   /**
-   * Whether to refuse kernels of a GPU's libraries whose results depend on the order of their
-   * threads, so that a run repeats bit for bit there. Default: false.
+   * Whether a run must repeat bit for bit: on a GPU, kernels of its libraries whose results depend
+   * on the order of their threads are refused; on the CPU, `'auto'` chooses algorithms by shape
+   * instead of timing them. Default: false.
    */
   deterministic?: boolean | undefined;
   /**

@@ -1,0 +1,187 @@
+#include "cpu/blocked_weight_grad.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "cpu/isa_tables.h"
+
+namespace neuronode {
+
+NN_ISA_TABLES(BlockedGradKernels, kBlockedGradKernels)
+
+namespace {
+
+// Positions of one box: enough for sums to stay in registers, few enough for one block of channels
+// and some of outputs to stay in the L1 cache while all taps pass over them.
+constexpr int64_t kPositions = 128;
+// Channels of a task, and how often it fills the registers with outputs: both sides of a box stay
+// in the L2 cache.
+constexpr int64_t kTaskChannels = 32;
+constexpr int64_t kTaskPieces = 2;
+constexpr int64_t kLeastTaskBlocks = 4;
+// Units of work to have at least, as long as the partial sums are no more than this.
+constexpr int64_t kUnits = 64;
+constexpr int64_t kPartialFloats = 4 << 20;  // 16 MiB
+
+int64_t ceilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Output positions whose tap lies inside the image.
+struct Range {
+  int64_t begin, end;
+};
+
+Range insideRange(int64_t begin, int64_t end, int64_t offset, int64_t stride, int64_t extent) {
+  // 0 <= position * stride + offset < extent
+  const int64_t first = offset >= 0 ? 0 : ceilDivide(-offset, stride);
+  const int64_t last = offset >= extent ? 0 : ceilDivide(extent - offset, stride);
+  begin = std::max(begin, first);
+  return {begin, std::max(begin, std::min(end, last))};
+}
+
+}  // namespace
+
+const BlockedGradKernels& blockedGradKernels(Isa isa) { return kBlockedGradKernels(isa); }
+
+bool BlockedWeightGrad::supported(const BlockedGradShape& s, int lanes) {
+  return s.groups == 1 || (s.c / s.groups % lanes == 0 && s.k / s.groups % lanes == 0);
+}
+
+BlockedWeightGrad::BlockedWeightGrad(const BlockedGradShape& shape,
+                                     const BlockedGradKernels& kernels)
+    : shape_(shape), kernels_(kernels) {
+  BlockedGradShape& s = shape_;
+  if (taps() == 1 && s.strideH == 1 && s.strideW == 1 && s.padH == 0 && s.padW == 0) {
+    s.w = s.outW = s.h * s.w;  // an image is one row of pixels
+    s.h = s.outH = 1;
+  }
+  const int64_t lanes = kernels.lanes;
+  cBlocks_ = ceilDivide(s.c / s.groups, lanes);
+  kBlocks_ = ceilDivide(s.k / s.groups, lanes);
+  cTasks_ = ceilDivide(cBlocks_, kTaskChannels / lanes);
+  kTasks_ = ceilDivide(kBlocks_, std::max(kLeastTaskBlocks, kTaskPieces * kernels.blocks));
+  tasks_ = s.groups * cTasks_ * kTasks_;
+  taskFloats_ =
+      taps() * ceilDivide(cBlocks_, cTasks_) * ceilDivide(kBlocks_, kTasks_) * lanes * lanes;
+
+  const int64_t pixels = s.outH * s.outW;
+  step_ = {0, 1, 0, 1, 0, s.outW};
+  if (pixels <= kPositions) {
+    step_.images = std::min(s.n, kPositions / pixels);
+    step_.rows = s.outH;
+  } else if (s.outW <= kPositions) {
+    step_.rows = kPositions / s.outW;
+  } else {
+    step_.columns = ceilDivide(s.outW, ceilDivide(s.outW, kPositions));
+  }
+  rowBoxes_ = ceilDivide(s.outH, step_.rows);
+  columnBoxes_ = ceilDivide(s.outW, step_.columns);
+  boxes_ = ceilDivide(s.n, step_.images) * rowBoxes_ * columnBoxes_;
+  slices_ = std::min(ceilDivide(kUnits, tasks_), kPartialFloats / (tasks_ * taskFloats_));
+  slices_ = std::clamp<int64_t>(slices_, 1, boxes_);
+}
+
+std::size_t BlockedWeightGrad::workspaceBytes() const {
+  return static_cast<std::size_t>(tasks_ * slices_ * taskFloats_) * sizeof(float);
+}
+
+BlockedWeightGrad::Box BlockedWeightGrad::box(int64_t index) const {
+  const int64_t column = index % columnBoxes_ * step_.columns;
+  const int64_t row = index / columnBoxes_ % rowBoxes_ * step_.rows;
+  const int64_t image = index / columnBoxes_ / rowBoxes_ * step_.images;
+  return {image,  std::min(step_.images, shape_.n - image),
+          row,    std::min(step_.rows, shape_.outH - row),
+          column, std::min(step_.columns, shape_.outW - column)};
+}
+
+BlockedWeightGrad::Task BlockedWeightGrad::task(int64_t index) const {
+  const int64_t c = index % cTasks_, k = index / cTasks_ % kTasks_;
+  const int64_t firstC = c * cBlocks_ / cTasks_, firstK = k * kBlocks_ / kTasks_;
+  return {index / cTasks_ / kTasks_, firstC, (c + 1) * cBlocks_ / cTasks_ - firstC, firstK,
+          (k + 1) * kBlocks_ / kTasks_ - firstK};
+}
+
+// sums: [tap, channels, outputs], the last two in whole blocks
+void BlockedWeightGrad::addBox(const float* x, const float* gy, const Task& t, const Box& b,
+                               float* sums) const {
+  const BlockedGradShape& s = shape_;
+  const int64_t lanes = kernels_.lanes;
+  const int64_t xBlock = s.h * s.w * lanes, gyBlock = s.outH * s.outW * lanes;
+  const int64_t xImage = s.groups * cBlocks_ * xBlock, gyImage = s.groups * kBlocks_ * gyBlock;
+  const int64_t pieces = ceilDivide(t.kBlocks, kernels_.blocks);
+  const int64_t sumStride = t.kBlocks * lanes, tapFloats = t.cBlocks * lanes * sumStride;
+  const int64_t channels = s.c / s.groups;
+  for (int64_t c = 0; c < t.cBlocks; ++c) {
+    const float* xOfBlock = x + b.image * xImage + (t.group * cBlocks_ + t.firstC + c) * xBlock;
+    for (int64_t piece = 0; piece < pieces; ++piece) {
+      const int64_t firstK = piece * t.kBlocks / pieces;
+      const float* gyOfBlock =
+          gy + b.image * gyImage + (t.group * kBlocks_ + t.firstK + firstK) * gyBlock;
+      TapSum tap{};
+      tap.images = b.images;
+      tap.xImage = xImage;
+      tap.xRow = s.strideH * s.w * lanes;
+      tap.xColumn = s.strideW * lanes;
+      tap.gyImage = gyImage;
+      tap.gyRow = s.outW * lanes;
+      tap.gyBlock = gyBlock;
+      tap.sumStride = sumStride;
+      tap.channels = static_cast<int>(std::min(lanes, channels - (t.firstC + c) * lanes));
+      tap.blocks = static_cast<int>((piece + 1) * t.kBlocks / pieces - firstK);
+      for (int64_t index = 0; index < taps(); ++index) {
+        const int64_t offsetH = index / s.kernelW * s.dilationH - s.padH;
+        const int64_t offsetW = index % s.kernelW * s.dilationW - s.padW;
+        const Range rows = insideRange(b.row, b.row + b.rows, offsetH, s.strideH, s.h);
+        const Range columns = insideRange(b.column, b.column + b.columns, offsetW, s.strideW, s.w);
+        if (rows.begin == rows.end || columns.begin == columns.end) continue;
+        tap.rows = rows.end - rows.begin;
+        tap.columns = columns.end - columns.begin;
+        tap.x = xOfBlock +
+                ((rows.begin * s.strideH + offsetH) * s.w + columns.begin * s.strideW + offsetW) *
+                    lanes;
+        tap.gy = gyOfBlock + (rows.begin * s.outW + columns.begin) * lanes;
+        tap.sums = sums + index * tapFloats + c * lanes * sumStride + firstK * lanes;
+        kernels_.addTap(tap);
+      }
+    }
+  }
+}
+
+void BlockedWeightGrad::run(const float* x, const float* gy, float* gw, void* workspace) const {
+  auto* sums = static_cast<float*>(workspace);
+#pragma omp parallel for schedule(dynamic)
+  for (int64_t unit = 0; unit < slices_ * tasks_; ++unit) {
+    const int64_t slice = unit / tasks_;
+    const Task t = task(unit % tasks_);
+    float* to = sums + unit * taskFloats_;
+    std::memset(to, 0, sizeof(float) * static_cast<std::size_t>(taskFloats_));
+    const int64_t end = (slice + 1) * boxes_ / slices_;
+    for (int64_t i = slice * boxes_ / slices_; i < end; ++i) addBox(x, gy, t, box(i), to);
+  }
+#pragma omp parallel for schedule(dynamic)
+  for (int64_t i = 0; i < tasks_; ++i) {
+    float* total = sums + i * taskFloats_;
+    for (int64_t slice = 1; slice < slices_; ++slice) {
+      const float* part = sums + (slice * tasks_ + i) * taskFloats_;
+#pragma omp simd
+      for (int64_t j = 0; j < taskFloats_; ++j) total[j] += part[j];
+    }
+    store(task(i), total, gw);
+  }
+}
+
+void BlockedWeightGrad::store(const Task& t, const float* sums, float* gw) const {
+  const int64_t lanes = kernels_.lanes;
+  const int64_t groupC = shape_.c / shape_.groups, groupK = shape_.k / shape_.groups;
+  const int64_t firstC = t.firstC * lanes, firstK = t.firstK * lanes;
+  const int64_t channels = std::min(t.cBlocks * lanes, groupC - firstC);
+  const int64_t outputs = std::min(t.kBlocks * lanes, groupK - firstK);
+  for (int64_t c = 0; c < channels; ++c) {
+    for (int64_t tap = 0; tap < taps(); ++tap) {
+      const float* from = sums + (tap * t.cBlocks * lanes + c) * t.kBlocks * lanes;
+      float* to = gw + ((t.group * groupK + firstK) * groupC + firstC + c) * taps() + tap;
+      for (int64_t k = 0; k < outputs; ++k) to[k * groupC * taps()] = from[k];
+    }
+  }
+}
+
+}  // namespace neuronode
