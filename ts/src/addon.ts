@@ -48,6 +48,17 @@ export interface RawProgram {
   dispose(): Promise<void>;
 }
 
+/** MT19937 from a state on. */
+export interface RawGenerator {
+  /**
+   * Fills an array with uniform numbers, in the background and after those before it; nobody may touch
+   * it until the promise is settled or {@link finish} has returned.
+   */
+  fillUniform(out: Float32Array, from: number, to: number): Promise<void>;
+  /** Fills at once the arrays of the first `number` calls of {@link fillUniform}. */
+  finish(number: number): void;
+}
+
 export interface Addon {
   devices(): RawDevice[];
   missingDevices(): RawMissingDevice[];
@@ -61,6 +72,11 @@ export interface Addon {
   setNumThreads(threads: number): void;
   getNumThreads(): number;
   compile(graph: GraphSpec, options: CompileTarget & { share?: RawProgram }): Promise<RawProgram>;
+  /** @param next The first of the 624 words that is not used yet. */
+  readonly Generator: new (
+    words: Int32Array,
+    next: number,
+  ) => RawGenerator;
   readonly operations: OpName[];
   readonly onednnVersion: string;
 }

@@ -1,12 +1,19 @@
 /** Owns copies of large arrays that leave the event loop free. */
 import { setImmediate } from 'node:timers/promises';
 import { ArgumentError, ShapeError } from './errors.js';
+import { isBigInts, type TensorArray } from './safetensors-types.js';
 
 /** Elements that are copied without a pause: 2 MB take less than a millisecond or two. */
 export const sliceLength = 1 << 19;
 
+/** Elements that are converted one by one without a pause. */
+const convertedLength = 1 << 15;
+
+/** Elements that were copied since the last pause, so that many small arrays have pauses too. */
+let copied = 0;
+
 /**
- * Copies an array, which must not change meanwhile.
+ * Copies an array, which must not change meanwhile, as f32 values.
  *
  * @param target Gets the values; a new array unless given.
  * @returns The target.
@@ -14,22 +21,29 @@ export const sliceLength = 1 << 19;
  * @throws ArgumentError where the source's buffer is transferred meanwhile.
  */
 export async function copyInSlices(
-  source: Float32Array,
+  source: TensorArray,
   target: Float32Array = new Float32Array(source.length),
 ): Promise<Float32Array> {
   const { length } = target;
   if (source.length !== length) {
     throw new ShapeError(`expected an array of ${length} elements, got ${source.length}`);
   }
-  for (let begin = 0; begin < length; begin += sliceLength) {
-    if (begin > 0) await setImmediate();
+  const slice = isBigInts(source) ? convertedLength : sliceLength;
+  for (let begin = 0; begin < length; begin += slice) {
+    const count = Math.min(slice, length - begin);
+    if (copied + count > slice) {
+      await setImmediate();
+      copied = 0;
+    }
+    copied += count;
     if (source.length !== length) {
       throw new ArgumentError(
         `an array of ${length} elements was transferred or resized while it was being copied; ` +
           'keep it until the promise is settled',
       );
     }
-    target.set(source.subarray(begin, begin + sliceLength), begin);
+    const part = source.subarray(begin, begin + count);
+    target.set(isBigInts(part) ? Float64Array.from(part, Number) : part, begin);
   }
   return target;
 }

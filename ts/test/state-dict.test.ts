@@ -1,5 +1,6 @@
 /** State dicts: names, copies, and the errors for what does not fit. */
-import { models, nn, StateDictError } from 'neuronode';
+import { setImmediate } from 'node:timers/promises';
+import { ArgumentError, models, nn, StateDictError } from 'neuronode';
 import { describe, expect, it } from 'vitest';
 
 describe('stateDict and loadStateDict', () => {
@@ -75,5 +76,65 @@ describe('stateDict and loadStateDict', () => {
     expect(load([1])).toThrow('weight must be { data: Float32Array, shape }');
     expect(load({ data: new Float32Array(2), shape: [1, 1] })).toThrow('must have 1 values, got 2');
     expect(() => linear.loadStateDict(null as never)).toThrow('expects a state dict, got null');
+  });
+});
+
+describe('loadStateDictAsync', () => {
+  it('gives the event loop turns, and changes all parameters at once, at the end', async () => {
+    const linear = new nn.Linear(4096, 1024);
+    const before = { weight: linear.weight.data, bias: linear.bias!.data };
+    const [first, last] = [before.weight[0], before.bias[1023]];
+    const dict = {
+      weight: { data: new Float32Array(1 << 22).fill(2), shape: [1024, 4096] },
+      bias: { data: Float64Array.from({ length: 1024 }, (_, i) => i), shape: [1024] },
+    };
+    let isDone = false;
+    const loading = linear.loadStateDictAsync(dict).then((keys) => {
+      isDone = true;
+      return keys;
+    });
+    await setImmediate();
+    expect(isDone).toBe(false);
+    expect([linear.weight.data[0], linear.bias!.data[1023]]).toEqual([first, last]);
+    expect(await loading).toEqual({ missingKeys: [], unexpectedKeys: [] });
+    expect(linear.weight.data.every((value) => value === 2)).toBe(true);
+    expect([...linear.bias!.data]).toEqual([...dict.bias.data]);
+    // Copies, on both sides.
+    dict.weight.data[0] = 3;
+    expect(linear.weight.data[0]).toBe(2);
+    expect([before.weight[0], before.bias[1023]]).toEqual([first, last]);
+  });
+
+  it('converts 64-bit integers', async () => {
+    const linear = new nn.Linear(200, 300, { bias: false });
+    const data = BigInt64Array.from({ length: 60000 }, (_, i) => BigInt(i - 30000));
+    await linear.loadStateDictAsync({ weight: { data, shape: [300, 200] } });
+    expect(linear.weight.data.every((value, i) => value === i - 30000)).toBe(true);
+  });
+
+  it('takes what fits where strict is false', async () => {
+    const linear = new nn.Linear(2, 1);
+    const dict = {
+      weight: { data: Float32Array.of(5, 6), shape: [1, 2] },
+      scale: { data: new Float32Array(1), shape: [1] },
+    };
+    const keys = await linear.loadStateDictAsync(dict, { strict: false });
+    expect(keys).toEqual({ missingKeys: ['bias'], unexpectedKeys: ['scale'] });
+    expect([...linear.weight.data]).toEqual([5, 6]);
+  });
+
+  it('changes nothing where anything does not fit, or goes meanwhile', async () => {
+    const linear = new nn.Linear(1024, 1024);
+    const [weight, bias] = [linear.weight.data.slice(), linear.bias!.data.slice()];
+    const large = { data: new Float32Array(1 << 20), shape: [1024, 1024] };
+    const load = (dict: unknown) => linear.loadStateDictAsync(dict as nn.StateDict);
+    await expect(load(null)).rejects.toThrow('loadStateDictAsync expects a state dict, got null');
+    await expect(load({ weight: large })).rejects.toBeInstanceOf(StateDictError);
+    const good = { weight: large, bias: { data: new Float32Array(1024), shape: [1024] } };
+    const loading = load(good);
+    structuredClone(large.data, { transfer: [large.data.buffer] });
+    await expect(loading).rejects.toBeInstanceOf(ArgumentError);
+    expect(linear.weight.data.every((value, i) => value === weight[i])).toBe(true);
+    expect(linear.bias!.data).toEqual(bias);
   });
 });

@@ -1,8 +1,9 @@
-// The addon's exports: devices, thread count, compile, versions. Context-aware: each environment
-// has its own EnvState.
+// The addon's exports: devices, thread count, compile, random numbers, versions. Context-aware:
+// each environment has its own EnvState.
 #include <napi.h>
 
 #include "binding/env_state.h"
+#include "binding/generator_object.h"
 #include "binding/program_object.h"
 #include "binding/values.h"
 #include "cpu/cpu_device.h"
@@ -121,6 +122,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("setNumThreads", Napi::Function::New<setNumThreads>(env, "setNumThreads"));
   exports.Set("getNumThreads", Napi::Function::New<getNumThreads>(env, "getNumThreads"));
   exports.Set("compile", Napi::Function::New<ProgramObject::compile>(env, "compile"));
+  exports.Set("Generator", GeneratorObject::define(env));
   exports.Set("operations", operationNames(env));
   const dnnl_version_t* version = dnnl_version();
   exports.Set("onednnVersion", std::to_string(version->major) + "." +

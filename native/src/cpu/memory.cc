@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -48,7 +49,13 @@ class HostBuffer : public Buffer {
   size_t bytes_;
 };
 
+std::atomic<size_t> reservedBytes = 0;
+
 }  // namespace
+
+HostReservation::HostReservation(size_t bytes) : bytes_(bytes) { reservedBytes += bytes; }
+
+HostReservation::~HostReservation() { reservedBytes -= bytes_; }
 
 size_t availableMemory() {
   std::ifstream meminfo("/proc/meminfo");
@@ -60,7 +67,8 @@ size_t availableMemory() {
     std::getline(meminfo, unit);
     if (key == "MemAvailable:") available = kibibytes << 10;
   }
-  return std::min(available, controlGroupMemoryLeft());
+  available = std::min(available, controlGroupMemoryLeft());
+  return available - std::min<size_t>(available, reservedBytes);
 }
 
 void checkHostMemory(size_t bytes) {

@@ -5,9 +5,11 @@
  * ahead. While there is a holder, nobody reads the host's array. Whoever gives the host all values
  * anew makes it the owner. A change gets a new version, by which those that keep copies on devices
  * notice it; an array that users were given may change at any time without one, so that its copies
- * must be compared.
+ * must be compared. Initial values may be on their way still: who can waits for `ready`, and who
+ * cannot gets them at once.
  */
-import { StaleParametersError } from '../errors.js';
+import { errorFromNative, StaleParametersError } from '../errors.js';
+import type { Filling } from '../random/generator.js';
 
 /** Who has values that are newer than the host's. */
 export interface ParameterHolder {
@@ -27,6 +29,8 @@ export class HostValues {
   #isShared = true;
   #holder: ParameterHolder | undefined;
   #holds = 0;
+  /** Of the array, where it has not got its values yet. */
+  #filling: Filling | undefined;
 
   /** @param array The user's: it counts as given out. */
   constructor(array: Float32Array) {
@@ -53,8 +57,26 @@ export class HostValues {
     return this.#holds;
   }
 
+  /** Whether initial values are on their way, and reading them may have to wait. */
+  get isFilling(): boolean {
+    return this.#filling !== undefined;
+  }
+
+  /** Resolves when reading the values does not have to wait for anything. */
+  async ready(): Promise<void> {
+    const filling = this.#filling;
+    if (filling === undefined) return;
+    try {
+      await filling.done;
+    } catch (error) {
+      throw errorFromNative(error);
+    }
+  }
+
   /** The array, for the package alone: it is read, and not kept. */
   get array(): Float32Array {
+    this.#filling?.finish();
+    this.#filling = undefined;
     return this.#array;
   }
 
@@ -73,12 +95,22 @@ export class HostValues {
       );
     }
     this.#isShared = true;
-    return this.#array;
+    return this.array;
   }
 
-  /** States that no user has the array. */
-  keep(): void {
+  /**
+   * States that no user has the array.
+   *
+   * @param filling What gives it its values, where it has not got them yet.
+   */
+  keep(filling?: Filling): void {
     this.#isShared = false;
+    this.#filling = filling;
+    const end = () => {
+      if (this.#filling === filling) this.#filling = undefined;
+    };
+    // A failure is for who waits.
+    filling?.done.then(end, () => {});
   }
 
   /** Takes a user's array for the host's values. */
@@ -97,7 +129,9 @@ export class HostValues {
 
   /** Copies values over the host's. */
   overwrite(values: ArrayLike<number>): void {
-    this.#array.set(values);
+    // Without waiting for values that nobody needs.
+    if (this.#filling === undefined) this.#array.set(values);
+    else this.#array = new Float32Array(values);
     this.#changed();
   }
 
@@ -122,6 +156,7 @@ export class HostValues {
   }
 
   #changed(): void {
+    this.#filling = undefined;
     this.#version += 1;
     this.#holder = undefined;
   }

@@ -7,6 +7,7 @@
  */
 
 import { checkBoolean, checkOptions, readMember, show } from '../arguments.js';
+import { copyInSlices } from '../copy.js';
 import { ArgumentError, StateDictError } from '../errors.js';
 import { formatShape, type Shape, sameShape } from '../graph/shapes.js';
 import type { Tensor } from '../graph/tensor.js';
@@ -118,6 +119,8 @@ export abstract class Module {
   /**
    * Copies values into the parameters, which may be done at any time: Trainers and Predictors of the
    * module compute with them from their next call on. Nothing is changed if anything does not fit.
+   * It is done when this returns, which takes about 0.5 ms per million values; where that is too long
+   * for the event loop, {@link Module.loadStateDictAsync} does it.
    *
    * @param options.strict Whether names must match exactly (the default). Otherwise missing and
    *   unexpected names are left alone; sizes must match even so.
@@ -128,15 +131,31 @@ export abstract class Module {
     dict: Readonly<Record<string, LoadableTensor>>,
     options: { strict?: boolean } = {},
   ): { missingKeys: string[]; unexpectedKeys: string[] } {
-    checkOptions('loadStateDict', options, ['strict']);
-    const strict = checkBoolean('loadStateDict', 'strict', options.strict ?? true);
-    if (typeof dict !== 'object' || dict === null) {
-      throw new StateDictError(`loadStateDict expects a state dict, got ${show(dict)}`);
-    }
-    const { pairs, ...keys } = matched(this, dict, strict);
+    const { pairs, ...keys } = checked('loadStateDict', this, dict, options);
     for (const [parameter, { data }] of pairs) {
       hostValuesOf(parameter).overwrite(isBigInts(data) ? Float64Array.from(data, Number) : data);
     }
+    return keys;
+  }
+
+  /**
+   * Does what {@link Module.loadStateDict} does, and gives the event loop turns in between. All
+   * parameters change at once, at the end, and get new arrays: those of an earlier `stateDict()` keep
+   * their values. The arrays of `dict` must not change until the promise is settled.
+   *
+   * @param options.strict Whether names must match exactly (the default), as for `loadStateDict`.
+   * @returns The names that were missing and those that were unexpected.
+   * @throws StateDictError that lists every mismatch; ArgumentError where an array is transferred to
+   *   another thread meanwhile. Nothing is changed then.
+   */
+  async loadStateDictAsync(
+    dict: Readonly<Record<string, LoadableTensor>>,
+    options: { strict?: boolean } = {},
+  ): Promise<{ missingKeys: string[]; unexpectedKeys: string[] }> {
+    const { pairs, ...keys } = checked('loadStateDictAsync', this, dict, options);
+    const copies: [Parameter, Float32Array][] = [];
+    for (const [parameter, { data }] of pairs) copies.push([parameter, await copyInSlices(data)]);
+    for (const [parameter, data] of copies) hostValuesOf(parameter).adopt(data);
     return keys;
   }
 
@@ -264,12 +283,34 @@ function tooDeep(path: string): ArgumentError {
   );
 }
 
+/** What {@link matched} gives, for what a user gave. */
+function checked(
+  who: string,
+  module: Module,
+  dict: Readonly<Record<string, LoadableTensor>>,
+  options: { strict?: boolean },
+): Matched<LoadableTensor> {
+  checkOptions(who, options, ['strict']);
+  const strict = checkBoolean(who, 'strict', options.strict ?? true);
+  if (typeof dict !== 'object' || dict === null) {
+    throw new StateDictError(`${who} expects a state dict, got ${show(dict)}`);
+  }
+  return matched(module, dict, strict);
+}
+
+/** Parameters with their tensors, and the names that have no counterpart. */
+interface Matched<T extends LoadableTensor> {
+  readonly pairs: [Parameter, T][];
+  readonly missingKeys: string[];
+  readonly unexpectedKeys: string[];
+}
+
 /** A module's parameters, each with the tensor of its name. */
 function matched<T extends LoadableTensor>(
   module: Module,
   dict: Readonly<Record<string, T>>,
   strict: boolean,
-): { pairs: [Parameter, T][]; missingKeys: string[]; unexpectedKeys: string[] } {
+): Matched<T> {
   const parameters = new Map(allParameters(module));
   const missingKeys = [...parameters.keys()].filter((name) => !Object.hasOwn(dict, name));
   const unexpectedKeys = Object.keys(dict).filter((name) => !parameters.has(name));

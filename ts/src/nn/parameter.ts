@@ -8,6 +8,7 @@ import { types } from 'node:util';
 import { ArgumentError, ShapeError } from '../errors.js';
 import { checkShape, elementCount, formatShape, type Shape } from '../graph/shapes.js';
 import { describePixels, isDetached } from '../pixels.js';
+import type { InitialValues } from '../random/init.js';
 import { HostValues } from './host-values.js';
 
 /** The host values of a parameter, for the package alone. */
@@ -53,6 +54,9 @@ export class Parameter {
    * Values in row-major order; may be edited in place. Assign an array of the same length to replace
    * them, which is allowed at any time.
    *
+   * Initial values of large layers are drawn in the background. Reading them right after the layer was
+   * made waits for them: about 1.5 ms per million values, of this parameter and of those before it.
+   *
    * @throws StaleParametersError while a Trainer's device has newer values.
    */
   get data(): Float32Array {
@@ -83,8 +87,8 @@ export class Parameter {
 }
 
 /** A parameter with an array that nobody else has, so that edits need not be looked for. */
-export function ownParameter(data: Float32Array, shape: Shape): Parameter {
-  const parameter = new Parameter(data, shape);
-  hostValuesOf(parameter).keep();
+export function ownParameter({ array, filling }: InitialValues, shape: Shape): Parameter {
+  const parameter = new Parameter(array, shape);
+  hostValuesOf(parameter).keep(filling);
   return parameter;
 }

@@ -9,12 +9,12 @@
 import { randomBytes } from 'node:crypto';
 import { show } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
-import { Mt19937 } from './mt19937.js';
+import { BackgroundGenerator } from './generator.js';
 
 export { Mt19937 } from './mt19937.js';
 
 let currentSeed: number | undefined;
-let generator: Mt19937 | undefined;
+let generator: BackgroundGenerator | undefined;
 
 /**
  * Starts the default generator anew, as `torch.manual_seed`.
@@ -28,7 +28,7 @@ export function manualSeed(seed: number): void {
     throw new ArgumentError(`manualSeed expects an integer from 0 to 2^53 - 1, got ${show(seed)}`);
   }
   currentSeed = seed;
-  generator = new Mt19937(seed);
+  generator = new BackgroundGenerator(seed);
 }
 
 /**
@@ -40,11 +40,11 @@ export function initialSeed(): number {
 }
 
 /** The default generator. */
-export function defaultGenerator(): Mt19937 {
+export function defaultGenerator(): BackgroundGenerator {
   return seeded().generator;
 }
 
-function seeded(): { seed: number; generator: Mt19937 } {
+function seeded(): { seed: number; generator: BackgroundGenerator } {
   if (currentSeed === undefined || generator === undefined) {
     // 48 bits, so that the number is a safe integer.
     manualSeed(randomBytes(6).readUIntBE(0, 6));

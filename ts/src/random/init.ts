@@ -4,13 +4,20 @@
  */
 import { elementCount, formatShape, type Shape } from '../graph/shapes.js';
 import { allocateFloats } from '../memory.js';
+import type { Filling } from './generator.js';
 import { defaultGenerator } from './index.js';
 
+/** Initial values, which may be drawn yet. */
+export interface InitialValues {
+  readonly array: Float32Array;
+  /** What to wait for before the array is read; undefined where it is filled. */
+  readonly filling: Filling | undefined;
+}
+
 /** Values of the uniform distribution on [-bound, bound) from the default generator. */
-function uniform(shape: Shape, bound: number): Float32Array {
-  const values = allocateFloats(`a parameter of shape ${formatShape(shape)}`, elementCount(shape));
-  defaultGenerator().fillUniform(values, -bound, bound);
-  return values;
+function uniform(shape: Shape, bound: number): InitialValues {
+  const array = allocateFloats(`a parameter of shape ${formatShape(shape)}`, elementCount(shape));
+  return { array, filling: defaultGenerator().fillUniform(array, -bound, bound) };
 }
 
 /**
@@ -20,12 +27,12 @@ function uniform(shape: Shape, bound: number): Float32Array {
  * @param shape [out, in, ...window]
  * @param fanIn Inputs of one output: in times the window's cells.
  */
-export function defaultWeight(shape: Shape, fanIn: number): Float32Array {
+export function defaultWeight(shape: Shape, fanIn: number): InitialValues {
   const gain = Math.sqrt(2 / (1 + Math.sqrt(5) ** 2));
   return uniform(shape, Math.sqrt(3) * (gain / Math.sqrt(fanIn)));
 }
 
 /** PyTorch's default for biases: uniform on [-1 / sqrt(fanIn), 1 / sqrt(fanIn)). */
-export function defaultBias(shape: Shape, fanIn: number): Float32Array {
+export function defaultBias(shape: Shape, fanIn: number): InitialValues {
   return uniform(shape, 1 / Math.sqrt(fanIn));
 }

@@ -1,6 +1,7 @@
 /**
  * Owns the MT19937 generator (Matsumoto and Nishimura, 1998), seeded as PyTorch's CPU generator:
- * `init_genrand` of the reference code with the low 32 bits of the seed.
+ * `init_genrand` of the reference code with the low 32 bits of the seed. native/src/math/mt19937.cc
+ * goes on from its state, for large arrays.
  */
 
 const size = 624;
@@ -26,6 +27,11 @@ export class Mt19937 {
       state[i] = previous;
     }
     this.#next = size;
+  }
+
+  /** Words of the state, and the number of the first that is not used yet. */
+  get state(): { readonly words: Int32Array; readonly next: number } {
+    return { words: this.#state, next: this.#next };
   }
 
   /** The next 32 random bits, as a number from 0 to 2^32 - 1. */

@@ -8,6 +8,7 @@
  */
 import type { TracedGraph } from '../graph/steps.js';
 import { compile, type NativeInputs, type NativeProgram } from '../native.js';
+import { hostValuesOf, type Parameter } from '../nn/parameter.js';
 import type { TargetOptions } from '../target.js';
 import type { InputSignature } from './batch.js';
 
@@ -56,11 +57,17 @@ export class CompiledGraph {
 
   /**
    * Compiles the program. Parameters are zero until they are written, but for those it shares.
+   * Initial values that are being drawn are waited for: kernels are chosen by their times, which must
+   * not depend on what else the cores do.
    *
    * @param share Compiled graph whose parameters and optimizer state are used.
    */
   async compile(share: CompiledGraph | undefined): Promise<NativeProgram> {
-    this.#program ??= await compile(this.traced.spec, { ...this.#target, share: share?.program });
+    if (this.#program !== undefined) return this.#program;
+    for (const parameter of this.traced.parameters.values()) {
+      await hostValuesOf(parameter as Parameter).ready();
+    }
+    this.#program = await compile(this.traced.spec, { ...this.#target, share: share?.program });
     return this.#program;
   }
 

@@ -267,15 +267,15 @@ export class Engine implements ParameterHolder {
    * Changes the network's host parameters, then writes them to the device; with `training`, goes
    * back to that state of the training too. Nothing is changed if anything does not fit.
    *
-   * @param change Changes the host parameters, or throws.
+   * @param change Changes the host parameters, or fails; it may return a promise.
    * @throws CheckpointError where the optimizer state is not the optimizer's.
    */
-  restore(caller: string, change: () => void, training?: RestoredTraining): Promise<void> {
+  restore(caller: string, change: () => unknown, training?: RestoredTraining): Promise<void> {
     return this.#enqueue(async () => {
       this.assertUsable(caller);
       await this.drain();
       if (training !== undefined) this.#programs.checkState(training.optimizer);
-      change();
+      await change();
       if (training !== undefined) {
         this.step = training.step;
         this.seed = training.seed;

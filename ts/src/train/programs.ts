@@ -210,8 +210,9 @@ export class Programs {
     const copies = new Map<Parameter, Float32Array>();
     const dict: StateDict = {};
     for (const [name, parameter] of allParameters(this.#options.net)) {
-      await this.#bringBack(parameter);
       const host = hostValuesOf(parameter);
+      await host.ready();
+      await this.#bringBack(parameter);
       const held = host.holder === this.#holder ? live.get(parameter) : undefined;
       let data = copies.get(parameter);
       if (data === undefined && training !== undefined && held !== undefined) {

@@ -98,10 +98,12 @@ export class Progress {
   }
 
   /** Name of the first parameter whose host values are not finite. */
-  firstNotFinite(): Promise<string | undefined> {
+  async firstNotFinite(): Promise<string | undefined> {
     const tensors: Record<string, StateTensor> = {};
     for (const [name, parameter] of this.#net.namedParameters()) {
-      tensors[name] = { data: hostValuesOf(parameter).array, shape: parameter.shape };
+      const host = hostValuesOf(parameter);
+      await host.ready();
+      tensors[name] = { data: host.array, shape: parameter.shape };
     }
     return firstNotFinite(tensors);
   }

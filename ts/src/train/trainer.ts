@@ -292,17 +292,16 @@ export class Trainer implements AsyncDisposable {
   }
 
   /**
-   * Loads parameters into the network and onto the device, as `net.loadStateDict` does before the next
-   * step; steps called before it are unaffected.
+   * Loads parameters into the network and onto the device, as `net.loadStateDictAsync` does before the
+   * next step; steps called before it are unaffected. The arrays must not change until the promise is
+   * settled.
    *
    * @throws StateDictError where names or shapes do not match; nothing is changed then.
    * @throws ArgumentError while `fit` runs.
    */
   async loadStateDict(dict: StateDict): Promise<void> {
     this.#assertNotFitting('Trainer.loadStateDict');
-    await this.#engine.restore('Trainer.loadStateDict', () => {
-      this.net.loadStateDict(dict);
-    });
+    await this.#engine.restore('Trainer.loadStateDict', () => this.net.loadStateDictAsync(dict));
   }
 
   /**

@@ -1,0 +1,26 @@
+#include "binding/draws.h"
+
+#include <utility>
+
+namespace neuronode::binding {
+
+uint64_t Draws::add(float* out, size_t count, double from, double to) {
+  std::lock_guard lock(waitingMutex_);
+  waiting_.push_back({out, count, from, to, HostReservation(count * sizeof(float))});
+  return ++added_;
+}
+
+void Draws::finish(uint64_t number) {
+  if (filled_ >= number) return;
+  std::lock_guard lock(drawing_);
+  while (filled_ < number) {
+    std::unique_lock waitingLock(waitingMutex_);
+    const Draw draw = std::move(waiting_.front());
+    waiting_.pop_front();
+    waitingLock.unlock();
+    generator_.fillUniform(draw.out, draw.count, draw.from, draw.to);
+    ++filled_;
+  }
+}
+
+}  // namespace neuronode::binding

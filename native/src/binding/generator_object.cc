@@ -1,0 +1,99 @@
+#include "binding/generator_object.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "binding/settle.h"
+#include "binding/values.h"
+#include "device_queue.h"
+
+namespace neuronode::binding {
+
+namespace {
+
+// A thread of its own: what else waits in the background may take seconds. Never destroyed, as its
+// thread is never joined.
+DeviceQueue& drawing() {
+  static DeviceQueue* queue = new DeviceQueue();
+  return *queue;
+}
+
+double number(const Napi::Value& value, const char* what) {
+  const double given = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : NAN;
+  if (!std::isfinite(given)) {
+    throw Error(errc::kArgument, std::string(what) + " must be a finite number");
+  }
+  return given;
+}
+
+bool isArrayOf(const Napi::Value& value, napi_typedarray_type type) {
+  return value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == type;
+}
+
+math::Mt19937 parseState(const Napi::CallbackInfo& info) {
+  math::Mt19937 generator;
+  const double next = number(info[1], "next");
+  if (!isArrayOf(info[0], napi_int32_array) ||
+      info[0].As<Napi::Int32Array>().ElementLength() != generator.words.size() ||
+      !(next >= 0 && next <= generator.words.size())) {
+    throw Error(errc::kArgument, "a generator is made of 624 words, and the number of the next");
+  }
+  const auto words = info[0].As<Napi::Int32Array>();
+  std::copy_n(words.Data(), generator.words.size(), generator.words.begin());
+  generator.next = static_cast<size_t>(next);
+  return generator;
+}
+
+}  // namespace
+
+Napi::Function GeneratorObject::define(Napi::Env env) {
+  return DefineClass(env, "Generator",
+                     {InstanceMethod<&GeneratorObject::fillUniform>("fillUniform"),
+                      InstanceMethod<&GeneratorObject::finish>("finish")});
+}
+
+GeneratorObject::GeneratorObject(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<GeneratorObject>(info) {
+  draws_ = withJsErrors(info.Env(), [&] { return std::make_shared<Draws>(parseState(info)); });
+}
+
+Napi::Value GeneratorObject::fillUniform(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return withJsErrors(env, [&]() -> Napi::Value {
+    if (!isArrayOf(info[0], napi_float32_array)) {
+      throw Error(errc::kArgument, "a generator fills a Float32Array");
+    }
+    const double from = number(info[1], "from");
+    const double to = number(info[2], "to");
+    auto out = info[0].As<Napi::Float32Array>();
+    const auto deferred = std::make_shared<Napi::Promise::Deferred>(env);
+    const uint64_t drawn = draws_->add(out.Data(), out.ElementLength(), from, to);
+    // The array stays until it is filled, and so does this object, which has its reference: the
+    // other thread may not let go of either.
+    arrays_.emplace(drawn, Napi::Persistent(out.As<Napi::Object>()));
+    Ref();
+    postOrReject(env, drawing(), deferred, [this, draws = draws_, drawn, deferred] {
+      draws->finish(drawn);
+      return EnvState::Settle([this, drawn, deferred](Napi::Env env) {
+        Napi::HandleScope scope(env);
+        arrays_.erase(drawn);
+        Unref();
+        deferred->Resolve(env.Undefined());
+      });
+    });
+    return deferred->Promise();
+  });
+}
+
+Napi::Value GeneratorObject::finish(const Napi::CallbackInfo& info) {
+  return withJsErrors(info.Env(), [&]() -> Napi::Value {
+    const double wanted = number(info[0], "number");
+    if (!(wanted >= 0 && wanted <= static_cast<double>(draws_->added()))) {
+      throw Error(errc::kArgument, "only what was asked for can be finished");
+    }
+    draws_->finish(static_cast<uint64_t>(wanted));
+    return info.Env().Undefined();
+  });
+}
+
+}  // namespace neuronode::binding

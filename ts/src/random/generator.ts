@@ -1,0 +1,66 @@
+/**
+ * Owns the generator that initial values are drawn from: one stream of numbers, whose large arrays a
+ * native thread fills, in their order, while the event loop goes on.
+ *
+ * Policy: the stream begins here, and moves to the native generator with the first large array; what
+ * follows is drawn there too. Where the addon cannot be loaded it stays here. The numbers are the
+ * same either way.
+ */
+import { addon, type RawGenerator } from '../addon.js';
+import { errorFromNative, NativeError } from '../errors.js';
+import { Mt19937 } from './mt19937.js';
+
+/** Elements from which an array is handed over: fewer are drawn in less than a millisecond. */
+export const worthHandingOver = 1 << 16;
+
+/** An array that is being filled. Until then nobody may read or change it. */
+export interface Filling {
+  /** Fills at once what is not filled yet, of this array and of those before it. */
+  finish(): void;
+  /** Resolves when it is filled; rejects where its worker thread is ended before. */
+  readonly done: Promise<void>;
+}
+
+/** One stream of random numbers. */
+export class BackgroundGenerator {
+  readonly #local: Mt19937;
+  #native: RawGenerator | undefined;
+  #isHereForGood = false;
+  #given = 0;
+
+  /** @param seed As {@link Mt19937} takes it. */
+  constructor(seed: number) {
+    this.#local = new Mt19937(seed);
+  }
+
+  /**
+   * Fills `out` with the stream's next numbers, uniform on [from, to), as {@link Mt19937} does.
+   *
+   * @returns Where the array is filled later: what to wait for. undefined where it is filled.
+   */
+  fillUniform(out: Float32Array, from: number, to: number): Filling | undefined {
+    if (out.length >= worthHandingOver) this.#handOver();
+    const native = this.#native;
+    if (native === undefined) {
+      this.#local.fillUniform(out, from, to);
+      return undefined;
+    }
+    const done = native.fillUniform(out, from, to);
+    // Who waits is told; most never do.
+    done.catch(() => {});
+    this.#given += 1;
+    const given = this.#given;
+    return { done, finish: () => native.finish(given) };
+  }
+
+  #handOver(): void {
+    if (this.#native !== undefined || this.#isHereForGood) return;
+    try {
+      const { words, next } = this.#local.state;
+      this.#native = new (addon().Generator)(words, next);
+    } catch (error) {
+      if (!(error instanceof NativeError)) throw errorFromNative(error);
+      this.#isHereForGood = true;
+    }
+  }
+}
