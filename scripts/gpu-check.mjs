@@ -1,77 +1,48 @@
 /**
- * `npm run gpu-check`: everything that only a GPU can show. Builds the real backend, runs the device
- * tests on it, runs it under compute-sanitizer, compares replays with eager runs, measures the
- * training step against PyTorch and each kernel against its floor, and writes docs/gpu-results.md.
- * Without a GPU it says what is missing and fails.
+ * `npm run gpu-check`: on a machine with a GPU, everything that only a GPU can show: makes the pack
+ * that `npm run gpu-pack` makes, runs it here, and copies its results to docs/gpu-results.md. Without
+ * a GPU it says what is missing and fails.
  *
- *   --no-peer       measure without PyTorch
- *   --no-sanitizer  leave compute-sanitizer out, which takes minutes
+ *   --minutes 20  how long it may take
  */
-import { checkReplays, describeDevice, measureDevice } from './gpu-check/check.mjs';
+import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { missingHardware, oldestDriver } from './gpu-check/hardware.mjs';
-import { loadPackage } from './gpu-check/inside.mjs';
-import { missingPeer, startPeer } from './gpu-check/peer.mjs';
-import { asMarkdown, writeResults } from './gpu-check/report.mjs';
-import { findSanitizer, runSanitizers } from './gpu-check/sanitizers.mjs';
+import { makePack } from './gpu-pack/pack.mjs';
 import { bootstrap } from './lib/bootstrap.mjs';
-import { inRoot } from './lib/paths.mjs';
+import { shown } from './lib/exec.mjs';
+import { cacheFolder, inRoot } from './lib/paths.mjs';
 import { main, note, StepError } from './lib/report.mjs';
-import { runTypeScriptTests, summary } from './lib/suites.mjs';
-
-const deviceName = 'cuda:0';
-const known = ['--no-peer', '--no-sanitizer'];
-
-async function deviceTests() {
-  const env = { NEURONODE_TEST_DEVICE: 'cuda' };
-  const result = await runTypeScriptTests(['--config', inRoot('vitest.cuda.config.ts')], { env });
-  return {
-    name: 'operation table, gradients and trajectories on the device',
-    ok: result.ok,
-    detail: summary(result),
-  };
-}
-
-async function measure(inside, device, checks, withPeer) {
-  const peer = withPeer ? startPeer() : undefined;
-  try {
-    const options = { device, network: 'alexnet', batch: 128, rounds: 7, stepsPerRound: 20 };
-    return await measureDevice(inside, { ...options, autotune: true }, checks, peer);
-  } finally {
-    await peer?.end();
-  }
-}
 
 main(async () => {
   const words = process.argv.slice(2);
-  const unknown = words.filter((word) => !known.includes(word));
-  if (unknown.length > 0) {
-    throw new StepError(`Unknown: ${unknown.join(' ')}. There are: ${known.join(', ')}.`);
+  const isMinutes = words.length === 2 && words[0] === '--minutes' && Number(words[1]) > 0;
+  if (words.length > 0 && !isMinutes) {
+    throw new StepError(`Expected nothing or --minutes N, got: ${words.join(' ')}`);
   }
   const missing = missingHardware();
   if (missing.length > 0) {
     throw new StepError(['There is no GPU to check here.', ...missing].join('\n'), {
       advice:
         `Run it on a machine with an NVIDIA GPU (Ampere or newer) and a driver of ${oldestDriver} ` +
-        'or newer. What can be shown without one, npm test shows.',
-    });
-  }
-  const withPeer = !words.includes('--no-peer');
-  const noPeer = withPeer ? missingPeer() : undefined;
-  if (noPeer !== undefined) {
-    throw new StepError(noPeer, {
-      advice: 'Or measure without it: npm run gpu-check -- --no-peer',
+        'or newer; where that has no Node.js, npm run gpu-pack makes a folder to take there. ' +
+        'What can be shown without a GPU, npm test shows.',
     });
   }
   await bootstrap('test');
-  const inside = await loadPackage();
-  const device = describeDevice(inside, deviceName);
-  const checks = [await deviceTests()];
-  if (words.includes('--no-sanitizer')) note('compute-sanitizer was left out');
-  else checks.push(...(await runSanitizers(findSanitizer(), deviceName)));
-  checks.push(...(await checkReplays(inside, { device, network: 'lenet', batch: 32, steps: 4 })));
-  checks.push(...(await checkReplays(inside, { device, network: 'alexnet', batch: 16, steps: 2 })));
-  const report = await measure(inside, device, checks, withPeer);
-  writeResults(report);
-  process.stdout.write(asMarkdown(report));
-  if (checks.some(({ ok }) => !ok)) process.exitCode = 1;
+  const [pack, out] = [inRoot('build', 'gpu-pack'), inRoot('build', 'gpu-results')];
+  await makePack(pack);
+  // PyTorch as scripts/peers installs it, where it did.
+  const peers = `${cacheFolder}/peers/bin/python`;
+  const env = existsSync(peers) ? { NEURONODE_PYTHON: peers } : {};
+  const minutes = isMinutes ? words : ['--minutes', '20'];
+  const status = await shown('bash', [`${pack}/run.sh`, ...minutes, '--out', out], { env });
+  const results = `${out}/results.json`;
+  if (!existsSync(results))
+    throw new StepError(`run.sh ended with status ${status}, and no results.`);
+  // Times of an imitation say nothing of a GPU.
+  if (JSON.parse(readFileSync(results, 'utf8')).emulated === false) {
+    copyFileSync(`${out}/results.md`, inRoot('docs', 'gpu-results.md'));
+    note('docs/gpu-results.md has the results');
+  }
+  process.exitCode = status;
 });

@@ -14,4 +14,10 @@ export const sections = [
   { name: 'device', title: 'Device and one convolution', seconds: 60, least: 0 },
   { name: 'operations', title: "Operations against PyTorch's values", seconds: 90, least: 5 },
   { name: 'native', title: 'Native tests on the device', seconds: 60, least: 5 },
+  { name: 'trajectories', title: "Trainings against the CPU's", seconds: 75, least: 10 },
+  { name: 'steps', title: 'Training steps, beside PyTorch', seconds: 120, least: 20 },
+  { name: 'kernels', title: 'Kernels beside their floors', seconds: 45, least: 10 },
+  { name: 'replays', title: 'Recorded steps against called ones', seconds: 45, least: 10 },
+  { name: 'memory', title: 'Memory over 200 steps', seconds: 45, least: 10 },
+  { name: 'sanitizers', title: 'compute-sanitizer', seconds: 240, least: 15 },
 ];

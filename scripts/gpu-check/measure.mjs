@@ -1,15 +1,19 @@
 /**
- * Owns the measurements: a GPU's peaks where no data sheet is in the table, the training step in
- * turns with PyTorch's, and each kernel beside its floor.
+ * Owns our side of the measurements: a GPU's peaks where no data sheet is in the table, the time of a
+ * training step, and each kernel beside its floor.
  */
 import { costsOfPlan, floorOf, sumOf } from './costs.mjs';
+import { median } from './numbers.mjs';
 import { peaksOf } from './peaks.mjs';
 import { openTraining, timeSteps } from './training.mjs';
 
-export function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+export const precisions = ['f32', 'tf32', 'bf16'];
+
+/** What is measured: the founding network, or, where times say nothing, a small one. */
+export function sizesOf({ emulated }) {
+  return emulated
+    ? { network: 'lenet', batch: 2, rounds: 1, steps: 3, peaks: { elements: 1 << 14, edge: 16 } }
+    : { network: 'alexnet', batch: 128, rounds: 5, steps: 20 };
 }
 
 /** Milliseconds of the one kernel of `op` in a program that applies it to inputs of these shapes. */
@@ -32,19 +36,22 @@ async function timeOperation({ GraphBuilder, finish, native }, op, shapes, attrs
 /**
  * The peaks of a GPU: the data sheet's, or measured by an addition of long vectors (three passes
  * over memory) and by square matrix products in each precision.
+ *
+ * @param {{ device: string, emulated: boolean, model: string }} of
+ * @returns {Promise<import('./peaks.mjs').Peaks>}
  */
-export async function findPeaks(inside, device, { elements = 1 << 26, edge = 8192 } = {}) {
-  const known = device.emulated ? undefined : peaksOf(device.model);
+export async function findPeaks(inside, { device, emulated, model }, sizes = {}) {
+  const known = emulated ? undefined : peaksOf(model);
   if (known !== undefined) return known;
-  const target = { device: device.name };
+  const { elements = 1 << 26, edge = 8192 } = sizes;
   const rows = [elements / 1024, 1024];
-  const copyMs = await timeOperation(inside, 'add', { a: rows, b: rows }, {}, target);
+  const copyMs = await timeOperation(inside, 'add', { a: rows, b: rows }, {}, { device });
   const flops = {};
-  for (const precision of ['f32', 'tf32', 'bf16']) {
+  for (const precision of precisions) {
     const square = [edge, edge];
     const attrs = { transposeA: false, transposeB: true, alpha: 1 };
     const shapes = { a: square, b: square };
-    const ms = await timeOperation(inside, 'gemm', shapes, attrs, { ...target, precision });
+    const ms = await timeOperation(inside, 'gemm', shapes, attrs, { device, precision });
     flops[precision] = (2 * edge ** 3) / (ms / 1e3);
   }
   return {
@@ -54,63 +61,69 @@ export async function findPeaks(inside, device, { elements = 1 << 26, edge = 819
   };
 }
 
-/** Each kernel of a step with its time, its floor, and how near it comes. */
-async function measureKernels({ operations }, training, { precision, rounds }, peaks) {
-  const kernels = await training.profile(rounds);
-  const costs = costsOfPlan(training.graph, kernels, operations, precision);
-  const rows = kernels.map(({ name, op, phase, kernel, medianMs }, index) => {
-    const floor = costs[index] === undefined ? undefined : floorOf(costs[index], peaks, precision);
-    const row = { name, op, phase, kernel, ms: medianMs };
-    if (floor === undefined) return { ...row, floorMs: null, bound: null, ratio: null };
-    return { ...row, floorMs: floor.ms, bound: floor.bound, ratio: medianMs / floor.ms };
-  });
-  return {
-    rows,
-    total: floorOf(sumOf(costs.filter((cost) => cost !== undefined)), peaks, precision),
-  };
+/** Peaks in words. */
+export function peaksText({ source, bandwidth, flops }) {
+  const tflops = Object.entries(flops).map(
+    ([name, value]) => `${name} ${(value / 1e12).toFixed(1)}`,
+  );
+  return `${(bandwidth / 1e12).toFixed(2)} TB/s; TFLOP/s: ${tflops.join(', ')} (${source})`;
 }
 
+/** A shorter time is over before the clocks have settled, and nvidia-smi has looked twice. */
+const leastWatchedMs = 2000;
+
 /**
- * The training step in one precision: ours and the peer's in turns, and our kernels.
+ * The time of one training step, and the least that it can take.
  *
- * @param {{ ask: (request: object) => Promise<object> } | undefined} peer
+ * `watch`, where given, is called when all is warm, and what it returns when the steps are over; its
+ * answer is `watched`.
+ *
+ * @param {{ device: string, network: string, batch: number, precision: string, recorded: boolean,
+ *   rounds: number, steps: number }} options
+ * @param {() => () => Promise<T>} [watch]
+ * @returns {Promise<{ ms: number, loss: number, floor: ReturnType<typeof floorOf>, watched?: T }>}
  */
-export async function measureStep(inside, options, peaks, peer) {
-  const { device, network, batch, precision, rounds, stepsPerRound } = options;
-  const target = { device: device.name, network, batch, precision, autotune: options.autotune };
-  const training = await openTraining(inside, target);
+export async function measureStep(inside, { rounds, steps, ...target }, peaks, watch) {
+  const training = await openTraining(inside, { ...target, autotune: true });
   try {
-    await timeSteps(training, 3); // eager, recorded, replayed
-    const variant = await peer?.ask({
-      cmd: 'prepare',
-      device: device.name,
-      network,
-      batch,
-      precision,
-      steps: stepsPerRound,
-    });
-    const ours = [];
-    const theirs = [];
-    for (let round = 0; round < rounds; round++) {
-      ours.push(await timeSteps(training, stepsPerRound));
-      if (peer !== undefined)
-        theirs.push((await peer.ask({ cmd: 'time', steps: stepsPerRound })).ms);
+    await timeSteps(training, 3); // called, recorded, replayed
+    const stop = watch?.();
+    const started = performance.now();
+    const isOver = () => stop === undefined || performance.now() - started >= leastWatchedMs;
+    const found = [];
+    for (let round = 0; round < rounds || !isOver(); round++) {
+      found.push(await timeSteps(training, steps));
     }
-    const { rows, total } = await measureKernels(inside, training, options, peaks);
-    const ms = median(ours);
-    const peerMs = peer === undefined ? null : median(theirs);
+    const watched = await stop?.();
+    const { loss } = await training.run();
+    const { graph } = training;
+    const costs = costsOfPlan(graph, training.plan().steps, inside.operations, target.precision);
+    const known = costs.filter((cost) => cost !== undefined);
     return {
-      network,
-      precision,
-      batch,
-      ms,
-      peerMs,
-      peerVariant: variant?.variant ?? null,
-      ratio: peerMs === null ? null : peerMs / ms,
-      arithmeticMs: total.arithmeticMs,
-      memoryMs: total.memoryMs,
-      kernels: rows,
+      ms: median(found),
+      watched,
+      loss: loss[0],
+      floor: floorOf(sumOf(known), peaks, target.precision),
     };
+  } finally {
+    await training.dispose();
+  }
+}
+
+/** Each kernel of a step with its time, its floor, and how near it comes; a reorder has no floor. */
+export async function measureKernels(inside, { rounds, ...target }, peaks) {
+  const training = await openTraining(inside, { ...target, autotune: true });
+  try {
+    await timeSteps(training, 3);
+    const kernels = await training.profile(Math.max(rounds, 3));
+    const costs = costsOfPlan(training.graph, kernels, inside.operations, target.precision);
+    return kernels.map(({ name, op, phase, kernel, medianMs }, index) => {
+      const row = { name, op, phase, kernel, ms: medianMs };
+      if (costs[index] === undefined) return { ...row, floorMs: null, bound: null, ratio: null };
+      const floor = floorOf(costs[index], peaks, target.precision);
+      const ratio = floor.ms === 0 ? null : medianMs / floor.ms;
+      return { ...row, floorMs: floor.ms, bound: floor.bound, ratio };
+    });
   } finally {
     await training.dispose();
   }

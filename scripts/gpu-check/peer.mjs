@@ -1,47 +1,62 @@
-/**
- * Owns PyTorch's process: scripts/gpu-check/peer.py in the virtual environment that scripts/peers
- * makes, asked one JSON line at a time.
- */
+/** Owns PyTorch's process: peer.py in the Python that was found, asked one JSON line at a time. */
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { createWriteStream } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { inRoot } from '../lib/paths.mjs';
-import { StepError } from '../lib/report.mjs';
+import { fileURLToPath } from 'node:url';
+import { foreignEnvironment } from './python.mjs';
 
-const cache = process.env.XDG_CACHE_HOME ?? `${homedir()}/.cache`;
-const python = `${cache}/neuronode/peers/bin/python`;
+const script = fileURLToPath(new URL('peer.py', import.meta.url));
 
-/** Why there is nothing to compare with; undefined where PyTorch is installed. */
-export function missingPeer() {
-  return existsSync(python)
-    ? undefined
-    : `PyTorch is not installed at ${python}; run scripts/peers`;
-}
-
-/** Starts PyTorch. `ask` sends a request and gives the reply; `end` stops the process. */
-export function startPeer() {
-  const script = inRoot('scripts', 'gpu-check', 'peer.py');
-  const child = spawn(python, [script], { stdio: ['pipe', 'pipe', 'inherit'] });
+/**
+ * Starts PyTorch.
+ *
+ * @param {string} python
+ * @param {string} log A file for what it prints beside its replies.
+ * @returns `ask(request, ms)`, which gives the reply, and fails where PyTorch does or none comes in
+ *   time, whereupon the process is ended; `isAlive()`; `end()`.
+ */
+export function startPeer(python, log) {
+  const child = spawn(python, [script], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: foreignEnvironment(),
+  });
+  child.stderr.pipe(createWriteStream(log, { flags: 'a' }));
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  let alive = true;
   const exited = new Promise((resolve) => {
-    child.once('exit', resolve);
-    child.once('error', resolve);
+    for (const event of ['exit', 'error']) {
+      child.once(event, () => {
+        alive = false;
+        resolve();
+      });
+    }
   });
   // A process that has ended is reported by the request that gets no reply.
   child.stdin.on('error', () => {});
-  const ask = async (request) => {
-    const text = JSON.stringify(request);
-    child.stdin.write(`${text}\n`);
-    const line = await lines.next();
-    if (line.done) throw new StepError(`PyTorch's process ended at ${text}; its output is above.`);
+  const ask = async (request, ms) => {
+    child.stdin.write(`${JSON.stringify(request)}\n`);
+    let isLate = false;
+    const timer = setTimeout(
+      () => {
+        isLate = true;
+        child.kill('SIGKILL');
+      },
+      Math.max(ms, 0),
+    );
+    let line = await lines.next();
+    // Whatever libraries print is not ours.
+    while (!line.done && !line.value.startsWith('{"')) line = await lines.next();
+    clearTimeout(timer);
+    if (isLate) throw new Error(`no reply in ${(ms / 1000).toFixed(0)} s`);
+    if (line.done) throw new Error(`the process ended; its output is in ${log}`);
     const reply = JSON.parse(line.value);
-    if (reply.error !== undefined) throw new StepError(`PyTorch failed at ${text}: ${reply.error}`);
+    if (reply.error !== undefined) throw new Error(reply.error);
     return reply;
   };
   const end = async () => {
     child.stdin.end();
+    child.kill('SIGKILL');
     await exited;
   };
-  return { ask, end };
+  return { ask, end, isAlive: () => alive };
 }

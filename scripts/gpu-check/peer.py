@@ -1,8 +1,13 @@
-"""The peer of gpu-check: PyTorch's AlexNet training step on the same GPU, as fast as PyTorch's own
-settings make it. Reads one JSON request a line and answers with one JSON line.
+"""The peer of gpu-check: PyTorch's training step of the same network on the same GPU. Reads one JSON
+request a line and answers with one JSON line:
 
-Policy: images are floats that lie on the device already, the loss is read once per block of steps,
-and every variant (memory format, with or without a CUDA graph) is tried before one is measured.
+  {"cmd": "info"}
+  {"cmd": "prepare", "network": n, "batch": b, "precision": p, "device": d,
+   "memory_format": "channels_last", "graphed": true, "compiled": false}
+  {"cmd": "time", "steps": n}            milliseconds of one of n steps
+
+Policy: images are floats that lie on the device already, Adam is fused, and the loss is read once per
+block of steps. Which variant is fastest is for the caller to find.
 """
 
 import sys
@@ -20,25 +25,38 @@ NETWORKS = {"alexnet": (AlexNet, 224), "lenet": (LeNet, 28)}
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
+def set_precision(tf32: bool) -> None:
+    """Whether products of f32 operands round them to tf32, said in the ways of old and new PyTorch."""
+    try:
+        torch.set_float32_matmul_precision("high" if tf32 else "highest")
+        torch.backends.cuda.matmul.allow_tf32 = tf32
+        torch.backends.cudnn.allow_tf32 = tf32
+    except Exception:  # newer versions may refuse the older settings
+        kind = "tf32" if tf32 else "ieee"
+        torch.backends.cuda.matmul.fp32_precision = kind
+        torch.backends.cudnn.conv.fp32_precision = kind
+
+
 class Subject:
     """A network, its optimizer and one batch on a device; step() runs one training step."""
 
-    def __init__(self, request: dict, memory_format: str, graphed: bool) -> None:
-        device, precision = request["device"], request["precision"]
+    def __init__(self, request: dict) -> None:
+        device = request["device"]
         self.cuda = device.startswith("cuda")
-        torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
-        torch.backends.cudnn.allow_tf32 = precision == "tf32"
+        set_precision(request["precision"] == "tf32")
         torch.backends.cudnn.benchmark = True
         torch.manual_seed(0)
         network, size = NETWORKS[request["network"]]
-        layout, batch = FORMATS[memory_format], request["batch"]
-        self.net = network().to(device, memory_format=layout)
-        options = {"fused": True, "capturable": graphed}
-        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=1e-3, **options)
+        layout, batch = FORMATS[request["memory_format"]], request["batch"]
+        graphed = request["graphed"]
+        net = network().to(device, memory_format=layout)
+        options = {"fused": True, "capturable": graphed} if self.cuda else {}
+        self.optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, **options)
+        self.net = torch.compile(net) if request["compiled"] else net
         self.loss = nn.CrossEntropyLoss()
         self.image = torch.rand(batch, 1, size, size).to(device, memory_format=layout)
         self.label = (torch.arange(batch) % 10).to(device)
-        self.autocast = precision == "bf16"
+        self.autocast = request["precision"] == "bf16"
         self.step = self.eager
         if graphed:
             self.capture()
@@ -92,44 +110,19 @@ class Peer:
     def __init__(self) -> None:
         self.subject: Subject | None = None
 
-    def prepare(self, request: dict) -> dict:
-        """Tries every variant and keeps the fastest."""
-        times: dict[str, float] = {}
-        failures: dict[str, str] = {}
-        best = None
-        graphs = [False, True] if request["device"].startswith("cuda") else [False]
-        for memory_format in FORMATS:
-            for graphed in graphs:
-                name = f"{memory_format}, {'CUDA graph' if graphed else 'eager'}"
-                self.subject = None  # frees the old one before the new one is made
-                try:
-                    self.subject = Subject(request, memory_format, graphed)
-                    self.subject.time(3)
-                    times[name] = self.subject.time(request["steps"])
-                except RuntimeError as error:
-                    failures[name] = str(error).splitlines()[0]
-                    continue
-                if best is None or times[name] < times[best[0]]:
-                    best = (name, memory_format, graphed)
-        if best is None:
-            raise RuntimeError(f"no variant runs: {failures}")
-        self.subject = None
-        self.subject = Subject(request, best[1], best[2])
-        self.subject.time(3)
-        return {"variant": best[0], "times": times, "failures": failures}
-
     def answer(self, request: dict) -> dict:
         match request["cmd"]:
             case "info":
                 return {
-                    "name": "PyTorch",
                     "version": torch.__version__,
                     "cuda": torch.version.cuda,
                     "cudnn": torch.backends.cudnn.version(),
                     "available": torch.cuda.is_available(),
                 }
             case "prepare":
-                return self.prepare(request)
+                self.subject = None  # frees the old one before the new one is made
+                self.subject = Subject(request)
+                return {"ms": self.subject.time(3)}
             case "time":
                 if self.subject is None:
                     raise ValueError("nothing was prepared")

@@ -38,6 +38,22 @@ const optimizers = {
     new optim.SGD(net.parameters(), { lr: learningRate, momentum: 0.9, nesterov: true }),
 };
 
+/**
+ * Compiles for a target; `recorded: false` for a program that calls its kernels one by one in every
+ * step.
+ */
+async function compile(native, graph, { recorded = true, ...target }) {
+  const before = process.env.NEURONODE_CUDA_GRAPHS;
+  // Read when a program is compiled.
+  if (!recorded) process.env.NEURONODE_CUDA_GRAPHS = 'off';
+  try {
+    return await native.compile(graph, target);
+  } finally {
+    if (before === undefined) delete process.env.NEURONODE_CUDA_GRAPHS;
+    else process.env.NEURONODE_CUDA_GRAPHS = before;
+  }
+}
+
 /** Pixels that are no constant: the same at every run. */
 function pixels(count) {
   return Uint8Array.from({ length: count }, (_, i) => Math.imul(i, 0x9e3779b1) >>> 24);
@@ -49,7 +65,7 @@ function pixels(count) {
  * @param {Awaited<ReturnType<typeof import('./inside.mjs').loadPackage>>} inside
  * @param {{ device: string, network: keyof typeof networks, batch: number, precision: string,
  *   optimizer?: keyof typeof optimizers, deterministic?: boolean, autotune?: boolean,
- *   pooling?: string }} options
+ *   pooling?: string, recorded?: boolean }} options
  */
 export async function openTraining(inside, { network, batch, optimizer = 'adam', ...target }) {
   const { package: neuronode, steps, native } = inside;
@@ -59,7 +75,7 @@ export async function openTraining(inside, { network, batch, optimizer = 'adam',
   const rule = optimizers[optimizer](neuronode, net);
   const image = { batchSize: batch, shape };
   const traced = steps.trainGraph(net, new neuronode.nn.CrossEntropyLoss(), rule, image);
-  const program = await native.compile(traced.spec, target);
+  const program = await compile(native, traced.spec, target);
   const write = async (values) => {
     for (const [name, data] of values) await program.write(name, data);
   };
@@ -83,14 +99,13 @@ export async function openTraining(inside, { network, batch, optimizer = 'adam',
   };
   return {
     graph: traced.spec,
+    /** What the program is made of. */
     plan: () => program.plan(),
     /** Starts the next step; the promise gives its outputs. */
     run() {
       step += 1;
       return program.run(inputsOf(step));
     },
-    /** Runs step number `number`, whatever came before. */
-    runStep: (number) => program.run(inputsOf(number)),
     /** The kernels of a step with their median milliseconds. */
     profile: (iterations) => program.profile(inputsOf(step + 1), iterations),
     /** Parameters and optimizer state, by name. */
@@ -99,7 +114,6 @@ export async function openTraining(inside, { network, batch, optimizer = 'adam',
       for (const name of names) values.set(name, await program.read(name));
       return values;
     },
-    write,
     dispose: () => program.dispose(),
   };
 }

@@ -2,7 +2,7 @@
  * Owns what is in the pack: run.sh, Node.js, and an archive that is laid out as the repository is, so
  * that what runs in it finds its way by the same relative paths: the built package, the addon and the
  * CUDA backend with the libraries that a machine may lack, the table of operations with PyTorch's
- * values, the native tests for a real GPU, and scripts/gpu-check.
+ * values, images to train on, the native tests for a real GPU, and scripts/gpu-check.
  *
  * Policy: nothing of NVIDIA's goes in but the static CUDA runtime inside our library. gzip, since any
  * Linux unpacks it.
@@ -24,7 +24,9 @@ import {
 } from 'node:fs';
 import { basename, dirname, extname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { pathToFileURL } from 'node:url';
 import { createGzip } from 'node:zlib';
+import { mostSteps, runs } from '../gpu-check/trajectory.mjs';
 import { cudaArchitectures } from '../lib/cuda-architectures.mjs';
 import { addonIn, cudaLibraryIn, inRoot, releaseDir, root } from '../lib/paths.mjs';
 import { StepError } from '../lib/report.mjs';
@@ -74,8 +76,24 @@ function copyTree(from, to, wanted = () => true) {
   });
 }
 
+/** The first images of Fashion-MNIST with their labels, a byte each: what the trainings read. */
+async function writeSamples(folder) {
+  const { data } = await import(pathToFileURL(inRoot('dist', 'index.js')).href);
+  const dataset = await data.FashionMNIST.load({ train: true });
+  const batchSize = mostSteps * Math.max(...runs.map(({ batch }) => batch));
+  const loader = new data.DataLoader(dataset, { batchSize });
+  mkdirSync(folder, { recursive: true });
+  for await (const { image, label } of loader) {
+    writeFileSync(`${folder}/images.bin`, image);
+    writeFileSync(`${folder}/labels.bin`, Uint8Array.from(label));
+    break;
+  }
+  await loader.close();
+}
+
 /** The archive's content, laid out in `folder`. */
-function layOut(folder) {
+async function layOut(folder) {
+  await writeSamples(`${folder}/data`);
   copyFileSync(inRoot('package.json'), `${folder}/package.json`);
   copyTree(inRoot('dist'), `${folder}/dist`, (path) => extname(path) === '.js');
   const binaries = [
@@ -141,7 +159,7 @@ export async function makePack(folder) {
   rmSync(folder, { recursive: true, force: true });
   const staged = `${folder}/staged`;
   mkdirSync(staged, { recursive: true });
-  layOut(staged);
+  await layOut(staged);
   run('tar', ['-C', staged, '-czf', `${folder}/app.tar.gz`, ...readdirSync(staged)]);
   const parts = partsOf(staged);
   copyStripped(process.execPath, `${staged}/node`);

@@ -18,7 +18,7 @@ const emulated = `${releaseDir}/Release/libneuronode_cuda_emulated.so`;
 /** What the emulated device reads, by the path that it was compiled with. */
 const plans = inRoot('native', 'test', 'cuda', 'planning', 'plans.txt');
 /** Sections that have nothing to find without a GPU; the others must pass. */
-const hardwareOnly = ['native'];
+const hardwareOnly = ['native', 'sanitizers'];
 
 function requireThat(condition, message, log) {
   if (!condition) throw new StepError(message, { log });

@@ -1,6 +1,6 @@
 /**
- * `npm run gpu-check` where there is no GPU: floors worked out from shapes, the form of the report,
- * what it says is missing.
+ * `npm run gpu-check` where there is no GPU: floors worked out from shapes, what compute-sanitizer
+ * said, what is missing.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -39,11 +39,7 @@ const { costOf, costsOfPlan, sumOf, floorOf } = (await load('costs')) as {
 const { peaksOf } = (await load('peaks')) as {
   peaksOf(model: string): { bandwidth: number; flops: Record<Precision, number> } | undefined;
 };
-const { asMarkdown, writeResults } = (await load('report')) as {
-  asMarkdown(report: unknown): string;
-  writeResults(report: unknown, path?: string): void;
-};
-const { sanitizerSummary } = (await load('sanitizers')) as {
+const { sanitizerSummary } = (await load('sections/sanitizers')) as {
   sanitizerSummary(text: string): string;
 };
 
@@ -95,68 +91,6 @@ test('data sheets are chosen by the driver’s name of the model', () => {
   expect(peaksOf('NVIDIA H200')?.bandwidth).toBe(4.8e12);
   expect(peaksOf('NVIDIA A100-SXM4-40GB')?.flops.tf32).toBe(156e12);
   expect(peaksOf('Emulated GPU')).toBeUndefined();
-});
-
-const report = {
-  emulated: false,
-  machine: { device: 'cuda:0, NVIDIA H100', date: '2026-11-24' },
-  peaks: { source: 'data sheet', bandwidth: 3.35e12, flops: { f32: 67e12, tf32: 1, bf16: 1 } },
-  peer: 'PyTorch 2',
-  checks: [{ name: 'memcheck', ok: false, detail: '1 error' }],
-  steps: [
-    {
-      network: 'alexnet',
-      precision: 'f32',
-      batch: 128,
-      ms: 12.3456,
-      peerMs: null,
-      peerVariant: null,
-      ratio: null,
-      arithmeticMs: 10.6,
-      memoryMs: 1.5,
-      kernels: [
-        {
-          name: 'fc.0',
-          op: 'linear',
-          phase: 'forward',
-          kernel: 'linear cublasLt',
-          ms: 0.5,
-          floorMs: 0.25,
-          bound: 'memory',
-          ratio: 2,
-        },
-        {
-          name: '',
-          op: 'reorder',
-          phase: 'forward',
-          kernel: 'reorder',
-          ms: 0.1,
-          floorMs: null,
-          bound: null,
-          ratio: null,
-        },
-      ],
-    },
-  ],
-};
-
-test('the report has a table of checks, of steps and of kernels', () => {
-  const text = asMarkdown(report);
-  expect(text).toContain('| memcheck | **FAILED** | 1 error |');
-  expect(text).toContain('| alexnet | f32 | 128 | 12.3 | - | - | 10.6 | 1.50 |');
-  expect(text).toContain(
-    '| linear | fc.0 | forward | linear cublasLt | 0.500 | 0.250 | memory | 2.00 |',
-  );
-  expect(text).toContain('| reorder | - | forward | reorder | 0.100 | - | - | - |');
-  expect(text).not.toContain('Emulated');
-});
-
-test('a report of an emulated device says so, and is written nowhere', () => {
-  const emulated = { ...report, emulated: true };
-  expect(asMarkdown(emulated)).toContain('**Emulated device:');
-  const path = fileURLToPath(new URL('build/gpu-results.md', root));
-  expect(() => writeResults(emulated, path)).toThrow('emulated');
-  expect(existsSync(path)).toBe(false);
 });
 
 test('the last line of compute-sanitizer is its summary', () => {

@@ -1,0 +1,206 @@
+/**
+ * How the GPU check gets along with the programs that it finds beside a GPU (Python with PyTorch,
+ * nvidia-smi, compute-sanitizer), each played by a script: what they say, and that they fail.
+ */
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
+
+const load = (name: string): Promise<unknown> =>
+  import(new URL(`../../scripts/gpu-check/${name}.mjs`, import.meta.url).href);
+
+interface Peer {
+  ask(request: object, ms: number): Promise<Record<string, unknown>>;
+  isAlive(): boolean;
+  end(): Promise<void>;
+}
+interface Python {
+  readonly path: string;
+  readonly version: string;
+  readonly torch: string | null;
+  readonly folders: readonly string[];
+}
+const { startPeer } = (await load('peer')) as { startPeer(python: string, log: string): Peer };
+const { watchPower } = (await load('power')) as { watchPower(): () => Promise<object> };
+const { findPython } = (await load('python')) as { findPython(): Python | null };
+const { Report, readState } = (await load('state')) as {
+  Report: new (path: string) => object;
+  readState(path: string): {
+    facts: { name: string; value: string }[];
+    checks: { name: string; ok: boolean; detail: string }[];
+    notApplicable?: string;
+  };
+};
+const sanitizers = (await load('sections/sanitizers')) as {
+  run(report: object, options: object): Promise<void>;
+};
+
+const folder = mkdtempSync(join(tmpdir(), 'neuronode-gpu-tools-'));
+const environment = { ...process.env };
+afterEach(() => {
+  process.env = { ...environment };
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** A program in a folder of its own, which is first on PATH from then on. */
+function program(name: string, body: string, bin = mkdtempSync(join(folder, 'bin-'))) {
+  mkdirSync(bin, { recursive: true });
+  const path = join(bin, name);
+  writeFileSync(path, body, { mode: 0o755 });
+  process.env.PATH = `${bin}:${process.env.PATH}`;
+  return path;
+}
+
+describe('PyTorch', () => {
+  const log = join(folder, 'pytorch.log');
+  /** A peer that answers each line with the next of these, by a script in Node. */
+  const answering = (body: string) =>
+    program(
+      'python3',
+      `#!${process.execPath}
+const lines = require('node:readline').createInterface({ input: process.stdin });
+lines.on('line', (line) => { const request = JSON.parse(line); ${body} });`,
+    );
+
+  test('is asked one line at a time; what else it prints is passed over', async () => {
+    const peer = startPeer(
+      answering(
+        `console.log('a warning'); console.log(JSON.stringify({ ms: request.steps * 2 }));`,
+      ),
+      log,
+    );
+    expect(await peer.ask({ steps: 3 }, 60_000)).toEqual({ ms: 6 });
+    expect(await peer.ask({ steps: 4 }, 60_000)).toEqual({ ms: 8 });
+    expect(peer.isAlive()).toBe(true);
+    await peer.end();
+    expect(peer.isAlive()).toBe(false);
+  });
+
+  test('that refuses is quoted, and goes on', async () => {
+    const peer = startPeer(answering(`console.log('{"error": "no such variant"}');`), log);
+    await expect(peer.ask({}, 60_000)).rejects.toThrow('no such variant');
+    expect(peer.isAlive()).toBe(true);
+    await peer.end();
+  });
+
+  test('that says nothing is ended', async () => {
+    const peer = startPeer(answering(''), log);
+    await expect(peer.ask({}, 50)).rejects.toThrow('no reply in 0 s');
+    await peer.end();
+    expect(peer.isAlive()).toBe(false);
+  });
+
+  test('that dies leaves its words in a file', async () => {
+    const dying = startPeer(answering(`console.error('out of memory'); process.exit(1);`), log);
+    await expect(dying.ask({}, 60_000)).rejects.toThrow('the process ended');
+    await dying.end();
+    const absent = startPeer(join(folder, 'nothing'), log);
+    await expect(absent.ask({}, 60_000)).rejects.toThrow('the process ended');
+    expect(readFileSync(log, 'utf8')).toContain('out of memory');
+  });
+});
+
+describe('nvidia-smi', () => {
+  test('medians of what it says, null for what the GPU does not tell', async () => {
+    program(
+      'nvidia-smi',
+      `#!/bin/sh
+echo '300.5, 1980, 2619, [N/A]'
+echo '301.5, 1980, 2619, [N/A]'
+echo '310.0, 1755, 2619, [N/A]'
+touch '${folder}/said'
+exec sleep 100`,
+    );
+    const stop = watchPower();
+    while (!existsSync(join(folder, 'said')))
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(await stop()).toEqual({ watts: 301.5, smMHz: 1980, memoryMHz: 2619, celsius: null });
+  });
+
+  test('a reason where it is not there or says something else', async () => {
+    process.env.PATH = folder;
+    expect(await watchPower()()).toEqual({ reason: expect.stringContaining('ENOENT') });
+  });
+});
+
+describe('Python', () => {
+  test('the one with PyTorch is taken, with the folders of its NVIDIA libraries', () => {
+    const answer = {
+      version: '3.12.1',
+      torch: '2.11.0+cu130',
+      folders: ['/wheels/nvidia/cu13/lib'],
+    };
+    const bin = mkdtempSync(join(folder, 'bin-'));
+    program(
+      'python3',
+      '#!/bin/sh\necho \'{"version": "3.11", "torch": null, "folders": []}\'',
+      bin,
+    );
+    program('python3.12', `#!/bin/sh\necho '${JSON.stringify(answer)}'`, bin);
+    expect(findPython()).toEqual({ path: join(bin, 'python3.12'), ...answer });
+  });
+
+  test('wheels are found by what lies in them', () => {
+    const site = join(folder, 'site');
+    for (const name of ['nvidia/cu13/lib/libcublas.so.13', 'nvidia/cudnn/lib/libcudnn.so.9']) {
+      mkdirSync(join(site, name, '..'), { recursive: true });
+      writeFileSync(join(site, name), '');
+    }
+    process.env.PYTHONPATH = site;
+    const found = findPython();
+    expect(found).not.toBeNull();
+    expect(found!.folders.slice(0, 2).sort()).toEqual(
+      ['cu13', 'cudnn'].map((name) => join(site, 'nvidia', name, 'lib')),
+    );
+  });
+});
+
+describe('compute-sanitizer', () => {
+  async function run(body: string, seconds: number) {
+    const bin = join(mkdtempSync(join(folder, 'cuda-')), 'bin');
+    program('compute-sanitizer', body, bin);
+    process.env.NEURONODE_CUDA_ROOT = join(bin, '..');
+    const out = mkdtempSync(join(folder, 'out-'));
+    const path = join(out, 'state.json');
+    const deadline = Date.now() + seconds * 1000;
+    await sanitizers.run(new Report(path), { device: 'cuda:0', emulated: false, out, deadline });
+    return readState(path);
+  }
+  /** Writes what it was asked to its log, as the real one does. */
+  const logging = (text: string, status: number) => `#!/bin/sh
+[ "$1" = --version ] && { echo 'Version 2025.3'; exit 0; }
+while [ "$1" != --log-file ]; do shift; done
+printf '%b' '${text}' > "$2"
+exit ${status}`;
+
+  test('each tool is run, memory first, and its summary is kept', async () => {
+    const state = await run(logging('========= ERROR SUMMARY: 0 errors\\n', 0), 600);
+    expect(state.facts[0]!.value).toContain('Version 2025.3');
+    expect(state.checks.map(({ name, ok }) => [name, ok])).toEqual([
+      ['memcheck, small trainings', true],
+      ['racecheck, small trainings', true],
+      ['initcheck, small trainings', true],
+      ['synccheck, small trainings', true],
+      ['memcheck, the other trainings', true],
+    ]);
+    expect(state.checks[0]!.detail).toMatch(/^ERROR SUMMARY: 0 errors, \d+ s$/);
+  });
+
+  test('errors fail with their first lines', async () => {
+    const text =
+      '========= Invalid __global__ read of size 4\\n=========     at here\\n========= ERROR SUMMARY: 1 error\\n';
+    const state = await run(logging(text, 99), 600);
+    expect(state.checks.every(({ ok }) => !ok)).toBe(true);
+    expect(state.checks[0]!.detail).toContain('ERROR SUMMARY: 1 error');
+    expect(state.checks[0]!.detail).toContain('status 99; Invalid __global__ read of size 4');
+  });
+
+  test('what there is no time for is said not to have been run', async () => {
+    const state = await run(logging('', 0), 1);
+    expect(state.checks).toEqual([]);
+    expect(state.facts.slice(1).map(({ value }) => value)).toEqual(
+      Array(5).fill('not run: the section has no time left'),
+    );
+  });
+});
