@@ -1,4 +1,5 @@
 /** IDX files: what is read, and every way in which a file can be damaged. */
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type FileHandle, open, writeFile } from 'node:fs/promises';
@@ -396,11 +397,20 @@ describe('readIdx', () => {
     });
   });
 
-  it('reports a folder', async () => {
-    await expect(readIdx(await temporaryFolder())).rejects.toMatchObject({
-      code: 'ERR_NN_DATA_MISSING',
-      cause: { code: 'EISDIR' },
-    });
+  it('reports what is no regular file, and waits for none', async () => {
+    const folder = await temporaryFolder();
+    const fifo = join(folder, 'fifo');
+    execFileSync('mkfifo', [fifo]);
+    for (const [path, what] of [
+      [folder, 'a directory'],
+      [fifo, 'a FIFO'],
+      ['/dev/zero', 'a device'],
+    ] as const) {
+      await expect(readIdx(path)).rejects.toMatchObject({
+        code: 'ERR_NN_DATA_MISSING',
+        message: expect.stringContaining(`expected a regular file, got ${what}`),
+      });
+    }
   });
 
   it('stops with the signal’s reason', async () => {

@@ -1,6 +1,7 @@
 /** Owns reading what a file holds, be it gzipped or plain: the first bytes tell. */
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
+import { openRegular } from '../files.js';
 import { CHUNK_BYTES, gunzipped, isGzip } from './gzip.js';
 
 /** What is known of a file before its contents are read. */
@@ -24,7 +25,7 @@ export async function readContents(
 ): Promise<void> {
   let file: FileHandle | undefined;
   try {
-    file = await open(path);
+    file = await openRegular(path);
     const start = Buffer.alloc(2);
     await file.read(start, 0, 2, 0);
     const { size } = await file.stat();
