@@ -222,6 +222,9 @@ describe('a network whose layers were replaced', () => {
     await expect(odds(predictor)).rejects.toMatchObject(refused);
     await expect(trainer.step(batch)).rejects.toMatchObject(refused);
     await expect(trainer.evaluate(loader)).rejects.toMatchObject(refused);
+    // The optimizer's state would be of one layer and the weights of the other.
+    const dir = await temporaryFolder();
+    await expect(trainer.saveCheckpoint(dir)).rejects.toMatchObject(refused);
     expect(trainer.stepCount).toBe(1);
     expectClose(await odds(makePredictor(net)), expected(net.stateDict()));
   });

@@ -251,10 +251,12 @@ export class Engine implements ParameterHolder {
    * Parameters, optimizer state and counters of one moment.
    *
    * @param meanwhile Called at that moment, so that its result belongs to it.
+   * @throws ArgumentError for a network whose layers were replaced.
    */
   snapshot<T>(caller: string, meanwhile: () => T): Promise<[Snapshot, T]> {
     return this.#enqueue(async () => {
       this.assertUsable(caller);
+      this.#programs.checkNet(caller);
       const { step, seed } = this;
       const more = meanwhile();
       const optimizer = await this.#programs.readState();

@@ -314,7 +314,8 @@ export class Trainer implements AsyncDisposable {
    * @throws CheckpointError where it cannot be written.
    * @throws NotFiniteError where parameters or optimizer state are not finite, since training has
    *   diverged; nothing is written then.
-   * @throws ArgumentError before the first step or `compile`, and while `fit` runs.
+   * @throws ArgumentError before the first step or `compile`, while `fit` runs, and for a network whose
+   *   layers were replaced.
    */
   async saveCheckpoint(dir: string, options: { keepLast?: number } = {}): Promise<string> {
     const caller = 'Trainer.saveCheckpoint';
