@@ -61,6 +61,9 @@ void expectSame(const Trained& actual, const Trained& expected) {
   }
 }
 
+// Of programs whose bits are compared: a library's kernels may sum in any order otherwise.
+const KernelOptions kSameBits{.deterministic = true};
+
 struct Model {
   const char* name;
   Net net;
@@ -102,7 +105,7 @@ TEST(BackendTraining, RecordedStepsGiveTheBitsOfCalledOnes) {
   for (const Precision precision : {Precision::F32, Precision::BF16}) {
     for (const Model& model : models()) {
       SCOPED_TRACE(model.name);
-      const KernelOptions options{.precision = precision};
+      const KernelOptions options{.precision = precision, .deterministic = true};
       expectSame(train(model.net, gpu.backend(), options, 4),
                  trainCalledOneByOne(model.net, gpu.backend(), options, 4));
     }
@@ -116,7 +119,7 @@ TEST(BackendTraining, GivesTheSameBitsInEveryOrderOfTheStreams) {
     emulation::Settings settings;
     settings.seed = seed;
     Gpu gpu(settings);
-    results.push_back(train(net, gpu.backend(), {}, 3));
+    results.push_back(train(net, gpu.backend(), kSameBits, 3));
   }
   expectSame(results[1], results[0]);
   expectSame(results[2], results[0]);
@@ -125,9 +128,9 @@ TEST(BackendTraining, GivesTheSameBitsInEveryOrderOfTheStreams) {
 TEST(BackendTraining, TwoRunsMayBeUnderWay) {
   Gpu gpu;
   const Net net = smallAlexNet(2).train();
-  const Trained expected = train(net, gpu.backend(), {}, 6);
+  const Trained expected = train(net, gpu.backend(), kSameBits, 6);
 
-  const std::unique_ptr<Program> program = compile(net.graph, gpu.backend());
+  const std::unique_ptr<Program> program = compile(net.graph, gpu.backend(), kSameBits);
   net.initialize(*program);
   std::vector<float> losses;
   std::unique_ptr<PendingRun> before;
@@ -148,9 +151,9 @@ TEST(BackendTraining, TwoRunsMayBeUnderWay) {
 TEST(BackendTraining, MoreRunsThanSlotsWaitForEachOther) {
   Gpu gpu;
   const Net net = smallLeNet(2).train();
-  const Trained expected = train(net, gpu.backend(), {}, 5);
+  const Trained expected = train(net, gpu.backend(), kSameBits, 5);
 
-  const std::unique_ptr<Program> program = compile(net.graph, gpu.backend());
+  const std::unique_ptr<Program> program = compile(net.graph, gpu.backend(), kSameBits);
   net.initialize(*program);
   std::vector<std::unique_ptr<PendingRun>> runs;
   for (int step = 1; step <= 5; ++step) {
@@ -166,8 +169,8 @@ TEST(BackendTraining, MoreRunsThanSlotsWaitForEachOther) {
 TEST(BackendTraining, ARunThatNobodyWaitsForIsNoHarm) {
   Gpu gpu;
   const Net net = smallLeNet(2).train();
-  const Trained expected = train(net, gpu.backend(), {}, 4);
-  const std::unique_ptr<Program> program = compile(net.graph, gpu.backend());
+  const Trained expected = train(net, gpu.backend(), kSameBits, 4);
+  const std::unique_ptr<Program> program = compile(net.graph, gpu.backend(), kSameBits);
   net.initialize(*program);
   for (int step = 1; step <= 3; ++step) program->start(net.inputs(step), kNotCancelled);
   const HostTensors last = program->run(net.inputs(4), kNotCancelled);
@@ -200,7 +203,7 @@ TEST(BackendTraining, AnotherProgramSeesTheParametersThatItShares) {
   const Net step = smallAlexNet(3).train();
   const Net prediction = smallAlexNet(4).predict();
   for (const Precision precision : {Precision::F32, Precision::BF16}) {
-    const KernelOptions options{.precision = precision};
+    const KernelOptions options{.precision = precision, .deterministic = true};
     const std::unique_ptr<Program> training = compile(step.graph, gpu.backend(), options);
     step.initialize(*training);
     const std::unique_ptr<Program> predicting =
@@ -218,8 +221,8 @@ TEST(BackendTraining, AnotherProgramSeesTheParametersThatItShares) {
 TEST(BackendTraining, ProfilingLeavesParametersAlone) {
   Gpu gpu;
   const Net net = smallLeNet(2).train();
-  const Trained expected = train(net, gpu.backend(), {}, 2);
-  const std::unique_ptr<Program> program = compile(net.graph, gpu.backend());
+  const Trained expected = train(net, gpu.backend(), kSameBits, 2);
+  const std::unique_ptr<Program> program = compile(net.graph, gpu.backend(), kSameBits);
   net.initialize(*program);
   const std::vector<double> times = program->profile(net.inputs(1), 2, kNotCancelled);
   EXPECT_EQ(times.size(), program->plan().steps.size());

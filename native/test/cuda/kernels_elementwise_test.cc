@@ -17,6 +17,7 @@ using testing::nearFloats;
 using testing::randomFloats;
 using testing::rounded;
 using testing::sameFloats;
+using testing::sameResults;
 using testing::storageName;
 
 constexpr int64_t kCounts[] = {0, 1, 3, 4, 5, 8, 15, 16, 17, 1000, 4099};
@@ -40,7 +41,7 @@ class CudaElementwise : public KernelTest {
             cpu(a.data(), b.data(), want.data(), count);
             const FloatArray x(a, in, shift), other(b, second), y(count, out, shift);
             gpu(x.floats(), other.floats(), y.floats(), count);
-            EXPECT_TRUE(sameFloats(read(y), rounded(want, out)));
+            EXPECT_TRUE(sameResults(read(y), rounded(want, out), out));
           }
         }
       }
@@ -188,7 +189,7 @@ TEST_F(CudaElementwise, BytesToFloatRoundAsTheCpu) {
         const DeviceArray<uint8_t> x(bytes, shift);
         const FloatArray y(map.physicalCount, storage, shift);
         toFloat(stream(), x.at(), y.floats(), map, pixels, scalars);
-        EXPECT_TRUE(sameFloats(read(y), rounded(want, storage)));
+        EXPECT_TRUE(sameResults(read(y), rounded(want, storage), storage));
       }
     }
   }

@@ -14,7 +14,7 @@ using testing::FloatArray;
 using testing::KernelTest;
 using testing::randomFloats;
 using testing::rounded;
-using testing::sameFloats;
+using testing::sameResults;
 
 // Around the chunk and the pack; some tensors badly aligned.
 constexpr int64_t kCounts[] = {1, 3, 4, 10, 4095, 4096, 4097, 3 * 4096 + 5, 0, 8192};
@@ -80,9 +80,9 @@ class CudaOptimizer : public KernelTest {
         Tensor& tensor = *tensors[t];
         step(tensor, number, lr);
         const auto param = read(tensor.deviceParam);
-        EXPECT_TRUE(sameFloats(param, tensor.param));
-        EXPECT_TRUE(sameFloats(read(tensor.deviceFirst), tensor.first));
-        EXPECT_TRUE(sameFloats(read(tensor.deviceSecond), tensor.second));
+        EXPECT_TRUE(sameResults(param, tensor.param));
+        EXPECT_TRUE(sameResults(read(tensor.deviceFirst), tensor.first));
+        EXPECT_TRUE(sameResults(read(tensor.deviceSecond), tensor.second));
         const auto shadow = read(tensor.shadow);
         for (size_t k = 0; k < shadow.size(); ++k) {
           ASSERT_EQ(shadow[k], entries[t].shadow == nullptr ? 0xffff : math::toBf16(param[k]));

@@ -1,4 +1,4 @@
-// What the tests of the CUDA kernels share: arrays in the emulated device's memory, and a stream.
+// What the tests of the CUDA kernels share: arrays in the device's memory, and a stream.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -12,6 +12,7 @@
 #include "emulation/emulation.h"
 #include "handles.h"
 #include "kernels/elementwise.h"
+#include "loading/libraries.h"
 #include "math/bf16.h"
 #include "status.h"
 
@@ -43,6 +44,8 @@ class DeviceArray {
     if (count_ == 0) return;
     NN_CHECK_CUDA(
         cudaMemcpy(at(), values.data(), values.size() * sizeof(T), cudaMemcpyHostToDevice));
+    // A GPU's copy of ordinary memory may still be on its way, and our streams wait for none.
+    if (!isEmulated()) NN_CHECK_CUDA(cudaDeviceSynchronize());
   }
 
   T* at() const { return static_cast<T*>(memory_.get()) + shift_; }
@@ -141,6 +144,25 @@ inline ::testing::AssertionResult nearFloats(const std::vector<float>& got,
   for (size_t i = 0; i < got.size(); ++i) {
     const double bound = std::max(absolute, relative * std::abs(want[i]));
     if (!(std::abs(got[i] - want[i]) <= bound)) {
+      return ::testing::AssertionFailure() << got[i] << " for " << want[i] << " at " << i;
+    }
+  }
+  return ::testing::AssertionSuccess();
+}
+
+// What the CPU computed from the same source: its bits where the device is emulated. A GPU's
+// compiler contracts products and sums, which moves the last bits, and with them now and then the
+// rounding to bf16.
+inline ::testing::AssertionResult sameResults(const std::vector<float>& got,
+                                              const std::vector<float>& want,
+                                              Storage storage = Storage::F32) {
+  if (isEmulated()) return sameFloats(got, want);
+  const double relative = storage == Storage::F32 ? 1e-5 : 1.0 / 128;
+  if (got.size() != want.size()) return sameFloats(got, want);
+  for (size_t i = 0; i < got.size(); ++i) {
+    const bool same = got[i] == want[i] || (got[i] != got[i] && want[i] != want[i]);
+    const double bound = std::max(1e-6, relative * std::abs(double{want[i]}));
+    if (!same && !(std::abs(double{got[i]} - double{want[i]}) <= bound)) {
       return ::testing::AssertionFailure() << got[i] << " for " << want[i] << " at " << i;
     }
   }
