@@ -186,6 +186,23 @@ describe('a batch size', () => {
     expect(batch).toMatchObject({ label: [0, 1, 2, 3, 4] });
   });
 
+  it.each([0, 2])('beyond all memory is refused before any is taken, numWorkers %i', async (n) => {
+    const dataset = new data.TensorDataset({
+      images: new Uint8Array(2 ** 20),
+      imageShape: [1, 1, 1],
+      labels: new Uint8Array(2 ** 20),
+      transform: new data.Resize(60_000),
+    });
+    const loader = new DataLoader(dataset, { batchSize: 2 ** 20, numWorkers: n });
+    await expect(collect(loader)).rejects.toMatchObject({
+      code: 'ERR_NN_OUT_OF_MEMORY',
+      message: expect.stringMatching(
+        /^DataLoader: a batch of 1048576 images of \[1, 60000, 60000\] needs \d+ MiB of memory, but/,
+      ),
+    });
+    await loader.close();
+  });
+
   it('that memory does not hold is a typed error', async () => {
     const image = new Uint8Array(64 * 64);
     const endless: data.Dataset = {
@@ -377,5 +394,31 @@ describe('refusals', () => {
       );
     }
     expect(() => make([0, 0])().get(2)).toThrowError('expected an index from 0 to 1, got 2');
+    expect(() => make([0, 0])().get(Symbol('x') as never)).toThrowError('got Symbol(x)');
+  });
+
+  it.each<[unknown, string]>([
+    [[1, 65_536, 1], '[1, 65536, 1]'],
+    [[1, Number.NaN, 1], '[1, NaN, 1]'],
+    [[1n, 1n, 1n], '[1n, 1n, 1n]'],
+    [undefined, 'undefined'],
+  ])('of the shape %s, shown as it is', (wrong, shown) => {
+    const imageShape = wrong as data.ImageShape;
+    const message = `of integers from 1 to 65535, got ${shown}`;
+    expect(
+      () => new TensorDataset({ images: new Uint8Array(1), imageShape, labels: [0] }),
+    ).toThrowError(expect.objectContaining({ message: expect.stringContaining(message) }));
+    const dataset = { length: 1, imageShape, get: () => ({ image: new Uint8Array(1), label: 0 }) };
+    expect(() => new DataLoader(dataset)).toThrowError(message);
+  });
+
+  it('of sizes that are none, shown as they are', () => {
+    for (const [size, shown] of [
+      [Number.NaN, 'NaN'],
+      ['5', "'5'"],
+      [1n, '1n'],
+    ]) {
+      expect(() => new data.Resize(size as number)).toThrowError(`of such, got ${shown}`);
+    }
   });
 });

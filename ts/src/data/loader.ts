@@ -8,6 +8,8 @@
 import { unlessAborted } from '../abortable.js';
 import { checkInteger, readMember, show } from '../arguments.js';
 import { ArgumentError, DisposedError } from '../errors.js';
+import { checkMemory } from '../memory.js';
+import { pixelBytes, pixelType } from '../pixels.js';
 import { BufferPool, LoadedBatch } from './batch.js';
 import { type Filled, type Filler, MainFiller } from './filler.js';
 import { checkLoaderOptions, type DataLoaderOptions } from './loader-options.js';
@@ -144,6 +146,7 @@ export class DataLoader implements AsyncIterable<Batch>, AsyncDisposable {
     this.#checkUsable();
     const facts = readDataset(this.dataset);
     const length = this.#batchesOf(facts.length);
+    this.#checkBatchMemory(facts);
     const filler = this.#startFiller(facts);
     const owner: Iteration = { isOver: false };
     const pending: Promise<Filled>[] = [];
@@ -196,6 +199,17 @@ export class DataLoader implements AsyncIterable<Batch>, AsyncDisposable {
       promise.catch(ignore);
       return promise;
     };
+  }
+
+  /** Asks for a batch's memory before any is taken: a system that gives too much ends the process. */
+  #checkBatchMemory({ length, imageShape }: DatasetFacts): void {
+    const { dataset } = this;
+    const images = Math.min(this.batchSize, length);
+    const bytes = readsFromMemory(dataset) ? pixelBytes(pixelType(rawImages(dataset).images)) : 1;
+    checkMemory(
+      `DataLoader: a batch of ${images} images of [${imageShape.join(', ')}]`,
+      images * imageSize(imageShape) * bytes,
+    );
   }
 
   #startFiller({ imageShape }: DatasetFacts): Filler {

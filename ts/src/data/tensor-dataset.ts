@@ -131,7 +131,7 @@ export class TensorDataset implements Dataset {
   get(index: number): Sample {
     if (!(Number.isSafeInteger(index) && index >= 0 && index < this.length)) {
       throw new ArgumentError(
-        `TensorDataset.get: expected an index from 0 to ${this.length - 1}, got ${index}`,
+        `TensorDataset.get: expected an index from 0 to ${this.length - 1}, got ${show(index)}`,
       );
     }
     const type = pixelType(this.#raw.images);
@@ -156,15 +156,19 @@ export function imageSize([channels, height, width]: ImageShape): number {
   return channels * height * width;
 }
 
+/** Most channels and pixels a side of an image. */
+export const longestSide = 65535;
+
 /** Checks a shape that a caller gave. `owner` starts the message. */
 export function checkImageShape(owner: string, shape: unknown): asserts shape is ImageShape {
   const isValid =
     Array.isArray(shape) &&
     shape.length === 3 &&
-    shape.every((d) => Number.isSafeInteger(d) && d > 0 && d <= 65535);
+    shape.every((d) => Number.isSafeInteger(d) && d > 0 && d <= longestSide);
   if (!isValid) {
     throw new ArgumentError(
-      `${owner}: expected imageShape to be [channels, height, width] of positive integers, got ${JSON.stringify(shape)}`,
+      `${owner}: expected imageShape to be [channels, height, width] of integers from 1 to ` +
+        `${longestSide}, got ${show(shape)}`,
     );
   }
 }

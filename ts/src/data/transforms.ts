@@ -48,7 +48,8 @@ export class Resize {
       (!Array.isArray(size) || sizes.length === 2);
     if (!isValid) {
       throw new ArgumentError(
-        `Resize: expected size to be an integer from 1 to 65535 or [height, width] of such, got ${JSON.stringify(size)}`,
+        `Resize: expected size to be an integer from 1 to 65535 or [height, width] of such, ` +
+          `got ${show(size)}`,
       );
     }
     this.size = typeof size === 'number' ? size : [size[0], size[1]];
