@@ -6,6 +6,7 @@
 import { writeFileSync } from 'node:fs';
 import { setNumThreads } from 'neuronode';
 import { measureFit, measureLoader } from './data.js';
+import { measureHolds } from './held.js';
 import { describeMachine, packageVersion } from './machine.js';
 import { measureMemory } from './memory.js';
 import { timeOps } from './ops.js';
@@ -35,6 +36,7 @@ async function run(options: Options): Promise<Report> {
     memory: async () => measures.push(...(await measureMemory(bench, settings))),
     loader: async () => measures.push(...(await measureLoader(options))),
     fit: async () => measures.push(...(await measureFit(options))),
+    held: async () => measures.push(...(await measureHolds(options))),
     ops: async () => results.push(...(await timeOps(bench))),
   };
   for (const section of sections) {

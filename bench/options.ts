@@ -11,15 +11,16 @@ Compares AlexNet (1 x 224 x 224) with PyTorch on this machine, in turn, with equ
   --threads N     threads of both sides (default: the cores this process may use)
   --rounds N      timed rounds of each comparison (default 5; inference of batch 1: ten times that)
   --quick         2 rounds, batch 16 in place of 128, shorter data runs
-  --only NAMES    comma-separated sections: step, inference, primitives, memory, loader, fit, or
-                  ops, which runs on request alone: every row of ts/test/op-cases.json
+  --only NAMES    comma-separated sections: step, inference, primitives, memory, loader, fit, and,
+                  on request alone, held (for how long calls hold the event loop) and ops (every row
+                  of ts/test/op-cases.json)
   --no-peer       measure neuronode alone
   --help          show this text`;
 
 /** What runs unless --only is given. */
 const usual = ['step', 'inference', 'primitives', 'memory', 'loader', 'fit'] as const;
 /** Parts of the benchmark, in the order they run. */
-export const sections = [...usual, 'ops'] as const;
+export const sections = [...usual, 'held', 'ops'] as const;
 export type Section = (typeof sections)[number];
 
 export interface Options {

@@ -1,16 +1,15 @@
 /** Owns copies of large arrays that leave the event loop free. */
-import { setImmediate } from 'node:timers/promises';
 import { ArgumentError, ShapeError } from './errors.js';
+import { Pace } from './pace.js';
 import { isBigInts, type TensorArray } from './safetensors-types.js';
 
 /** Elements that are copied without a pause: 2 MB take less than a millisecond or two. */
 export const sliceLength = 1 << 19;
 
-/** Elements that are converted one by one without a pause. */
-const convertedLength = 1 << 15;
+/** So many elements are copied while one is converted. */
+const conversion = 16;
 
-/** Elements that were copied since the last pause, so that many small arrays have pauses too. */
-let copied = 0;
+const pace = new Pace(sliceLength);
 
 /**
  * Copies an array, which must not change meanwhile, as f32 values.
@@ -28,14 +27,11 @@ export async function copyInSlices(
   if (source.length !== length) {
     throw new ShapeError(`expected an array of ${length} elements, got ${source.length}`);
   }
-  const slice = isBigInts(source) ? convertedLength : sliceLength;
+  const cost = isBigInts(source) ? conversion : 1;
+  const slice = sliceLength / cost;
   for (let begin = 0; begin < length; begin += slice) {
     const count = Math.min(slice, length - begin);
-    if (copied + count > slice) {
-      await setImmediate();
-      copied = 0;
-    }
-    copied += count;
+    await pace.take(cost * count);
     if (source.length !== length) {
       throw new ArgumentError(
         `an array of ${length} elements was transferred or resized while it was being copied; ` +

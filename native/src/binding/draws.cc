@@ -18,6 +18,7 @@ void Draws::finish(uint64_t number) {
     const Draw draw = std::move(waiting_.front());
     waiting_.pop_front();
     waitingLock.unlock();
+    preferLargePages(draw.out, draw.count * sizeof(float));
     generator_.fillUniform(draw.out, draw.count, draw.from, draw.to);
     ++filled_;
   }

@@ -4,8 +4,31 @@
 #include <utility>
 
 #include "binding/values.h"
+#include "cpu/memory.h"
 
 namespace neuronode::binding {
+
+namespace {
+
+constexpr size_t kMostKept = 2;  // what a caller with two runs in flight needs
+
+}  // namespace
+
+void StagingPool::prepare(const std::map<std::string, TensorDesc>& inputs) {
+  size_t bytes = 0;
+  for (const auto& [name, desc] : inputs) {
+    bytes += static_cast<size_t>(elementCount(desc.shape)) * dtypeSize(desc.dtype);
+  }
+  checkHostMemory(kMostKept * bytes);
+  for (size_t i = 0; i < kMostKept; ++i) {
+    HostTensors tensors;
+    for (const auto& [name, desc] : inputs) {
+      tensors[name].bytes.resize(static_cast<size_t>(elementCount(desc.shape)) *
+                                 dtypeSize(desc.dtype));
+    }
+    giveBack(std::move(tensors));
+  }
+}
 
 HostTensors StagingPool::take() {
   std::lock_guard lock(mutex_);
@@ -16,7 +39,6 @@ HostTensors StagingPool::take() {
 }
 
 void StagingPool::giveBack(HostTensors tensors) {
-  constexpr size_t kMostKept = 2;  // what a caller with two runs in flight needs
   std::lock_guard lock(mutex_);
   if (free_.size() < kMostKept) free_.push_back(std::move(tensors));
 }

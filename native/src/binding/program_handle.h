@@ -14,10 +14,13 @@
 
 namespace neuronode::binding {
 
-// Host memory for the inputs of runs: taken on the environment's thread, given back on the
-// device's, so that a run copies into pages that are already there.
+// Host memory for the inputs of runs: made and given back on the device's thread, taken on the
+// environment's, so that a run copies into pages that are already there.
 class StagingPool {
  public:
+  // Takes memory for as many runs as are in flight at a time, so that the first ones find it too.
+  // Throws ERR_NN_OUT_OF_MEMORY.
+  void prepare(const std::map<std::string, TensorDesc>& inputs);
   HostTensors take();
   void giveBack(HostTensors tensors);
 

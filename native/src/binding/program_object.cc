@@ -78,6 +78,7 @@ std::shared_ptr<ProgramHandle> compileNow(const Request& request, Device& device
     if (value.kind == ValueKind::Input) handle->inputs[value.name] = desc;
     if (isPersistent(value)) handle->persistent[value.name] = desc;
   }
+  handle->staging.prepare(handle->inputs);
   return handle;
 }
 

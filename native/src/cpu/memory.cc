@@ -1,10 +1,12 @@
 #include "cpu/memory.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <fstream>
 #include <limits>
@@ -14,6 +16,18 @@
 #include "error.h"
 
 namespace neuronode {
+
+void preferLargePages([[maybe_unused]] void* data, [[maybe_unused]] size_t bytes) {
+#ifdef MADV_HUGEPAGE
+  constexpr size_t kLarge = size_t{4} << 20;
+  if (bytes < kLarge) return;
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const auto address = reinterpret_cast<uintptr_t>(data);
+  const uintptr_t first = (address + page - 1) / page * page;
+  const uintptr_t end = (address + bytes) / page * page;
+  madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE);
+#endif
+}
 
 namespace {
 
@@ -27,11 +41,7 @@ class HostBuffer : public Buffer {
       throw Error(errc::kOutOfMemory,
                   "cannot map " + std::to_string(bytes) + " bytes: " + std::strerror(errno));
     }
-#ifdef MADV_HUGEPAGE
-    // A wish only: large pages spare the GEMMs many TLB misses, small ones are as right.
-    constexpr size_t kLarge = size_t{4} << 20;
-    if (bytes >= kLarge) madvise(data_, bytes, MADV_HUGEPAGE);
-#endif
+    preferLargePages(data_, bytes);
     // Takes the pages now: later buffers then see what is left, and no first use pays for them.
     std::memset(data_, 0, bytes);
   }
