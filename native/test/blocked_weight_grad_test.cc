@@ -12,14 +12,14 @@
 namespace neuronode::testing {
 namespace {
 
-BlockedGradShape withOutputs(BlockedGradShape s) {
+ConvShape withOutputs(ConvShape s) {
   s.outH = (s.h + 2 * s.padH - s.dilationH * (s.kernelH - 1) - 1) / s.strideH + 1;
   s.outW = (s.w + 2 * s.padW - s.dilationW * (s.kernelW - 1) - 1) / s.strideW + 1;
   return s;
 }
 
 // x: [n, c, h, w], gy: [n, k, outH, outW], both plain; [k, c / groups, kernelH, kernelW]
-std::vector<double> reference(const BlockedGradShape& s, const std::vector<float>& x,
+std::vector<double> reference(const ConvShape& s, const std::vector<float>& x,
                               const std::vector<float>& gy) {
   const int64_t groupC = s.c / s.groups, groupK = s.k / s.groups, taps = s.kernelH * s.kernelW;
   std::vector<double> gw(s.k * groupC * taps);
@@ -41,7 +41,7 @@ std::vector<double> reference(const BlockedGradShape& s, const std::vector<float
   return gw;
 }
 
-const std::vector<BlockedGradShape> kShapes = {
+const std::vector<ConvShape> kShapes = {
     // n, c, h, w, k, kernelH, kernelW, (outH, outW), strides, paddings, dilations, groups
     {7, 20, 13, 13, 40, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 1},  // an image as one row
     {2, 5, 30, 31, 70, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 1},   // longer than a box
@@ -61,8 +61,8 @@ using BlockedGrad = IsaTest;
 
 TEST_P(BlockedGrad, AgreesWithFloat64AndIsTheSameOnAnyNumberOfThreads) {
   const BlockedGradKernels& kernels = blockedGradKernels(GetParam());
-  for (const BlockedGradShape& given : kShapes) {
-    const BlockedGradShape s = withOutputs(given);
+  for (const ConvShape& given : kShapes) {
+    const ConvShape s = withOutputs(given);
     ASSERT_TRUE(BlockedWeightGrad::supported(s, kernels.lanes));
     const auto x = randomFloats(s.n * s.c * s.h * s.w, -1, 1, 1);
     const auto gy = randomFloats(s.n * s.k * s.outH * s.outW, -1, 1, 2);
@@ -89,8 +89,7 @@ TEST_P(BlockedGrad, AgreesWithFloat64AndIsTheSameOnAnyNumberOfThreads) {
 TEST_P(BlockedGrad, BoundsItsPartialSums) {
   const BlockedGradKernels& kernels = blockedGradKernels(GetParam());
   const auto bytes = [&](int64_t c, int64_t k, int64_t kernel) {
-    const BlockedGradShape s =
-        withOutputs({128, c, 32, 32, k, kernel, kernel, 0, 0, 1, 1, 0, 0, 1, 1, 1});
+    const ConvShape s = withOutputs({128, c, 32, 32, k, kernel, kernel, 0, 0, 1, 1, 0, 0, 1, 1, 1});
     return static_cast<int64_t>(BlockedWeightGrad(s, kernels).workspaceBytes());
   };
   constexpr int64_t kPartialBytes = 16 << 20;
@@ -101,7 +100,7 @@ TEST_P(BlockedGrad, BoundsItsPartialSums) {
 
 TEST_P(BlockedGrad, PassesNaNToItsOwnChannelAlone) {
   const BlockedGradKernels& kernels = blockedGradKernels(GetParam());
-  const BlockedGradShape s = withOutputs({2, 12, 6, 6, 20, 3, 3, 0, 0, 1, 1, 1, 1, 1, 1, 1});
+  const ConvShape s = withOutputs({2, 12, 6, 6, 20, 3, 3, 0, 0, 1, 1, 1, 1, 1, 1, 1});
   auto x = randomFloats(s.n * s.c * s.h * s.w, -1, 1, 1);
   x[5 * s.h * s.w + 14] = NAN;  // channel 5, where every tap passes
   const auto gy = randomFloats(s.n * s.k * s.outH * s.outW, -1, 1, 2);

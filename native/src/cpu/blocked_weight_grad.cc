@@ -23,34 +23,18 @@ constexpr int64_t kLeastTaskBlocks = 4;
 constexpr int64_t kUnits = 64;
 constexpr int64_t kPartialFloats = 4 << 20;  // 16 MiB
 
-int64_t ceilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-// Output positions whose tap lies inside the image.
-struct Range {
-  int64_t begin, end;
-};
-
-Range insideRange(int64_t begin, int64_t end, int64_t offset, int64_t stride, int64_t extent) {
-  // 0 <= position * stride + offset < extent
-  const int64_t first = offset >= 0 ? 0 : ceilDivide(-offset, stride);
-  const int64_t last = offset >= extent ? 0 : ceilDivide(extent - offset, stride);
-  begin = std::max(begin, first);
-  return {begin, std::max(begin, std::min(end, last))};
-}
-
 }  // namespace
 
 const BlockedGradKernels& blockedGradKernels(Isa isa) { return kBlockedGradKernels(isa); }
 
-bool BlockedWeightGrad::supported(const BlockedGradShape& s, int lanes) {
+bool BlockedWeightGrad::supported(const ConvShape& s, int lanes) {
   return s.groups == 1 || (s.c / s.groups % lanes == 0 && s.k / s.groups % lanes == 0);
 }
 
-BlockedWeightGrad::BlockedWeightGrad(const BlockedGradShape& shape,
-                                     const BlockedGradKernels& kernels)
+BlockedWeightGrad::BlockedWeightGrad(const ConvShape& shape, const BlockedGradKernels& kernels)
     : shape_(shape), kernels_(kernels) {
-  BlockedGradShape& s = shape_;
-  if (taps() == 1 && s.strideH == 1 && s.strideW == 1 && s.padH == 0 && s.padW == 0) {
+  ConvShape& s = shape_;
+  if (s.isPointwise()) {
     s.w = s.outW = s.h * s.w;  // an image is one row of pixels
     s.h = s.outH = 1;
   }
@@ -103,7 +87,7 @@ BlockedWeightGrad::Task BlockedWeightGrad::task(int64_t index) const {
 // sums: [tap, channels, outputs], the last two in whole blocks
 void BlockedWeightGrad::addBox(const float* x, const float* gy, const Task& t, const Box& b,
                                float* sums) const {
-  const BlockedGradShape& s = shape_;
+  const ConvShape& s = shape_;
   const int64_t lanes = kernels_.lanes;
   const int64_t xBlock = s.h * s.w * lanes, gyBlock = s.outH * s.outW * lanes;
   const int64_t xImage = s.groups * cBlocks_ * xBlock, gyImage = s.groups * kBlocks_ * gyBlock;
@@ -130,8 +114,9 @@ void BlockedWeightGrad::addBox(const float* x, const float* gy, const Task& t, c
       for (int64_t index = 0; index < taps(); ++index) {
         const int64_t offsetH = index / s.kernelW * s.dilationH - s.padH;
         const int64_t offsetW = index % s.kernelW * s.dilationW - s.padW;
-        const Range rows = insideRange(b.row, b.row + b.rows, offsetH, s.strideH, s.h);
-        const Range columns = insideRange(b.column, b.column + b.columns, offsetW, s.strideW, s.w);
+        const PositionRange rows = insidePositions(b.row, b.row + b.rows, offsetH, s.strideH, s.h);
+        const PositionRange columns =
+            insidePositions(b.column, b.column + b.columns, offsetW, s.strideW, s.w);
         if (rows.begin == rows.end || columns.begin == columns.end) continue;
         tap.rows = rows.end - rows.begin;
         tap.columns = columns.end - columns.begin;

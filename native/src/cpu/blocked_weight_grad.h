@@ -12,18 +12,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cpu/conv_shape.h"
 #include "cpu/isa.h"
 
 namespace neuronode {
-
-/// x: [n, c, h, w] and gy: [n, k, outH, outW], both channel-blocked with zeros in padding lanes;
-/// weights: [k, c / groups, kernelH, kernelW].
-struct BlockedGradShape {
-  int64_t n, c, h, w, k;
-  int64_t kernelH, kernelW, outH, outW;
-  int64_t strideH, strideW, padH, padW, dilationH, dilationW;
-  int64_t groups;
-};
 
 /// One tap of the filter over a box of output positions, for one block of channels by some blocks
 /// of outputs.
@@ -49,14 +41,14 @@ const BlockedGradKernels& blockedGradKernels(Isa isa = detectIsa());
 
 class BlockedWeightGrad {
  public:
-  explicit BlockedWeightGrad(const BlockedGradShape& shape,
+  explicit BlockedWeightGrad(const ConvShape& shape,
                              const BlockedGradKernels& kernels = blockedGradKernels());
 
   /// Whether a group's channels and outputs are whole blocks, or there is one group.
-  static bool supported(const BlockedGradShape& shape, int lanes);
+  static bool supported(const ConvShape& shape, int lanes);
 
   std::size_t workspaceBytes() const;
-  /// gw: OIHW plain, overwritten.
+  /// x, gy: channel-blocked with zeros in padding lanes; gw: OIHW plain, overwritten.
   void run(const float* x, const float* gy, float* gw, void* workspace) const;
 
  private:
@@ -67,13 +59,13 @@ class BlockedWeightGrad {
     int64_t group, firstC, cBlocks, firstK, kBlocks;  // in blocks of the group
   };
 
-  int64_t taps() const { return shape_.kernelH * shape_.kernelW; }
+  int64_t taps() const { return shape_.taps(); }
   Box box(int64_t index) const;
   Task task(int64_t index) const;
   void addBox(const float* x, const float* gy, const Task& task, const Box& box, float* sums) const;
   void store(const Task& task, const float* sums, float* gw) const;
 
-  BlockedGradShape shape_;
+  ConvShape shape_;
   const BlockedGradKernels& kernels_;
   int64_t cBlocks_, kBlocks_;  // of a group
   int64_t cTasks_, kTasks_, tasks_;

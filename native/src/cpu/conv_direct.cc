@@ -1,5 +1,6 @@
 #include "cpu/conv_direct.h"
 
+#include "cpu/conv_gemm.h"
 #include "cpu/conv_sliced.h"
 #include "cpu/conv_tensors.h"
 #include "cpu/onednn_kernel.h"
@@ -23,20 +24,11 @@ class DirectConvolution {
     geometry_ = {{stride.h, stride.w}, {dilation.h - 1, dilation.w - 1}, {padding.h, padding.w}};
   }
 
-  // In the layouts of `like`, or in the best ones.
+  // In the layouts of `like`, of a weight gradient, or in the best ones.
   std::unique_ptr<Kernel> make(const Kernel* like = nullptr) {
     if (like != nullptr) {
-      switch (request_.node.spec.op) {
-        case Op::Conv2d:
-          weights_ = like->inputLayouts[1];
-          return makeIn(like->outputLayouts[0]);
-        case Op::Conv2dInputGrad:
-          weights_ = like->inputLayouts[1];
-          return makeIn(like->inputLayouts[0]);
-        default:
-          weights_ = like->outputLayouts[0];
-          return makeIn(like->inputLayouts[1]);
-      }
+      weights_ = like->outputLayouts[0];
+      return makeIn(like->inputLayouts[1]);
     }
     // Blocked activations are the library's fast case. Where it has only its reference code for
     // them (groups that are no multiple of the block), plain ones may have a faster one.
@@ -137,22 +129,20 @@ class DirectConvolution {
   Desc x_, y_;
 };
 
-// Whether the library may divide a sum among its threads, or cut it where their number says: its
-// weight gradients do the former, its GEMM-based kernels the latter.
-bool dependsOnThreads(const KernelRequest& request, const Kernel& kernel) {
-  return request.node.spec.op == Op::Conv2dWeightGrad ||
-         kernel.name.find("gemm:") != std::string::npos;
-}
-
 }  // namespace
 
 std::unique_ptr<Kernel> makeDirectConvolution(const KernelRequest& request) {
-  return onednn::guarded(opName(request.node.spec.op), [&] {
-    std::unique_ptr<Kernel> whole = DirectConvolution(request).make();
-    if (!dependsOnThreads(request, *whole)) return whole;
-    return makeSlicedConvolution(request, [&](int64_t images, const Kernel* like) {
-      return DirectConvolution(FewerImages(request, images).request()).make(like);
-    });
+  return onednn::guarded(opName(request.node.spec.op), [&]() -> std::unique_ptr<Kernel> {
+    // The library divides the sum of a weight gradient among its threads, and cuts its products
+    // where their number says: both would show in the bits.
+    if (request.node.spec.op == Op::Conv2dWeightGrad) {
+      return makeSlicedWeightGrad(request, [&](int64_t images, const Kernel* like) {
+        return DirectConvolution(FewerImages(request, images).request()).make(like);
+      });
+    }
+    std::unique_ptr<Kernel> kernel = DirectConvolution(request).make();
+    const bool isGemm = kernel->name.find("gemm:") != std::string::npos;
+    return isGemm ? makeGemmConvolution(request) : std::move(kernel);
   });
 }
 

@@ -6,17 +6,15 @@
 #include <array>
 #include <exception>
 
-#include "cpu/conv_tensors.h"
+#include "cpu/conv_shape.h"
 
 namespace neuronode {
 
 namespace {
 
+// As many slices at most as keep the partial sums below this.
 constexpr int64_t kSlices = 32;
-// A weight gradient has as many partial sums as slices: no more than this, together.
 constexpr int64_t kPartialFloats = 4 << 20;  // 16 MiB
-
-int64_t ceilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 size_t roundUpToLine(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
@@ -32,14 +30,13 @@ class OneThread {
   int threads_ = omp_get_max_threads();
 };
 
-class SlicedKernel : public Kernel {
+class SlicedWeightGrad : public Kernel {
  public:
-  SlicedKernel(const KernelRequest& request, const SliceMaker& make)
-      : sumsOutputs_(request.node.spec.op == Op::Conv2dWeightGrad),
-        threads_(omp_get_max_threads()) {
+  SlicedWeightGrad(const KernelRequest& request, const SliceMaker& make)
+      : threads_(omp_get_max_threads()) {
     const int64_t images = request.inputs[0].shape[0];
-    const int64_t count = sliceCount(request, images);
-    const int64_t perSlice = ceilDivide(images, count);
+    const int64_t most = kPartialFloats / elementCount(request.outputs[0].shape);
+    const int64_t perSlice = ceilDivide(images, std::clamp<int64_t>(most, 1, kSlices));
     const OneThread oneThread;
     for (int64_t first = 0; first < images; first += perSlice) {
       const Kernel* like = slices_.empty() ? nullptr : slices_[0].kernel.get();
@@ -50,18 +47,13 @@ class SlicedKernel : public Kernel {
     name = first.name + " by image";
     inputLayouts = first.inputLayouts;
     outputLayouts = first.outputLayouts;
-    for (size_t i = 0; i < request.inputs.size(); ++i) {
-      const bool hasImages = sumsOutputs_ || i != 1;
-      const bool isBias = request.node.spec.op == Op::Conv2d && i == 2;
-      const size_t bytes = bytesOf(request.backend, request.inputs[i], inputLayouts[i]);
-      inputImageBytes_.push_back(hasImages && !isBias ? bytes / images : 0);
+    for (size_t i = 0; i < inputLayouts.size(); ++i) {
+      imageBytes_[i] = bytesOf(request.backend, request.inputs[i], inputLayouts[i]) / images;
     }
-    for (size_t i = 0; i < request.outputs.size(); ++i) {
-      const size_t bytes = bytesOf(request.backend, request.outputs[i], outputLayouts[i]);
-      outputImageBytes_.push_back(sumsOutputs_ ? 0 : bytes / images);
-      partialOffsets_.push_back(partialBytes_);
-      if (sumsOutputs_) partialBytes_ += roundUpToLine(bytes);
-      outputFloats_.push_back(static_cast<int64_t>(bytes / sizeof(float)));
+    for (size_t o = 0; o < outputLayouts.size(); ++o) {
+      outputBytes_[o] = bytesOf(request.backend, request.outputs[o], outputLayouts[o]);
+      partialOffsets_[o] = partialBytes_;
+      partialBytes_ += roundUpToLine(outputBytes_[o]);
     }
     workspaceBytes = partialBytes_ * slices_.size() + sliceBytes_ * threads_;
   }
@@ -72,14 +64,13 @@ class SlicedKernel : public Kernel {
 #pragma omp parallel for schedule(dynamic) num_threads(threads_)
     for (size_t i = 0; i < slices_.size(); ++i) {
       try {
-        runSlice(i, in, out, as<std::byte>(workspace));
+        runSlice(i, in, out.size(), workspace);
       } catch (...) {
 #pragma omp critical(neuronodeSliceFailure)
         failure = std::current_exception();
       }
     }
     if (failure) std::rethrow_exception(failure);
-    if (!sumsOutputs_) return;
     for (size_t o = 0; o < out.size(); ++o) addPartials(o, as<float>(out[o]), workspace);
   }
 
@@ -89,43 +80,29 @@ class SlicedKernel : public Kernel {
     int64_t firstImage;
   };
 
-  static int64_t sliceCount(const KernelRequest& request, int64_t images) {
-    int64_t count = std::min(images, kSlices);
-    if (request.node.spec.op == Op::Conv2dWeightGrad) {
-      count = std::min(count, kPartialFloats / elementCount(request.outputs[0].shape));
-    }
-    return std::max<int64_t>(count, 1);
-  }
-
   static size_t bytesOf(const CpuBackend& backend, TensorDesc desc, Layout layout) {
     desc.layout = layout;
     return backend.bytes(desc);
   }
 
-  std::byte* partial(size_t slice, size_t output, void* workspace) const {
+  void* partial(size_t slice, size_t output, void* workspace) const {
     return as<std::byte>(workspace) + slice * partialBytes_ + partialOffsets_[output];
   }
 
-  void runSlice(size_t index, std::span<void* const> in, std::span<void* const> out,
-                std::byte* workspace) const {
+  void runSlice(size_t index, std::span<void* const> in, size_t outputs, void* workspace) const {
     const Slice& slice = slices_[index];
-    std::array<void*, 3> inputs{};
-    std::array<void*, 2> outputs{};
-    for (size_t i = 0; i < in.size(); ++i) {
-      inputs[i] = as<std::byte>(in[i]) + slice.firstImage * inputImageBytes_[i];
+    std::array<void*, 2> from{}, to{};
+    for (size_t i = 0; i < from.size(); ++i) {
+      from[i] = as<std::byte>(in[i]) + slice.firstImage * imageBytes_[i];
     }
-    for (size_t o = 0; o < out.size(); ++o) {
-      outputs[o] = sumsOutputs_ ? partial(index, o, workspace)
-                                : as<std::byte>(out[o]) + slice.firstImage * outputImageBytes_[o];
-    }
-    std::byte* scratch = workspace + partialBytes_ * slices_.size();
-    slice.kernel->run({inputs.data(), in.size()}, {outputs.data(), out.size()},
-                      scratch + sliceBytes_ * omp_get_thread_num());
+    for (size_t o = 0; o < outputs; ++o) to[o] = partial(index, o, workspace);
+    std::byte* scratch = as<std::byte>(workspace) + partialBytes_ * slices_.size();
+    slice.kernel->run(from, {to.data(), outputs}, scratch + sliceBytes_ * omp_get_thread_num());
   }
 
   void addPartials(size_t output, float* total, void* workspace) const {
     constexpr int64_t kPiece = 4096;
-    const int64_t floats = outputFloats_[output];
+    const auto floats = static_cast<int64_t>(outputBytes_[output] / sizeof(float));
 #pragma omp parallel for schedule(static) if (floats > kPiece) num_threads(threads_)
     for (int64_t begin = 0; begin < floats; begin += kPiece) {
       const int64_t end = std::min(floats, begin + kPiece);
@@ -138,21 +115,17 @@ class SlicedKernel : public Kernel {
     }
   }
 
-  bool sumsOutputs_;
   int threads_;
   std::vector<Slice> slices_;
-  std::vector<size_t> inputImageBytes_, outputImageBytes_;
-  std::vector<size_t> partialOffsets_;
-  std::vector<int64_t> outputFloats_;
+  std::array<size_t, 2> imageBytes_{}, outputBytes_{}, partialOffsets_{};
   size_t partialBytes_ = 0;  // of all outputs of one slice
   size_t sliceBytes_ = 0;    // of one thread
 };
 
 }  // namespace
 
-std::unique_ptr<Kernel> makeSlicedConvolution(const KernelRequest& request,
-                                              const SliceMaker& make) {
-  return std::make_unique<SlicedKernel>(request, make);
+std::unique_ptr<Kernel> makeSlicedWeightGrad(const KernelRequest& request, const SliceMaker& make) {
+  return std::make_unique<SlicedWeightGrad>(request, make);
 }
 
 }  // namespace neuronode

@@ -1,5 +1,6 @@
-// A oneDNN convolution whose bits do not depend on the number of threads: the batch is cut into
-// slices by shape alone, and each slice is a primitive of one thread.
+// A weight gradient by oneDNN whose bits do not depend on the number of threads: the batch is cut
+// into slices by shape alone, each slice is a primitive of one thread, and the slices' gradients
+// are added in their order.
 #pragma once
 
 #include <functional>
@@ -8,10 +9,9 @@
 
 namespace neuronode {
 
-// Makes the kernel of fewer images: for a number of images, in the layouts of the kernel given, if
-// any.
+// Makes the kernel of so many images, in the layouts of the kernel given, if any.
 using SliceMaker = std::function<std::unique_ptr<Kernel>(int64_t images, const Kernel* like)>;
 
-std::unique_ptr<Kernel> makeSlicedConvolution(const KernelRequest& request, const SliceMaker& make);
+std::unique_ptr<Kernel> makeSlicedWeightGrad(const KernelRequest& request, const SliceMaker& make);
 
 }  // namespace neuronode

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "cpu/conv_shape.h"
 #include "cpu/kernels.h"
 
 namespace neuronode {
@@ -28,6 +29,21 @@ inline ConvTensors convTensors(const KernelRequest& request) {
     default:
       return {request.inputs[0], request.outputs[0], request.inputs[1]};
   }
+}
+
+inline ConvShape convShape(const KernelRequest& request) {
+  const ConvTensors tensors = convTensors(request);
+  const Shape &x = tensors.x.shape, &w = tensors.w.shape, &y = tensors.y.shape;
+  const Attrs::Pair stride = request.pair("stride"), padding = request.pair("padding");
+  const Attrs::Pair dilation = request.pair("dilation");
+  ConvShape shape{};
+  shape.n = x[0], shape.c = x[1], shape.h = x[2], shape.w = x[3], shape.k = w[0];
+  shape.kernelH = w[2], shape.kernelW = w[3], shape.outH = y[2], shape.outW = y[3];
+  shape.strideH = stride.h, shape.strideW = stride.w;
+  shape.padH = padding.h, shape.padW = padding.w;
+  shape.dilationH = dilation.h, shape.dilationW = dilation.w;
+  shape.groups = request.node.spec.attrs.integer("groups");
+  return shape;
 }
 
 // A request for at most `images` images. Refers to the node and the options of the one it came
