@@ -1,5 +1,8 @@
 /** Owns waiting that an AbortSignal can end, whatever is waited for does meanwhile. */
 
+import { show } from './arguments.js';
+import { ArgumentError } from './errors.js';
+
 /**
  * The promise, or the signal's reason, whichever comes first.
  *
@@ -27,18 +30,27 @@ export async function unlessAborted<T>(
  * Yields what the source yields until it ends or the signal is aborted.
  *
  * @throws The signal's reason, as soon as it is aborted while an element is awaited.
+ * @throws ArgumentError where the source gives no iterator, or that no results.
  */
 export async function* abortable<T>(
   source: AsyncIterable<T>,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<T, void, undefined> {
   const iterator = source[Symbol.asyncIterator]();
+  if (typeof iterator?.next !== 'function') {
+    throw new ArgumentError(`expected an async iterator with next(), got ${show(iterator)}`);
+  }
   // A source that ended, or threw, is over: as in for await, only one that was left is told so.
   let isOver = false;
   try {
     for (;;) {
       isOver = true;
       const next = await unlessAborted(iterator.next(), signal);
+      if (typeof next !== 'object' || next === null) {
+        throw new ArgumentError(
+          `expected an iterator's next() to give { value, done }, got ${show(next)}`,
+        );
+      }
       if (next.done === true) return;
       isOver = false;
       yield next.value;

@@ -138,6 +138,12 @@ export function checkSignal(who: string, value: unknown): AbortSignal | undefine
   return value;
 }
 
+/** @throws ArgumentError where a value is no path. */
+export function checkPath(who: string, name: string, path: unknown): void {
+  if (typeof path === 'string' && path !== '') return;
+  throw new ArgumentError(`${who} expects ${name} to be a path, got ${show(path)}`);
+}
+
 /**
  * A member of a caller's object, read once: a getter may give another value each time.
  *

@@ -5,6 +5,7 @@
  * Policy: every type whose values an array of JavaScript can hold is read. Types of less than 32
  * bits that JavaScript lacks widen to f32, which is exact.
  */
+import { types } from 'node:util';
 import { show } from './arguments.js';
 import { ArgumentError } from './errors.js';
 
@@ -109,14 +110,23 @@ const typesOfArrays: readonly [ArrayClass, string][] = [
   [BigUint64Array, 'U64'],
 ];
 
+/**
+ * The type that an array is stored as; undefined for what is no such array. Arrays of other contexts,
+ * as test runners have them, are ones; a Proxy, which does not give its elements, is none.
+ */
+function storedAs(data: unknown): string | undefined {
+  if (!types.isTypedArray(data)) return undefined;
+  return typesOfArrays.find(([array]) => array.name === data[Symbol.toStringTag])?.[1];
+}
+
 /** Whether a value is one of the arrays. */
 export function isTensorArray(data: unknown): data is TensorArray {
-  return typesOfArrays.some(([array]) => data instanceof array);
+  return storedAs(data) !== undefined;
 }
 
 /** Whether an array is of 64-bit integers. */
 export function isBigInts(data: TensorArray): data is BigInt64Array | BigUint64Array {
-  return data instanceof BigInt64Array || data instanceof BigUint64Array;
+  return types.isBigInt64Array(data) || types.isBigUint64Array(data);
 }
 
 /**
@@ -126,8 +136,8 @@ export function isBigInts(data: TensorArray): data is BigInt64Array | BigUint64A
  * @throws ArgumentError for what is no such array.
  */
 export function typeOfArray(name: string, data: unknown): string {
-  const found = typesOfArrays.find(([array]) => data instanceof array);
-  if (found !== undefined) return found[1];
+  const found = storedAs(data);
+  if (found !== undefined) return found;
   const known = typesOfArrays.map(([array]) => array.name).join(', ');
   throw new ArgumentError(
     `safetensors expects one of ${known} for ${show(name)}, got ${show(data)}`,

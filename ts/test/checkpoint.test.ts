@@ -1,7 +1,15 @@
 /** Checkpoints: exact resumption, files that PyTorch reads, damaged files. */
 import { readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CheckpointError, latestCheckpoint, models, type nn, optim, safetensors } from 'neuronode';
+import {
+  CheckpointError,
+  latestCheckpoint,
+  loadCheckpointModel,
+  models,
+  type nn,
+  optim,
+  safetensors,
+} from 'neuronode';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { temporaryFolder } from './data-support.js';
 import {
@@ -344,5 +352,10 @@ describe('loading', () => {
       await expect(trainer.loadCheckpoint(path)).rejects.toThrow(/there is no checkpoint in/);
     }
     expect(await latestCheckpoint(dir)).toBeUndefined();
+    for (const call of [latestCheckpoint, loadCheckpointModel]) {
+      await expect(call(undefined as never)).rejects.toThrow(
+        `${call.name} expects ${call === latestCheckpoint ? 'dir' : 'path'} to be a path`,
+      );
+    }
   });
 });

@@ -333,6 +333,12 @@ describe('readIdx', () => {
         code: 'ERR_NN_ARGUMENT',
       });
     }
+    for (const path of [undefined, '', Symbol('path'), new URL('file:///none')]) {
+      await expect(readIdx(path as string)).rejects.toMatchObject({
+        code: 'ERR_NN_ARGUMENT',
+        message: expect.stringContaining('readIdx expects path to be a path, got'),
+      });
+    }
     expect(() => decodeIdx(undefined as unknown as Uint8Array)).toThrowError(
       'decodeIdx expects bytes to be a Uint8Array, got undefined',
     );

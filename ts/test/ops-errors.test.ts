@@ -293,6 +293,13 @@ describe('checks of single operations', () => {
     });
   });
 
+  it.each([Symbol('relu'), null, ['relu']])('an operation that is no name', async (op) => {
+    await expect(deviceOps.run(any(op), { x: rows })).rejects.toMatchObject({
+      code: 'ERR_NN_ARGUMENT',
+      message: expect.stringContaining('there is no operation'),
+    });
+  });
+
   it('a failed call leaves the next one alone, and the cache can be cleared', async () => {
     await expect(deviceOps.softmaxCrossEntropy(rows, int(1, 2, 9))).rejects.toThrow();
     const { loss } = await deviceOps.softmaxCrossEntropy(rows, int(1, 2, 3));

@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { runInNewContext } from 'node:vm';
 import {
   ArgumentError,
   CheckpointError,
@@ -8,6 +9,7 @@ import {
   DTypeError,
   FileError,
   models,
+  nn,
   safetensors,
 } from 'neuronode';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -111,6 +113,12 @@ describe('save and load', () => {
       {},
       'Uint8ClampedArray',
     ],
+    [
+      'a Proxy of an array',
+      { x: { data: new Proxy(new Float32Array(1), {}), shape: [1] } },
+      {},
+      'got a Proxy',
+    ],
     ['no array', { x: 3 }, {}, 'got undefined'],
     ['another number of values', { x: { data: new Float32Array(2), shape: [3] } }, {}, '2 values'],
     ['the reserved name', JSON.parse('{"__metadata__": {}}'), {}, "'__metadata__'"],
@@ -123,6 +131,16 @@ describe('save and load', () => {
     await expect(call).rejects.toThrow(ArgumentError);
     await expect(call).rejects.toThrow(message);
     expect(readdirSync(folder)).not.toContain('refused');
+  });
+
+  it('take arrays of another context', async () => {
+    const data = runInNewContext('new Float32Array([1, 2])') as Float32Array;
+    expect(data).not.toBeInstanceOf(Float32Array);
+    await safetensors.save(place('foreign'), { x: { data, shape: [2] } });
+    expect([...(await safetensors.load(place('foreign'))).x!.data]).toEqual([1, 2]);
+    const linear = new nn.Linear(2, 1, { bias: false });
+    linear.loadStateDict({ weight: { data, shape: [1, 2] } });
+    expect([...linear.weight.data]).toEqual([1, 2]);
   });
 
   it.each([undefined, null, 3, ''])('refuse the path %j', async (path) => {

@@ -74,6 +74,8 @@ describe('stateDict and loadStateDict', () => {
     const load = (weight: unknown) => () =>
       linear.loadStateDict({ weight } as Parameters<typeof linear.loadStateDict>[0]);
     expect(load([1])).toThrow('weight must be { data: Float32Array, shape }');
+    const proxied = new Proxy(new Float32Array(1), {});
+    expect(load({ data: proxied, shape: [1, 1] })).toThrow('weight must be { data: Float32Array');
     expect(load({ data: new Float32Array(2), shape: [1, 1] })).toThrow('must have 1 values, got 2');
     expect(() => linear.loadStateDict(null as never)).toThrow('expects a state dict, got null');
   });

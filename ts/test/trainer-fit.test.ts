@@ -3,7 +3,14 @@ import { execFileSync } from 'node:child_process';
 import { constants } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type EpochEvent, FileError, type LabelledBatch, optim, type StepEvent } from 'neuronode';
+import {
+  ArgumentError,
+  type EpochEvent,
+  FileError,
+  type LabelledBatch,
+  optim,
+  type StepEvent,
+} from 'neuronode';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { temporaryFolder } from './data-support.js';
 import { flat, learnableLoader, makeTrainer, seededTiny, takeBatches } from './trainer-support.js';
@@ -370,6 +377,39 @@ describe('a custom iterator', () => {
     const { signal } = controller;
     const fit = makeTrainer(seededTiny()).fit(loader, { epochs: 1, log: false, signal, onStep });
     await expect(fit).rejects.toThrow('enough');
+  });
+
+  test.each<[string, unknown, RegExp]>([
+    ['is none', undefined, /async iterator with next\(\), got undefined/],
+    ['has no next()', { next: 1 }, /async iterator with next\(\), got Object/],
+    ['gives no results', { next: () => 5 }, /next\(\) to give \{ value, done \}, got 5/],
+  ])('that %s is refused', async (_name, iterator, message) => {
+    const loader = { length: 1, batchSize: 1, [Symbol.asyncIterator]: () => iterator as never };
+    const trainer = makeTrainer(seededTiny());
+    for (const call of [trainer.fit(loader, { epochs: 1, log: false }), trainer.evaluate(loader)]) {
+      await expect(call).rejects.toBeInstanceOf(ArgumentError);
+      await expect(call).rejects.toThrow(message);
+    }
+  });
+
+  test('whose batches have a release that is no function ends fit, with its step counted', async () => {
+    const [batch] = await takeBatches(learnableLoader(16, {}, 10), 1);
+    const loader = {
+      length: 3,
+      batchSize: 16,
+      async *[Symbol.asyncIterator]() {
+        const { image, imageShape, label } = batch!;
+        for (const release of [undefined, 5, undefined]) {
+          yield { image, imageShape, label, release } as unknown as LabelledBatch;
+        }
+      },
+    };
+    const steps: number[] = [];
+    const trainer = makeTrainer(seededTiny());
+    const onStep = ({ step }: StepEvent) => void steps.push(step);
+    const fit = trainer.fit(loader, { epochs: 1, log: false, onStep });
+    await expect(fit).rejects.toThrow(/release to be a function, got 5/);
+    expect([steps, trainer.stepCount]).toEqual([[1], 2]);
   });
 
   test('that throws is not told to return', async () => {

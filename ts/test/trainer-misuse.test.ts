@@ -190,6 +190,12 @@ describe('fit refuses', () => {
     ['a checkpoint without place', { checkpoint: { dir: '' } }, /checkpoint\.dir to be a path/],
     ['every 0 steps', { checkpoint: { dir: 'x', everySteps: 0 } }, /everySteps/],
     ['every 0 minutes', { checkpoint: { dir: 'x', everyMinutes: 0 } }, /everyMinutes/],
+    [
+      'minutes that are no number',
+      { checkpoint: { dir: 'x', everyMinutes: Symbol('5') } },
+      /everyMinutes to be a number above 0, got Symbol\(5\)/,
+    ],
+    ['minutes as a text', { checkpoint: { dir: 'x', everyMinutes: '5' } }, /everyMinutes.*'5'/],
     ['every NaN minutes', { checkpoint: { dir: 'x', everyMinutes: NaN } }, /everyMinutes/],
     ['steps below 1', { maxSteps: 0 }, /maxSteps/],
   ];

@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto';
 import { endianness } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
-import { checkOptions, checkSignal, show } from '../arguments.js';
+import { checkOptions, checkPath, checkSignal, show } from '../arguments.js';
 import { ArgumentError, DataError, NeuronodeError, OutOfMemoryError } from '../errors.js';
 import { readContents } from './contents.js';
 import { gunzipStart, gunzipWithin, isGzip, isGzipDamage, MAX_RATIO } from './gzip.js';
@@ -98,12 +98,13 @@ function unpack(decoder: IdxDecoder, bytes: Uint8Array, name: string): void {
  * Reads an IDX file, gzipped or plain, piece by piece, so that the event loop stays free. The array
  * lies in shared memory, where a loader's workers can read it without a copy.
  *
- * @throws {ArgumentError} where an option is unknown or not what it should be.
+ * @throws {ArgumentError} for what is no path, and where an option is unknown or not what it should be.
  * @throws {DataError} ERR_NN_DATA_MISSING where the file cannot be opened or read;
  *   ERR_NN_DATA_CORRUPT where it is not a whole IDX file or has another checksum.
  * @throws {OutOfMemoryError} where there is no memory for the array.
  */
 export async function readIdx(path: string, options: ReadIdxOptions = {}): Promise<IdxArray> {
+  checkPath('readIdx', 'path', path);
   const given = checkOptions('readIdx', options, ['md5', 'signal']);
   const signal = checkSignal('readIdx', given.signal);
   const wanted = checkMd5(given.md5);

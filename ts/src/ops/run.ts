@@ -83,7 +83,8 @@ export async function run(
   attrs: Attrs = {},
   options: RunOptions = {},
 ): Promise<Record<string, HostTensor>> {
-  const operation = Object.hasOwn(operations, op) ? operations[op] : undefined;
+  const isKnown = typeof op === 'string' && Object.hasOwn(operations, op);
+  const operation = isKnown ? operations[op] : undefined;
   if (operation === undefined) {
     throw new ArgumentError(
       `there is no operation ${show(op)}; there are ${Object.keys(operations).join(', ')}`,

@@ -9,6 +9,7 @@
 import { createHash } from 'node:crypto';
 import { lstat, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { checkPath } from '../arguments.js';
 import { CheckpointError } from '../errors.js';
 import { type Digest, readSmall, reasonOf, replaceFile, writeNew } from '../files.js';
 import type { Module, StateDict, StateTensor } from '../nn/index.js';
@@ -114,9 +115,11 @@ export async function amendCheckpoint(
  * Path of the checkpoint in a directory that was written last, whichever run wrote it, or undefined
  * where it has none. Its files are not read: to go on where it is damaged is for those that load it.
  *
+ * @throws ArgumentError for what is no path.
  * @throws CheckpointError where the directory cannot be read.
  */
 export async function latestCheckpoint(dir: string): Promise<string | undefined> {
+  checkPath('latestCheckpoint', 'dir', dir);
   return (await listCheckpoints(dir)).at(-1)?.path;
 }
 
@@ -146,9 +149,11 @@ export async function loadCheckpoint(path: string): Promise<CheckpointContents> 
  *
  * @param path The checkpoint, or a directory of checkpoints, of which the newest is read that is not
  *   damaged; a warning of the process tells of one that was left out.
+ * @throws ArgumentError for what is no path.
  * @throws CheckpointError where there is none, or it is damaged.
  */
 export async function loadCheckpointModel(path: string): Promise<CheckpointModel> {
+  checkPath('loadCheckpointModel', 'path', path);
   return readFrom(path, async (found) => {
     const state = await readState(found);
     return { path: found, step: state.step, model: await loadTensors(found, files.model, state) };

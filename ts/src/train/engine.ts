@@ -29,7 +29,13 @@ import {
   Programs,
   type ProgramsOptions,
 } from './programs.js';
-import type { BatchResult, EvaluationResult, ReleasableBatch, SubmittedStep } from './results.js';
+import {
+  type BatchResult,
+  type EvaluationResult,
+  type ReleasableBatch,
+  release,
+  type SubmittedStep,
+} from './results.js';
 import { TaskQueue } from './task-queue.js';
 import { WaitingCalls } from './waiting.js';
 
@@ -395,7 +401,7 @@ export class Engine implements ParameterHolder {
     const used = await this.#programs.evaluationFor(signature, Math.max(batchSize, size), size);
     const label = checkLabels(caller, batch, size, lossClasses(used.graph.traced));
     const promise = this.#run(used, { image, label, size });
-    batch.release?.();
+    release(caller, batch);
     return { promise };
   }
 

@@ -16,7 +16,7 @@ import type { Engine } from './engine.js';
 import type { MetricsFile } from './metrics.js';
 import { type BatchLoader, loaderState, type Position, startAt } from './position.js';
 import type { EpochEvent, Reporter, StepEvent } from './reporter.js';
-import type { BatchResult, ReleasableBatch, SubmittedStep } from './results.js';
+import { type BatchResult, type ReleasableBatch, release, type SubmittedStep } from './results.js';
 
 /** Where checkpoints go, and how often. */
 export interface CheckpointOptions {
@@ -252,11 +252,14 @@ export class FitLoop {
       this.#isPrepared = true;
     }
     const submitted = await this.#engine.submit(caller, batch, images);
-    batch.release?.();
     this.#submitted += 1;
     const before = this.#pending;
     this.#pending = submitted;
-    if (before !== undefined) await this.#report(before);
+    try {
+      release(caller, batch);
+    } finally {
+      if (before !== undefined) await this.#report(before);
+    }
   }
 
   /** Waits for the step in flight, if any, and reports it. */

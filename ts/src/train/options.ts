@@ -1,6 +1,13 @@
 /** Owns the options of `Trainer` and of `Trainer.fit`, and their checks. */
 
-import { checkInteger, checkOneOf, checkOptions, readMember, show } from '../arguments.js';
+import {
+  checkInteger,
+  checkOneOf,
+  checkOptions,
+  checkPath,
+  readMember,
+  show,
+} from '../arguments.js';
 import { ArgumentError } from '../errors.js';
 import { largestSize } from '../graph/shapes.js';
 import { type CrossEntropyLoss, Module } from '../nn/index.js';
@@ -172,7 +179,8 @@ function checkCheckpoint(who: string, options: CheckpointOptions): void {
   const { dir, everySteps, everyMinutes, keepLast, onSave } = options;
   checkPath(who, 'checkpoint.dir', dir);
   if (everySteps !== undefined) checkInteger(who, 'checkpoint.everySteps', everySteps, 1);
-  if (everyMinutes !== undefined && !(everyMinutes > 0 && Number.isFinite(everyMinutes))) {
+  const isPositive = Number.isFinite(everyMinutes) && (everyMinutes as number) > 0;
+  if (everyMinutes !== undefined && !isPositive) {
     throw new ArgumentError(
       `${who} expects checkpoint.everyMinutes to be a number above 0, got ${show(everyMinutes)}`,
     );
@@ -189,12 +197,6 @@ function checkCheckpoint(who: string, options: CheckpointOptions): void {
 export function checkSignal(who: string, signal: unknown): void {
   if (signal === undefined || signal instanceof AbortSignal) return;
   throw new ArgumentError(`${who} expects signal to be an AbortSignal, got ${show(signal)}`);
-}
-
-/** @throws ArgumentError where a value is no path. */
-export function checkPath(who: string, name: string, path: unknown): void {
-  if (typeof path === 'string' && path !== '') return;
-  throw new ArgumentError(`${who} expects ${name} to be a path, got ${show(path)}`);
 }
 
 /** @throws ArgumentError where a value is no loader, or one without batches. */

@@ -6,7 +6,7 @@
  */
 import { CheckpointError } from '../errors.js';
 import type { EpochSums, LoaderState } from './checkpoint-state.js';
-import type { ReleasableBatch } from './results.js';
+import { type ReleasableBatch, release } from './results.js';
 
 /** Source of batches; a `DataLoader` is one. Each iteration is one epoch. */
 export interface BatchLoader extends AsyncIterable<ReleasableBatch> {
@@ -79,7 +79,7 @@ async function* skip(loader: BatchLoader, count: number): AsyncGenerator<Releasa
   let index = 0;
   for await (const batch of loader) {
     if (index >= count) yield batch;
-    else batch.release?.();
+    else release('Trainer.fit', batch);
     index += 1;
   }
 }

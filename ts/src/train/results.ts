@@ -1,8 +1,26 @@
 /** Owns what goes into training and comes out of it: batches, and the results of steps and evaluations. */
+import { readMember, show } from '../arguments.js';
+import { ArgumentError } from '../errors.js';
 import type { LabelledBatch } from './batch.js';
 
 /** A batch whose memory may be given back after use; those of a `DataLoader` are. */
 export type ReleasableBatch = LabelledBatch & { release?(): void };
+
+/**
+ * Gives a batch's memory back, if it can be.
+ *
+ * @throws ArgumentError where its `release` is no function.
+ */
+export function release(caller: string, batch: ReleasableBatch): void {
+  const method: unknown = readMember(caller, batch, 'release');
+  if (method === undefined) return;
+  if (typeof method !== 'function') {
+    throw new ArgumentError(
+      `${caller} expects a batch's release to be a function, got ${show(method)}`,
+    );
+  }
+  method.call(batch);
+}
 
 /** Result of one run over a batch. */
 export interface BatchResult {

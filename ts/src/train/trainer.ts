@@ -7,7 +7,7 @@
  * are brought up to date by `fit`, `syncParameters`, `stateDict` and `dispose`, each with a new array,
  * so that nothing large is copied on the event loop.
  */
-import { checkInteger, checkOneOf, checkOptions } from '../arguments.js';
+import { checkInteger, checkOneOf, checkOptions, checkPath } from '../arguments.js';
 import { type DeviceChoice, type DeviceInfo, deviceNamed } from '../devices.js';
 import { ArgumentError } from '../errors.js';
 import { largestSize } from '../graph/shapes.js';
@@ -24,7 +24,6 @@ import type { TrainerOptimizer } from './optimizer-settings.js';
 import {
   checkFitOptions,
   checkLoaderArgument,
-  checkPath,
   checkSignal,
   checkTrainerOptions,
   type FitOptions,
