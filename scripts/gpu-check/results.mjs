@@ -50,14 +50,21 @@ function sectionText({ title, outcome, reason, seconds, facts, checks, tables })
   return blocks.join('\n\n');
 }
 
-/** Each section in a line. */
+/** Failed checks that the lines of a section name; the results have them all. */
+const mostNamed = 5;
+
+/** Each section in a line, and the first of its failed checks. */
 export function summaryLines(sections) {
-  return sections.map(({ title, outcome, reason, seconds, checks }) => {
-    const failed = checks.filter(({ ok }) => !ok).length;
-    const counts =
-      checks.length === 0 ? '' : `, ${checks.length - failed} of ${checks.length} checks`;
+  return sections.flatMap(({ title, outcome, reason, seconds, checks }) => {
+    const failed = checks.filter(({ ok }) => !ok);
+    const passed = checks.length - failed.length;
+    const counts = checks.length === 0 ? '' : `, ${passed} of ${checks.length} checks`;
     const why = reason === '' ? '' : `: ${reason.split('\n')[0]}`;
-    return `${outcome}: ${title}, ${seconds} s${counts}${why}`;
+    const named = failed
+      .slice(0, mostNamed)
+      .map(({ name, detail }) => `  ${name}: ${detail.replace(/\s+/g, ' ').slice(0, 200)}`);
+    const more = failed.length > mostNamed ? [`  and ${failed.length - mostNamed} more`] : [];
+    return [`${outcome}: ${title}, ${seconds} s${counts}${why}`, ...named, ...more];
   });
 }
 

@@ -102,12 +102,13 @@ export async function runSection(section, { out, ms, command, env }) {
     const left = ms - (performance.now() - started);
     const { isLate, how } = await runProcess(command(section, path), left, env);
     const state = readState(path);
-    if (state.done) return resultOf(section, state, '', seconds());
+    if (state.done && how === 0) return resultOf(section, state, '', seconds());
+    const when = state.done ? ', after its last finding' : '';
     if (isLate) {
-      const at = state.cursor === undefined ? '' : ` at ${state.cursor}`;
+      const at = state.cursor === undefined ? when : ` at ${state.cursor}`;
       return resultOf(section, state, `ended after ${seconds()} s, its limit${at}`, seconds());
     }
-    const ended = typeof how === 'number' ? `status ${how}` : how;
+    const ended = `${typeof how === 'number' ? `status ${how}` : how}${when}`;
     if (state.cursor === undefined || restarts === mostRestarts) {
       return resultOf(section, state, `its process ended with ${ended}`, seconds());
     }
@@ -135,7 +136,7 @@ export async function runSections(sections, { seconds, out, command, env, onResu
     const why =
       obstacle(results) ??
       (left < section.least || left <= 0
-        ? `${Math.max(left, 0).toFixed(0)} s of the ${seconds} s were left, and it takes at least ${section.least} s`
+        ? `${Math.max(left, 0).toFixed(0)} s of the ${seconds.toFixed(0)} s were left, and it takes at least ${section.least} s`
         : undefined);
     if (why !== undefined) results.push(notRun(section, why));
     else {

@@ -20,6 +20,6 @@ own=${LD_LIBRARY_PATH:-}
 libraries=$folder/lib
 starts "$libraries" "$own" || libraries=$folder/lib:$folder/lib/c++
 starts "$libraries" "$own" || { cat "$folder/why" >&2; echo 'Node does not start here.' >&2; exit 1; }
-export NEURONODE_PACK_LIBRARIES=$libraries
+export NEURONODE_PACK_LIBRARIES=$libraries NEURONODE_PACK_SECONDS=$SECONDS
 
 LD_LIBRARY_PATH=$libraries${own:+:$own} "$folder/node" "$folder/scripts/gpu-check/main.mjs" "$@"

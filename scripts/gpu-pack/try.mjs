@@ -6,6 +6,7 @@
 import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { rootObstacle, withBareRoot } from '../fresh/root.mjs';
+import { sections } from '../gpu-check/list.mjs';
 import { bootstrap } from '../lib/bootstrap.mjs';
 import { cudaObstacle } from '../lib/cuda-toolchain.mjs';
 import { inRoot, releaseDir } from '../lib/paths.mjs';
@@ -63,6 +64,28 @@ function checkResults({ results, markdown, log }) {
   }
 }
 
+/** What single sections must have found, beyond that they passed. */
+function checkFindings({ results, log }) {
+  const all = new Map(results.sections.map((section) => [section.name, section]));
+  requireThat(
+    [...all.keys()].join() === sections.map(({ name }) => name).join(),
+    `The results have the sections ${[...all.keys()].join(', ')}.`,
+    log,
+  );
+  const operations = all.get('operations').checks.length;
+  requireThat(operations > 100, `Of the operation table ${operations} rows were checked.`, log);
+  const tests = Number(all.get('native').facts.find(({ name }) => name === 'tests')?.value);
+  requireThat(tests > 40, `The native tests listed ${tests}; they must start here.`, log);
+  const rows = all
+    .get('steps')
+    .data.steps.map(({ precision, eager, recorded }) =>
+      eager > 0 && recorded > 0 ? precision : `${precision} without times`,
+    );
+  requireThat(rows.join() === 'f32,tf32,bf16', `Steps were measured in ${rows.join(', ')}.`, log);
+  const said = all.get('steps').facts.some(({ value }) => value.startsWith('not applicable'));
+  requireThat(said, 'The steps do not say why PyTorch was not measured.', log);
+}
+
 /** The pack as a section of the gate: elsewhere than in CI, what cannot be tried is only said. */
 export async function gpuPack() {
   const obstacle = cudaObstacle() ?? rootObstacle();
@@ -83,6 +106,7 @@ export async function gpuPack() {
   await step('GPU pack in a bare Debian', async () => {
     const tried = await runBare(folder);
     checkResults(tried);
+    checkFindings(tried);
     return tried.results.sections
       .map(({ name, outcome, seconds }) => `${name} ${outcome} in ${seconds} s`)
       .join(', ');

@@ -30,7 +30,10 @@ const load = (name: string): Promise<unknown> => import(new URL(`${name}.mjs`, s
 const { runSections } = (await load('sequence')) as {
   runSections(sections: readonly Section[], options: object): Promise<Result[]>;
 };
-const { asMarkdown } = (await load('results')) as { asMarkdown(run: object): string };
+const { asMarkdown, summaryLines } = (await load('results')) as {
+  asMarkdown(run: object): string;
+  summaryLines(sections: readonly object[]): string[];
+};
 const { runUntilFailure } = (await load('sections/native')) as {
   runUntilFailure(
     command: string,
@@ -50,6 +53,8 @@ const bodies: Record<string, string> = {
   wrong: "report.check('a', false, '2 instead of 1'); report.check('b', true); report.done();",
   hangs: "report.check('before', true); report.cursor('b'); setInterval(() => {}, 1000);",
   throws: "report.check('a', true); report.failed(new Error('no such thing')); process.exit(1);",
+  exits:
+    "report.check('a', true); report.done(); process.kill(process.pid, 'SIGSEGV'); await new Promise(() => {});",
   absent: "report.notApplicable('there is no GPU'); report.done();",
   // Dies at b, loses the device at c, and comes to its end.
   dies: `
@@ -129,6 +134,12 @@ describe('a run of sections', () => {
     expect(good!.outcome).toBe('passed');
   });
 
+  test('does not pass one whose process dies after its last finding', async () => {
+    const [exits] = await run(['exits']);
+    expect(exits!.outcome).toBe('failed');
+    expect(exits!.reason).toBe('its process ended with SIGSEGV, after its last finding');
+  });
+
   test('begins none for which too little time is left', async () => {
     const [good] = await run(['good'], { least: 100 }, 50);
     expect(good!.outcome).toBe('not run');
@@ -146,6 +157,20 @@ test('results list every failure with its numbers, and say that a device was emu
   expect(text).toMatch(/\| Section absent \| not applicable \| [\d.]+ \| there is no GPU \|/);
   expect(text).toContain('| Section good | not run | 0 | there is no device |');
   expect(asMarkdown({ ...all, emulated: false })).not.toContain('Emulated');
+});
+
+test('a section is told in a line, with the first of what failed', () => {
+  const checks = Array.from({ length: 9 }, (_, i) => ({
+    name: `c${i}`,
+    ok: i < 2,
+    detail: 'a\n b',
+  }));
+  const section = { title: 'T', outcome: 'failed', reason: '', seconds: 3, checks };
+  expect(summaryLines([section])).toEqual([
+    'failed: T, 3 s, 2 of 9 checks',
+    ...[2, 3, 4, 5, 6].map((i) => `  c${i}: a b`),
+    '  and 2 more',
+  ]);
 });
 
 describe('native tests on a device', () => {
