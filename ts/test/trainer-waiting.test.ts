@@ -1,9 +1,11 @@
-/** Steps and predictions that are not awaited: how many may wait, and what a refused one leaves. */
+/** Calls that are not awaited: how many may wait, and what a refused one leaves. */
 import { nn, Predictor, QueueFullError, ShapeError, type Tensor } from 'neuronode';
 import { expect, onTestFinished, test, vi } from 'vitest';
 // Inside view: what the device is given.
 import { NativeProgram } from '../../dist/native.js';
-import { testDevice } from './device.js';
+import { Engine } from '../../dist/train/engine.js';
+import { temporaryFolder } from './data-support.js';
+import { deviceOps, testDevice } from './device.js';
 import { learnableLoader, makeTrainer, seededTiny, takeBatches } from './trainer-support.js';
 
 /** Takes images of 16 MiB. */
@@ -59,6 +61,53 @@ test('predictions of more than 512 MiB do not wait at a time', async () => {
   letGo();
   await Promise.all(calls);
   expect((await predictor.predict(batch)).shape).toEqual([1, 2]);
+});
+
+test('operations of more than 512 MiB do not wait at a time', async () => {
+  const x = { data: new Float32Array(2 ** 21), shape: [2 ** 21] };
+  await deviceOps.relu(x);
+  let letGo = () => {};
+  const held = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  const run = vi.spyOn(NativeProgram.prototype, 'run').mockImplementation(async () => {
+    await held;
+    return { y: new Float32Array(1) };
+  });
+  onTestFinished(() => run.mockRestore());
+  // Each has 8 MiB of inputs and as much of outputs.
+  const calls = Array.from({ length: 31 }, () => deviceOps.relu(x));
+  const refused = deviceOps.relu(x);
+  await expect(refused).rejects.toBeInstanceOf(QueueFullError);
+  await expect(refused).rejects.toThrow(/^relu: expected at most 512 MiB of inputs and outputs/);
+  letGo();
+  await Promise.all(calls);
+  run.mockRestore();
+  expect((await deviceOps.relu(x)).shape).toEqual([2 ** 21]);
+});
+
+test('checkpoints of more than 512 MiB do not wait at a time, but two', async () => {
+  const trainer = makeTrainer(seededTiny());
+  await trainer.compile({ batchSize: 16, imageShape: [1, 10, 10] });
+  const elements = Object.values(trainer.net.stateDict()).reduce(
+    (n, { data }) => n + data.length,
+    0,
+  );
+  // Parameters, and two moments of each.
+  const bytes = vi.spyOn(Engine.prototype, 'snapshotBytes', 'get');
+  onTestFinished(() => bytes.mockRestore());
+  const dir = await temporaryFolder();
+  await trainer.saveCheckpoint(dir);
+  expect(bytes).toHaveLastReturnedWith(3 * 4 * elements);
+  bytes.mockReturnValue(2 ** 30);
+  const saves = [trainer.saveCheckpoint(dir), trainer.saveCheckpoint(dir)];
+  const refused = trainer.saveCheckpoint(dir);
+  await expect(refused).rejects.toBeInstanceOf(QueueFullError);
+  await expect(refused).rejects.toThrow(
+    /^Trainer\.saveCheckpoint: .* of checkpoints to wait, got 2/,
+  );
+  await Promise.all(saves);
+  await trainer.saveCheckpoint(dir);
 });
 
 test('thousands of small steps may wait', async () => {

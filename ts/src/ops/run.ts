@@ -8,7 +8,7 @@ import { ArgumentError } from '../errors.js';
 import { GraphBuilder } from '../graph/builder.js';
 import { finish } from '../graph/finish.js';
 import type { Operation, Slot } from '../graph/operation.js';
-import { checkShape, type Shape } from '../graph/shapes.js';
+import { checkShape, elementCount, type Shape } from '../graph/shapes.js';
 import type { Attrs, OpName } from '../graph/spec.js';
 import { operations } from '../graph/table.js';
 import type { NativeArray } from '../native.js';
@@ -19,6 +19,7 @@ import {
   resolveTarget,
   type TargetOptions,
 } from '../target.js';
+import { WaitingCalls } from '../waiting.js';
 import { withProgram } from './cache.js';
 import { arrayType, checkTensor, type HostTensor } from './tensors.js';
 
@@ -59,6 +60,9 @@ export function splitOptions<T extends OpOptions>(
   return [Object.fromEntries(own) as Omit<T, keyof OpOptions>, Object.fromEntries(common)];
 }
 
+/** Calls of all operations. */
+const waiting = new WaitingCalls('inputs and outputs');
+
 /** Options of {@link run}. */
 export interface RunOptions extends OpOptions {
   /** Names of the outputs that are wanted; all of them by default. Others are not computed. */
@@ -76,6 +80,8 @@ export type OpInputs = Readonly<Record<string, HostTensor | number | undefined>>
  *
  * @returns Every output wanted, by name; for an optimizer step, the updated inputs by name.
  * @throws ArgumentError, ShapeError, DTypeError before any work.
+ * @throws QueueFullError where calls are not awaited, and inputs and outputs of more than 512 MiB
+ *   wait. Two may wait, however large.
  */
 export async function run(
   op: OpName,
@@ -111,7 +117,13 @@ export async function run(
   const all = outputs.map((id, index): [string, number] => [names[index] ?? '', id]);
   const returned = new Map(all.filter(([name]) => wanted.includes(name)));
   const graph = finish(builder, returned);
-  return withProgram(graph, target, updates.size > 0, async (program) => {
+  const lengths = all.map(([, id]) => elementCount(builder.value(id).shape));
+  const bytes = 4 * lengths.reduce((sum, length) => sum + length, 0);
+  const end = waiting.begin(
+    op,
+    given.reduce((sum, { data }) => sum + (data?.byteLength ?? 0), bytes),
+  );
+  const result = withProgram(graph, target, updates.size > 0, async (program) => {
     const values: Record<string, NativeArray | number> = {};
     for (const [index, { slot, value, data }] of given.entries()) {
       if (!updates.has(index)) values[slot.name] = value;
@@ -131,6 +143,7 @@ export async function run(
     }
     return Object.fromEntries(tensors);
   });
+  return result.finally(end);
 }
 
 function checkWanted(who: string, outputs: unknown, names: readonly string[]): readonly string[] {

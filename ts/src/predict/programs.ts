@@ -15,8 +15,8 @@ import { describeSignature, type InputSignature, sameSignature } from '../train/
 import { CompiledGraph, type RunOutputs } from '../train/compiled.js';
 import { checkParameters, imageSpec, outputClasses, traceFor } from '../train/graph-facts.js';
 import { TaskQueue } from '../train/task-queue.js';
-import { WaitingCalls } from '../train/waiting.js';
 import { ProgramWeights } from '../train/weights.js';
+import { WaitingCalls } from '../waiting.js';
 import { type Part, partsOf, programSizes } from './sizes.js';
 
 /** What a predictor computes, and where. */
@@ -46,7 +46,7 @@ export class PredictPrograms {
   readonly #sizes: readonly number[];
   readonly #graphs = new Map<number, CompiledGraph>();
   readonly #queue = new TaskQueue();
-  readonly #waiting = new WaitingCalls();
+  readonly #waiting = new WaitingCalls('images');
   readonly #running = new Set<Promise<void>>();
   #signature: InputSignature | undefined;
   #base: { graph: CompiledGraph; program: NativeProgram; weights: ProgramWeights } | undefined;

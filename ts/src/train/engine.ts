@@ -13,6 +13,7 @@ import { ArgumentError, DisposedError, isDeviceFailure } from '../errors.js';
 import type { PlanInfo } from '../native.js';
 import type { ParameterHolder } from '../nn/host-values.js';
 import type { StateDict } from '../nn/index.js';
+import { WaitingCalls } from '../waiting.js';
 import {
   type CheckedImages,
   checkImages,
@@ -37,7 +38,6 @@ import {
   type SubmittedStep,
 } from './results.js';
 import { TaskQueue } from './task-queue.js';
-import { WaitingCalls } from './waiting.js';
 
 /** A state of training to go back to, beside the parameters. */
 export interface RestoredTraining {
@@ -67,7 +67,7 @@ export class Engine implements ParameterHolder {
   readonly #optimizer: ProgramsOptions['optimizer'];
   readonly #programs: Programs;
   readonly #queue = new TaskQueue();
-  readonly #waiting = new WaitingCalls();
+  readonly #waiting = new WaitingCalls('batches');
   readonly #running = new Set<Promise<void>>();
   /** The training step that a call in the queue will compile; calls meanwhile are checked by it. */
   #coming: CompiledGraph | undefined;
@@ -90,6 +90,11 @@ export class Engine implements ParameterHolder {
 
   get isDisposed(): boolean {
     return this.#disposal !== undefined;
+  }
+
+  /** Bytes of a snapshot. */
+  get snapshotBytes(): number {
+    return this.#programs.snapshotBytes;
   }
 
   /** Memory and kernels of the training program; undefined before it is compiled. */

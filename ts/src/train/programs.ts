@@ -8,6 +8,7 @@
  */
 
 import { copyInSlices } from '../copy.js';
+import { elementCount } from '../graph/shapes.js';
 import { evalGraph, trainGraph } from '../graph/steps.js';
 import type { NativeProgram } from '../native.js';
 import type { ParameterHolder } from '../nn/host-values.js';
@@ -224,6 +225,16 @@ export class Programs {
       dict[name] = { data, shape: parameter.shape };
     }
     return dict;
+  }
+
+  /** Bytes of {@link copyParameters} and {@link readState}. */
+  get snapshotBytes(): number {
+    let elements = 0;
+    for (const parameter of this.#options.net.parameters()) elements += parameter.size;
+    for (const shape of this.#training?.graph.traced.states.values() ?? []) {
+      elements += elementCount(shape);
+    }
+    return elements * Float32Array.BYTES_PER_ELEMENT;
   }
 
   /** The optimizer's state; undefined where no step could have been taken yet. */

@@ -9,6 +9,7 @@ import { randomBytes } from 'node:crypto';
 import { ArgumentError, NotFiniteError } from '../errors.js';
 import type { Module, StateTensor } from '../nn/index.js';
 import { hostValuesOf } from '../nn/parameter.js';
+import { WaitingCalls } from '../waiting.js';
 import {
   amendCheckpoint,
   type CheckpointContents,
@@ -31,6 +32,7 @@ export class Progress {
   readonly #engine: Engine;
   /** Checkpoints being written, one after the other. */
   readonly #writes = new TaskQueue();
+  readonly #waiting = new WaitingCalls('checkpoints');
   /** Name of the run in checkpoints. */
   #run = randomBytes(8).toString('hex');
 
@@ -52,8 +54,21 @@ export class Progress {
    * Takes a checkpoint, and begins to write it.
    *
    * @throws ArgumentError where no step could have been taken yet.
+   * @throws QueueFullError where too many are being written.
    */
-  async save(caller: string, { dir, keepLast }: CheckpointOptions): Promise<BegunCheckpoint> {
+  async save(caller: string, options: CheckpointOptions): Promise<BegunCheckpoint> {
+    const end = this.#waiting.begin(caller, this.#engine.snapshotBytes);
+    try {
+      const begun = await this.#save(caller, options);
+      begun.written.then(end, end);
+      return begun;
+    } catch (error) {
+      end();
+      throw error;
+    }
+  }
+
+  async #save(caller: string, { dir, keepLast }: CheckpointOptions): Promise<BegunCheckpoint> {
     const [snapshot, position] = await this.#engine.snapshot(caller, () => {
       const groups = groupSettings(this.#optimizer);
       return { ...this.position, sums: { ...this.position.sums }, groups };

@@ -311,6 +311,8 @@ export class Trainer implements AsyncDisposable {
    *   other runs wrote into the directory stay, but for one of the same step, which is replaced.
    * @returns Path of the checkpoint.
    * @throws CheckpointError where it cannot be written.
+   * @throws QueueFullError where calls are not awaited, and checkpoints of more than 512 MiB wait. Two
+   *   may wait, however large.
    * @throws NotFiniteError where parameters or optimizer state are not finite, since training has
    *   diverged; nothing is written then.
    * @throws ArgumentError before the first step or `compile`, while `fit` runs, and for a network whose
