@@ -51,11 +51,15 @@ export interface RawProgram {
 /** MT19937 from a state on. */
 export interface RawGenerator {
   /**
-   * Fills an array with uniform numbers, in the background and after those before it; nobody may touch
-   * it until the promise is settled or {@link finish} has returned.
+   * Asks for an array to be filled with uniform numbers, after those before it; nobody may touch it
+   * until {@link start} or {@link finish} has seen to it.
+   *
+   * @returns Number of the request, from 1.
    */
-  fillUniform(out: Float32Array, from: number, to: number): Promise<void>;
-  /** Fills at once the arrays of the first `number` calls of {@link fillUniform}. */
+  fillUniform(out: Float32Array, from: number, to: number): number;
+  /** Fills what was asked for, in the background. */
+  start(): Promise<void>;
+  /** Fills at once what was asked for up to a request. */
   finish(number: number): void;
 }
 

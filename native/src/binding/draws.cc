@@ -10,10 +10,10 @@ uint64_t Draws::add(float* out, size_t count, double from, double to) {
   return ++added_;
 }
 
-void Draws::finish(uint64_t number) {
+void Draws::finish(uint64_t number, const std::atomic<bool>* cancelled) {
   if (filled_ >= number) return;
   std::lock_guard lock(drawing_);
-  while (filled_ < number) {
+  while (filled_ < number && !(cancelled && *cancelled)) {
     std::unique_lock waitingLock(waitingMutex_);
     const Draw draw = std::move(waiting_.front());
     waiting_.pop_front();

@@ -20,8 +20,9 @@ class Draws {
   // the number of the request, from 1. Takes no time.
   uint64_t add(float* out, size_t count, double from, double to);
 
-  // Fills everything up to the request of a number, unless it is filled. Any thread.
-  void finish(uint64_t number);
+  // Fills everything up to the request of a number, unless it is filled. Any thread. Stops between
+  // two requests once `cancelled` is set.
+  void finish(uint64_t number, const std::atomic<bool>* cancelled = nullptr);
 
   uint64_t added() const { return added_; }
 

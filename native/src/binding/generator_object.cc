@@ -49,6 +49,7 @@ math::Mt19937 parseState(const Napi::CallbackInfo& info) {
 Napi::Function GeneratorObject::define(Napi::Env env) {
   return DefineClass(env, "Generator",
                      {InstanceMethod<&GeneratorObject::fillUniform>("fillUniform"),
+                      InstanceMethod<&GeneratorObject::start>("start"),
                       InstanceMethod<&GeneratorObject::finish>("finish")});
 }
 
@@ -66,21 +67,30 @@ Napi::Value GeneratorObject::fillUniform(const Napi::CallbackInfo& info) {
     const double from = number(info[1], "from");
     const double to = number(info[2], "to");
     auto out = info[0].As<Napi::Float32Array>();
+    const uint64_t asked = draws_->add(out.Data(), out.ElementLength(), from, to);
+    arrays_.emplace(asked, Napi::Persistent(out.As<Napi::Object>()));
+    return Napi::Number::New(env, static_cast<double>(asked));
+  });
+}
+
+Napi::Value GeneratorObject::start(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return withJsErrors(env, [&]() -> Napi::Value {
     const auto deferred = std::make_shared<Napi::Promise::Deferred>(env);
-    const uint64_t drawn = draws_->add(out.Data(), out.ElementLength(), from, to);
-    // The array stays until it is filled, and so does this object, which has its reference: the
-    // other thread may not let go of either.
-    arrays_.emplace(drawn, Napi::Persistent(out.As<Napi::Object>()));
+    // The arrays stay until they are filled, and so does this object, which has their references:
+    // the other thread may not let go of either.
     Ref();
-    postOrReject(env, drawing(), deferred, [this, draws = draws_, drawn, deferred] {
-      draws->finish(drawn);
-      return EnvState::Settle([this, drawn, deferred](Napi::Env env) {
-        Napi::HandleScope scope(env);
-        arrays_.erase(drawn);
-        Unref();
-        deferred->Resolve(env.Undefined());
-      });
-    });
+    postOrReject(env, drawing(), deferred,
+                 [this, draws = draws_, asked = draws_->added(), deferred,
+                  cancelled = EnvState::of(env).cancelled()] {
+                   draws->finish(asked, cancelled.get());
+                   return EnvState::Settle([this, asked, deferred](Napi::Env env) {
+                     Napi::HandleScope scope(env);
+                     arrays_.erase(arrays_.begin(), arrays_.upper_bound(asked));
+                     Unref();
+                     deferred->Resolve(env.Undefined());
+                   });
+                 });
     return deferred->Promise();
   });
 }

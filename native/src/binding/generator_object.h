@@ -19,14 +19,16 @@ class GeneratorObject : public Napi::ObjectWrap<GeneratorObject> {
   explicit GeneratorObject(const Napi::CallbackInfo& info);
 
  private:
-  // fillUniform(out: Float32Array, from, to): Promise<void>. Nobody may touch `out`, or transfer
-  // its buffer, until the promise is settled or finish() has returned.
+  // fillUniform(out: Float32Array, from, to): the number of the request, from 1. Nobody may touch
+  // `out`, or transfer its buffer, until it is filled, which start() or finish() sees to.
   Napi::Value fillUniform(const Napi::CallbackInfo& info);
-  // finish(number): fills the arrays of the first `number` calls of fillUniform that are not yet.
+  // start(): Promise<void>, settled when all that was asked for is filled, by another thread.
+  Napi::Value start(const Napi::CallbackInfo& info);
+  // finish(number): fills what was asked for up to a request, and is not filled yet, here.
   Napi::Value finish(const Napi::CallbackInfo& info);
 
   std::shared_ptr<Draws> draws_;
-  std::map<uint64_t, Napi::ObjectReference> arrays_;  // that are being filled, by number
+  std::map<uint64_t, Napi::ObjectReference> arrays_;  // that may not be filled yet, by number
 };
 
 }  // namespace neuronode::binding

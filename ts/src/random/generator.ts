@@ -26,7 +26,7 @@ export class BackgroundGenerator {
   readonly #local: Mt19937;
   #native: RawGenerator | undefined;
   #isHereForGood = false;
-  #given = 0;
+  #filling: Promise<void> | undefined;
 
   /** @param seed As {@link Mt19937} takes it. */
   constructor(seed: number) {
@@ -45,12 +45,23 @@ export class BackgroundGenerator {
       this.#local.fillUniform(out, from, to);
       return undefined;
     }
-    const done = native.fillUniform(out, from, to);
+    const asked = native.fillUniform(out, from, to);
+    this.#filling ??= this.#fill(native);
+    return { done: this.#filling, finish: () => native.finish(asked) };
+  }
+
+  /**
+   * Begins once the code at hand has come to its end: the other thread would compete with it for the
+   * cores, and it may make more layers, or read what it has made.
+   */
+  #fill(native: RawGenerator): Promise<void> {
+    const done = Promise.resolve().then(() => {
+      this.#filling = undefined;
+      return native.start();
+    });
     // Who waits is told; most never do.
     done.catch(() => {});
-    this.#given += 1;
-    const given = this.#given;
-    return { done, finish: () => native.finish(given) };
+    return done;
   }
 
   #handOver(): void {
