@@ -1,4 +1,4 @@
-// Convolution and its input gradient by matrix products, against a float64 reference.
+// Convolution and its gradients by matrix products, against a float64 reference.
 #include "cpu/gemm_conv.h"
 
 #include <gtest/gtest.h>
@@ -65,11 +65,12 @@ TEST(GemmConv, AgreesWithFloat64AndIsTheSameOnAnyNumberOfThreads) {
     const int64_t weights = s.k * s.c / s.groups * s.taps();
     const auto x = randomFloats(inputs, -1, 1, 1), w = randomFloats(weights, -1, 1, 2);
     const auto gy = randomFloats(outputs, -1, 1, 3), bias = randomFloats(s.k, -1, 1, 4);
-    std::vector<double> y(outputs), gx(inputs);
+    std::vector<double> y(outputs), gx(inputs), gw(weights);
     for (int64_t i = 0; i < outputs; ++i) y[i] = bias[i / s.outH / s.outW % s.k];
     forProducts(s, [&](int64_t xi, int64_t wi, int64_t yi) {
       y[yi] += static_cast<double>(x[xi]) * w[wi];
       gx[xi] += static_cast<double>(gy[yi]) * w[wi];
+      gw[wi] += static_cast<double>(gy[yi]) * x[xi];
     });
     const auto forward = [&](bool relu) {
       const GemmConv conv(s, omp_get_max_threads());
@@ -81,15 +82,22 @@ TEST(GemmConv, AgreesWithFloat64AndIsTheSameOnAnyNumberOfThreads) {
     expectNear(sameForThreads([&] { return forward(false); }), y);
     for (double& value : y) value = std::max(value, 0.0);
     expectNear(forward(true), y);
-    expectNear(
-        sameForThreads([&] {
-          const GemmConv conv(s, omp_get_max_threads());
-          Guarded<float> from(gy), filters(w), to(inputs);
-          Guarded<float> workspace(static_cast<int64_t>(conv.inputGradientBytes() / sizeof(float)));
-          conv.inputGradient(from.data(), filters.data(), to.data(), workspace.data());
-          return to.values();
-        }),
-        gx);
+    const auto gradient = sameForThreads([&] {
+      const GemmConv conv(s, omp_get_max_threads());
+      Guarded<float> from(gy), filters(w), to(inputs);
+      Guarded<float> workspace(static_cast<int64_t>(conv.inputGradientBytes() / sizeof(float)));
+      conv.inputGradient(from.data(), filters.data(), to.data(), workspace.data());
+      return to.values();
+    });
+    expectNear(gradient, gx);
+    const auto weightGradient = sameForThreads([&] {
+      const GemmConv conv(s, omp_get_max_threads());
+      Guarded<float> from(x), outer(gy), to(weights);
+      Guarded<float> workspace(static_cast<int64_t>(conv.weightGradientBytes() / sizeof(float)));
+      conv.weightGradient(from.data(), outer.data(), to.data(), workspace.data());
+      return to.values();
+    });
+    expectNear(weightGradient, gw);
   }
 }
 
@@ -99,6 +107,9 @@ TEST(GemmConv, PassesNaNThroughReluAndAsksForLittleMemory) {
   constexpr size_t kColumns = 64 * 49 * 64;  // floats: the rows of all channels, 64 pixels of each
   EXPECT_EQ(conv.forwardBytes(), 2 * sizeof(float) * kColumns);
   EXPECT_LE(conv.inputGradientBytes(), 2 * sizeof(float) * (128 << 10));
+  const ConvShape large = withOutputs({64, 1024, 3, 3, 1024, 3, 3, 0, 0, 1, 1, 1, 1, 1, 1, 1});
+  const GemmConv largeConv(large, 2);  // one sum at a time
+  EXPECT_EQ(largeConv.weightGradientBytes(), largeConv.forwardBytes());
 
   const ConvShape one = withOutputs({1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 1});
   const float x = NAN, w = 1;

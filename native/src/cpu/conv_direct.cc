@@ -133,16 +133,14 @@ class DirectConvolution {
 
 std::unique_ptr<Kernel> makeDirectConvolution(const KernelRequest& request) {
   return onednn::guarded(opName(request.node.spec.op), [&]() -> std::unique_ptr<Kernel> {
-    // The library divides the sum of a weight gradient among its threads, and cuts its products
-    // where their number says: both would show in the bits.
-    if (request.node.spec.op == Op::Conv2dWeightGrad) {
-      return makeSlicedWeightGrad(request, [&](int64_t images, const Kernel* like) {
-        return DirectConvolution(FewerImages(request, images).request()).make(like);
-      });
-    }
     std::unique_ptr<Kernel> kernel = DirectConvolution(request).make();
-    const bool isGemm = kernel->name.find("gemm:") != std::string::npos;
-    return isGemm ? makeGemmConvolution(request) : std::move(kernel);
+    // The library cuts its products where the number of threads says, and divides the sum of a
+    // weight gradient among them: both would show in the bits.
+    if (kernel->name.find("gemm:") != std::string::npos) return makeGemmConvolution(request);
+    if (request.node.spec.op != Op::Conv2dWeightGrad) return kernel;
+    return makeSlicedWeightGrad(request, [&](int64_t images, const Kernel* like) {
+      return DirectConvolution(FewerImages(request, images).request()).make(like);
+    });
   });
 }
 

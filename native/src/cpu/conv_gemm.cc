@@ -13,32 +13,54 @@ class GemmConvKernel : public Kernel {
  public:
   explicit GemmConvKernel(const KernelRequest& request)
       : conv_(convShape(request), omp_get_max_threads()),
-        isForward_(request.node.spec.op == Op::Conv2d),
+        op_(request.node.spec.op),
         relu_(request.node.relu),
         mask_(request.node.reluMask),
-        outputFloats_(elementCount(request.outputs[0].shape)) {
+        output_(planeShape(request.backend, convTensors(request).y, Layout::Plain)),
+        resultFloats_(elementCount(request.outputs[0].shape)) {
     name = "direct gemm";
-    workspaceBytes = isForward_ ? conv_.forwardBytes() : conv_.inputGradientBytes();
+    switch (op_) {
+      case Op::Conv2d:
+        workspaceBytes = conv_.forwardBytes();
+        break;
+      case Op::Conv2dInputGrad:
+        workspaceBytes = conv_.inputGradientBytes();
+        break;
+      default:
+        workspaceBytes = conv_.weightGradientBytes();
+        break;
+    }
     inputLayouts = std::vector(request.inputs.size(), Layout::Plain);
-    outputLayouts = {Layout::Plain};
+    outputLayouts = std::vector(request.outputs.size(), Layout::Plain);
   }
 
   void run(std::span<void* const> in, std::span<void* const> out, void* workspace) override {
-    const auto *first = as<const float>(in[0]), *w = as<const float>(in[1]);
+    const auto *first = as<const float>(in[0]), *second = as<const float>(in[1]);
     const float* third = in.size() == 3 ? as<const float>(in[2]) : nullptr;
     auto* result = as<float>(out[0]);
-    if (isForward_) {
-      conv_.forward(first, w, third, result, relu_, workspace);
-      return;
+    switch (op_) {
+      case Op::Conv2d:
+        conv_.forward(first, second, third, result, relu_, workspace);
+        break;
+      case Op::Conv2dInputGrad:
+        conv_.inputGradient(first, second, result, workspace);
+        if (mask_) elementwiseKernels().reluGrad(result, third, result, resultFloats_);
+        break;
+      default:
+        conv_.weightGradient(first, second, result, workspace);
+        if (out.size() == 2) {
+          elementwiseKernels().channelSum(second, as<float>(out[1]), output_);
+        }
+        break;
     }
-    conv_.inputGradient(first, w, result, workspace);
-    if (mask_) elementwiseKernels().reluGrad(result, third, result, outputFloats_);
   }
 
  private:
   GemmConv conv_;
-  bool isForward_, relu_, mask_;
-  int64_t outputFloats_;
+  Op op_;
+  bool relu_, mask_;
+  PlaneShape output_;
+  int64_t resultFloats_;
 };
 
 }  // namespace

@@ -20,6 +20,10 @@ constexpr int64_t kColumnFloats = 128 << 10;
 constexpr int64_t kLeastPixels = 64;
 // Rows of an input gradient's product.
 constexpr int64_t kGradientRows = 256;
+// Units of work that a weight gradient has at least, by slices of the batch, as long as there are
+// so many images and the partial sums are no more than this.
+constexpr int64_t kUnits = 32;
+constexpr int64_t kPartialFloats = 4 << 20;  // 16 MiB
 
 void check(dnnl_status_t status) {
   if (status == dnnl_success) return;
@@ -47,6 +51,18 @@ std::size_t GemmConv::inputGradientBytes() const {
   if (shape_.isPointwise()) return 0;
   const int64_t rows = channelsAtOnce() * shape_.taps();
   return static_cast<std::size_t>(rows * stripPixels(rows)) * sizeof(float) * threads_;
+}
+
+int64_t GemmConv::gradientSlices() const {
+  const int64_t most = std::min(shape_.n, kPartialFloats / gradientFloats());
+  return std::clamp<int64_t>(ceilDivide(kUnits, shape_.groups), 1, std::max<int64_t>(most, 1));
+}
+
+// The columns of each thread, then the sums of each slice where there are several.
+std::size_t GemmConv::weightGradientBytes() const {
+  const int64_t slices = gradientSlices();
+  const int64_t sums = slices > 1 ? slices * gradientFloats() : 0;
+  return forwardBytes() + static_cast<std::size_t>(sums) * sizeof(float);
 }
 
 // Calls segment(column, count, inside, first) for the rows of pixels of a strip: of `count` columns
@@ -91,6 +107,13 @@ void GemmConv::gather(const float* x, int64_t channels, const Strip& strip, floa
   }
 }
 
+// A group's pixels under each tap: as they lie, or gathered.
+GemmConv::Columns GemmConv::columnsOf(const float* x, const Strip& strip, float* gathered) const {
+  if (shape_.isPointwise()) return {x + strip.begin, pixels()};
+  gather(x, shape_.c / shape_.groups, strip, gathered);
+  return {gathered, strip.size()};
+}
+
 void GemmConv::scatterAdd(const float* columns, int64_t channels, const Strip& strip,
                           float* gx) const {
   const int64_t stride = shape_.strideW;
@@ -117,20 +140,13 @@ void GemmConv::forward(const float* x, const float* w, const float* bias, float*
     for (int64_t group = 0; group < s.groups; ++group) {
       for (int64_t index = 0; index < strips; ++index) {
         const Strip strip{index * width, std::min((index + 1) * width, pixels())};
-        const float* columns = x + (image * s.c + group * channels) * s.h * s.w;
-        int64_t columnStride = pixels();
-        if (s.isPointwise()) {
-          columns += strip.begin;
-        } else {
-          float* gathered = static_cast<float*>(workspace) + omp_get_thread_num() * rows() * width;
-          gather(columns, channels, strip, gathered);
-          columns = gathered;
-          columnStride = strip.size();
-        }
+        const Columns columns =
+            columnsOf(x + (image * s.c + group * channels) * s.h * s.w, strip,
+                      static_cast<float*>(workspace) + omp_get_thread_num() * rows() * width);
         float* to = y + (image * s.k + group * outputs) * pixels() + strip.begin;
         const dnnl_status_t status =
             dnnl_sgemm('N', 'N', outputs, strip.size(), rows(), 1.0f, w + group * outputs * rows(),
-                       rows(), columns, columnStride, 0.0f, to, pixels());
+                       rows(), columns.data, columns.stride, 0.0f, to, pixels());
         if (status != dnnl_success) failure = status;
         if (bias == nullptr && !relu) continue;
         for (int64_t k = 0; k < outputs; ++k, to += pixels()) {
@@ -179,6 +195,47 @@ void GemmConv::inputGradient(const float* gy, const float* w, float* gx, void* w
     }
   }
   check(failure);
+}
+
+void GemmConv::weightGradient(const float* x, const float* gy, float* gw, void* workspace) const {
+  const ConvShape& s = shape_;
+  const int64_t channels = s.c / s.groups, outputs = s.k / s.groups;
+  const int64_t width = stripPixels(rows()), slices = gradientSlices(), floats = gradientFloats();
+  auto* gathered = static_cast<float*>(workspace);
+  float* sums = slices > 1 ? gathered + forwardBytes() / sizeof(float) : gw;
+  std::atomic<dnnl_status_t> failure = dnnl_success;
+#pragma omp parallel for schedule(dynamic) collapse(2) num_threads(threads_)
+  for (int64_t slice = 0; slice < slices; ++slice) {
+    for (int64_t group = 0; group < s.groups; ++group) {
+      const int64_t first = slice * s.n / slices, end = (slice + 1) * s.n / slices;
+      float* sum = sums + slice * floats + group * outputs * rows();
+      for (int64_t image = first; image < end; ++image) {
+        for (int64_t begin = 0; begin < pixels(); begin += width) {
+          const Strip strip{begin, std::min(begin + width, pixels())};
+          const Columns columns = columnsOf(x + (image * s.c + group * channels) * s.h * s.w, strip,
+                                            gathered + omp_get_thread_num() * rows() * width);
+          const bool isFirst = image == first && begin == 0;
+          const dnnl_status_t status =
+              dnnl_sgemm('N', 'T', outputs, rows(), strip.size(), 1.0f,
+                         gy + (image * s.k + group * outputs) * pixels() + begin, pixels(),
+                         columns.data, columns.stride, isFirst ? 0.0f : 1.0f, sum, rows());
+          if (status != dnnl_success) failure = status;
+        }
+      }
+    }
+  }
+  check(failure);
+  if (slices == 1) return;
+  constexpr int64_t kPiece = 4096;
+#pragma omp parallel for schedule(static) if (floats > kPiece) num_threads(threads_)
+  for (int64_t begin = 0; begin < floats; begin += kPiece) {
+    const int64_t end = std::min(floats, begin + kPiece);
+    std::copy(sums + begin, sums + end, gw + begin);
+    for (int64_t slice = 1; slice < slices; ++slice) {
+      const float* part = sums + slice * floats;
+      for (int64_t i = begin; i < end; ++i) gw[i] += part[i];
+    }
+  }
 }
 
 }  // namespace neuronode
