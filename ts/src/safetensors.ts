@@ -8,6 +8,7 @@
  */
 import type { Hash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
+import { setImmediate } from 'node:timers/promises';
 import { show } from './arguments.js';
 import { ArgumentError, CheckpointError, DataError, NeuronodeError } from './errors.js';
 import { openRegular, readInto, reasonOf, replaceFile, sliceBytes } from './files.js';
@@ -25,6 +26,9 @@ import type { StoredType, TensorArray } from './safetensors-types.js';
 
 export type { StoredTensor } from './safetensors-format.js';
 export type { TensorArray } from './safetensors-types.js';
+
+/** Tensors that are read without a pause. */
+const tensorsWithoutPause = 512;
 
 /**
  * Writes tensors to a file, such as a module's weights:
@@ -81,6 +85,8 @@ export async function readFile(
     const types = header.entries.map((entry) => typeOf(path, entry));
     const tensors: Record<string, StoredTensor> = {};
     for (const [index, entry] of header.entries.entries()) {
+      // Those without bytes are read without one.
+      if (index % tensorsWithoutPause === 0) await setImmediate();
       const type = types[index] as StoredType;
       const value = await readTensor(path, file, entry, type, dataStart, hash);
       // Not assigned: a tensor may be called `__proto__`.

@@ -112,7 +112,8 @@ describe('the event loop', () => {
       keys = Object.keys(await safetensors.load(place('names')));
     });
     expect(keys).toHaveLength(40_000);
-    expect(turns).toBeGreaterThan(40);
+    // Both while the names are parsed and while the tensors, which have no bytes, are made.
+    expect(turns).toBeGreaterThan(140);
   });
 });
 
