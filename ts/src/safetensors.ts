@@ -6,12 +6,20 @@
  * file or the new one, whole. Reading allocates each tensor once and never the file as a whole.
  * Neither holds the event loop: files.ts works in slices.
  */
+import { constants } from 'node:buffer';
 import type { Hash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { show } from './arguments.js';
-import { ArgumentError, CheckpointError, DataError, NeuronodeError } from './errors.js';
+import {
+  ArgumentError,
+  CheckpointError,
+  DataError,
+  NeuronodeError,
+  OutOfMemoryError,
+} from './errors.js';
 import { openRegular, readInto, reasonOf, replaceFile, sliceBytes } from './files.js';
+import { checkMemory } from './memory.js';
 import {
   checkHeaderLength,
   corrupt,
@@ -64,6 +72,7 @@ export async function save(
  * @throws DataError ERR_NN_DATA_MISSING if the file cannot be opened or is no regular file,
  *   ERR_NN_DATA_CORRUPT if it is damaged.
  * @throws DTypeError where a tensor is of an element type that is not read.
+ * @throws OutOfMemoryError that names the tensor for which there is no memory.
  * @throws FileError for a file of another kind, such as a .pth.
  */
 export async function load(path: string): Promise<Record<string, StoredTensor>> {
@@ -158,19 +167,19 @@ async function readHeader(
 async function readTensor(
   path: string,
   file: FileHandle,
-  { shape, begin, end }: TensorEntry,
+  { name, shape, begin, end }: TensorEntry,
   type: StoredType,
   dataStart: number,
   hash: Hash | undefined,
 ): Promise<StoredTensor> {
   const start = dataStart + begin;
   if (type.values === undefined) {
-    // Not zeroed, which would hold the event loop: every byte is read into.
-    const raw = Buffer.allocUnsafeSlow(end - begin);
-    await readAll(path, file, raw, start, hash);
-    return { data: new type.array(raw.buffer), shape };
+    const { data, bytes } = allocate(path, name, type.array, end - begin);
+    await readAll(path, file, bytes, start, hash);
+    return { data, shape };
   }
-  const data = new Float32Array(Buffer.allocUnsafeSlow(4 * ((end - begin) / type.bytes)).buffer);
+  const length = 4 * ((end - begin) / type.bytes);
+  const data = allocate(path, name, Float32Array, length).data as Float32Array;
   const values = type.values();
   const raw = Buffer.allocUnsafeSlow(Math.min(sliceBytes, end - begin));
   const bits = type.bytes === 1 ? raw : new Uint16Array(raw.buffer);
@@ -181,7 +190,34 @@ async function readTensor(
     const count = part.length / type.bytes;
     for (let i = 0; i < count; i++) data[at + i] = values[bits[i] as number] as number;
   }
-  return { data: data as TensorArray, shape };
+  return { data, shape };
+}
+
+/**
+ * An array for a tensor, and its bytes. They are not zeroed, which would hold the event loop: every
+ * byte is written.
+ *
+ * @throws OutOfMemoryError where it does not fit into memory, or no array can be so long.
+ */
+function allocate(
+  path: string,
+  name: string,
+  ArrayType: StoredType['array'],
+  length: number,
+): { data: TensorArray; bytes: Uint8Array } {
+  const what = `${path}: the tensor ${show(name)}`;
+  if (length > constants.MAX_LENGTH) {
+    throw new OutOfMemoryError(
+      `${what} needs ${length} bytes, but an array of this Node.js has ${constants.MAX_LENGTH} at most`,
+    );
+  }
+  checkMemory(what, length);
+  try {
+    const bytes = Buffer.allocUnsafeSlow(length);
+    return { data: new ArrayType(bytes.buffer), bytes };
+  } catch (cause) {
+    throw new OutOfMemoryError(`${what}: there is no memory for its ${length} bytes`, { cause });
+  }
 }
 
 async function readAll(

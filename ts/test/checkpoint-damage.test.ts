@@ -1,7 +1,7 @@
 /** Damaged checkpoints: every changed byte is noticed, and the one before is used instead. */
-import { cp, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CheckpointError, loadCheckpointModel, safetensors } from 'neuronode';
+import { CheckpointError, loadCheckpointModel, OutOfMemoryError, safetensors } from 'neuronode';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { temporaryFolder } from './data-support.js';
 import {
@@ -166,6 +166,19 @@ describe('a damaged checkpoint gives way to the one before', () => {
     const error = await loadCheckpointModel(dir).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(CheckpointError);
     expect(String(error)).toMatch(/step-00000002.*the 1 that its run wrote before are damaged too/);
+  });
+
+  test('and neither does one for which there is no memory', async () => {
+    const { dir } = await checkpoints(2);
+    const path = join(stepPath(dir, 2), 'model.safetensors');
+    const size = 2 ** 40;
+    const header = { x: { dtype: 'F32', shape: [size / 4], data_offsets: [0, size] } };
+    const text = Buffer.from(JSON.stringify(header));
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(text.length));
+    await writeFile(path, Buffer.concat([length, text]));
+    await truncate(path, 8 + text.length + size);
+    await expect(loadCheckpointModel(dir)).rejects.toBeInstanceOf(OutOfMemoryError);
   });
 
   test('and neither does one that this process may not read, or of a later version', async () => {

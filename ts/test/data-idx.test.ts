@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { type FileHandle, open, writeFile } from 'node:fs/promises';
+import { type FileHandle, open, truncate, writeFile } from 'node:fs/promises';
 import { createRequire, syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { gzipSync, type ZlibOptions } from 'node:zlib';
@@ -271,6 +271,18 @@ describe('a file that memory does not hold', () => {
     await expect(readIdx(path)).rejects.toMatchObject(outOfMemory);
     refuse('ArrayBuffer', 24);
     expect(() => decodeIdx(bytes)).toThrowError(expect.objectContaining(outOfMemory));
+  });
+
+  it('is refused before any is taken', async () => {
+    const path = join(await temporaryFolder(), 'file');
+    const header = Buffer.from(idxBytes([0, 0], new Uint8Array(0)));
+    header.writeUInt32BE(2 ** 31, 4);
+    header.writeUInt32BE(2 ** 8, 8);
+    await writeFile(path, header);
+    await truncate(path, header.length + 2 ** 39);
+    const reading = readIdx(path);
+    await expect(reading).rejects.toMatchObject({ code: 'ERR_NN_OUT_OF_MEMORY' });
+    await expect(reading).rejects.toThrow(/file: its data needs 524288 MiB of memory, but/);
   });
 
   it('is refused where zlib has no memory for its contents', () => {

@@ -1,4 +1,12 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runInNewContext } from 'node:vm';
@@ -10,6 +18,7 @@ import {
   FileError,
   models,
   nn,
+  OutOfMemoryError,
   safetensors,
 } from 'neuronode';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -331,6 +340,21 @@ describe('a damaged file', () => {
       await expect(safetensors.load(place('cut')), `${length} bytes`).rejects.toMatchObject({
         code: 'ERR_NN_DATA_CORRUPT',
       });
+    }
+  });
+
+  it('that is larger than memory is refused, by the tensor', async () => {
+    for (const [dtype, bytes] of [
+      ['F32', 4],
+      ['BF16', 2],
+    ] as const) {
+      const size = 2 ** 40;
+      const header = { x: { dtype, shape: [size / bytes], data_offsets: [0, size] } };
+      const path = file('huge', header, 0);
+      truncateSync(path, statSync(path).size + size);
+      const loading = safetensors.load(path);
+      await expect(loading).rejects.toBeInstanceOf(OutOfMemoryError);
+      await expect(loading).rejects.toThrow(/huge: the tensor 'x' needs \d+ (bytes|MiB)/);
     }
   });
 

@@ -9,6 +9,7 @@ import { endianness } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import { checkOptions, checkPath, checkSignal, show } from '../arguments.js';
 import { ArgumentError, DataError, NeuronodeError, OutOfMemoryError } from '../errors.js';
+import { checkMemory } from '../memory.js';
 import { readContents } from './contents.js';
 import { gunzipStart, gunzipWithin, isGzip, isGzipDamage, MAX_RATIO } from './gzip.js';
 
@@ -211,6 +212,7 @@ class IdxDecoder {
 
   /** Memory for the data. The header's claim alone decides how much, so that it may be too much. */
   #bytes(count: number): Uint8Array {
+    checkMemory(`${this.#name}: its data`, count);
     try {
       return new Uint8Array(this.#allocate(count));
     } catch (error) {

@@ -10,7 +10,7 @@ import { createHash } from 'node:crypto';
 import { lstat, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkPath } from '../arguments.js';
-import { CheckpointError } from '../errors.js';
+import { CheckpointError, OutOfMemoryError } from '../errors.js';
 import { type Digest, readSmall, reasonOf, replaceFile, writeNew } from '../files.js';
 import type { Module, StateDict, StateTensor } from '../nn/index.js';
 import { adoptStateDict } from '../nn/module.js';
@@ -151,6 +151,7 @@ export async function loadCheckpoint(path: string): Promise<CheckpointContents> 
  *   damaged; a warning of the process tells of one that was left out.
  * @throws ArgumentError for what is no path.
  * @throws CheckpointError where there is none, or it is damaged.
+ * @throws OutOfMemoryError where there is no memory for its tensors.
  */
 export async function loadCheckpointModel(path: string): Promise<CheckpointModel> {
   checkPath('loadCheckpointModel', 'path', path);
@@ -308,6 +309,8 @@ async function loadTensors(
   try {
     stored = await safetensors.readFile(path, hash);
   } catch (error) {
+    // The file is not to blame.
+    if (error instanceof OutOfMemoryError) throw error;
     throw unreadable(error, `the checkpoint is damaged: ${reasonOf(error)}`);
   }
   if (state.files !== undefined) {
