@@ -1,5 +1,6 @@
 /** Owns copies of large arrays that leave the event loop free. */
 import { ArgumentError, ShapeError } from './errors.js';
+import { allocateFloats } from './memory.js';
 import { Pace } from './pace.js';
 import { isBigInts, type TensorArray } from './safetensors-types.js';
 
@@ -18,10 +19,11 @@ const pace = new Pace(sliceLength);
  * @returns The target.
  * @throws ShapeError where the target is of another length.
  * @throws ArgumentError where the source's buffer is transferred meanwhile.
+ * @throws OutOfMemoryError where there is no memory for a new array.
  */
 export async function copyInSlices(
   source: TensorArray,
-  target: Float32Array = new Float32Array(source.length),
+  target: Float32Array = allocateFloats('a copy of a parameter', source.length),
 ): Promise<Float32Array> {
   const { length } = target;
   if (source.length !== length) {

@@ -1,6 +1,8 @@
 /** What may be images and labels: their kinds, whose memory they are, and what is refused. */
 import { ArgumentError, data } from 'neuronode';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+// Inside view: what memory is left.
+import { addon } from '../../dist/addon.js';
 import { collect } from './data-support.js';
 
 const { DataLoader, Resize, TensorDataset } = data;
@@ -55,6 +57,9 @@ describe('memory of a TensorDataset', () => {
 
   it('that is not to be had is a typed error', () => {
     const images = new Uint8Array(12);
+    // Where the system claims to have it.
+    const available = vi.spyOn(addon(), 'availableMemory').mockReturnValue(Number.MAX_VALUE);
+    onTestFinished(() => available.mockRestore());
     Object.defineProperty(images, 'byteLength', { value: 2 ** 53 - 1 });
     expect(() => new TensorDataset({ images, imageShape, labels })).toThrowError(
       expect.objectContaining({ code: 'ERR_NN_OUT_OF_MEMORY', cause: expect.any(RangeError) }),

@@ -1,9 +1,22 @@
 /** Sizes that cannot be: refused with a typed error, and never by the end of the process. */
 import { execFile } from 'node:child_process';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { ArgumentError, data, nn, OutOfMemoryError, ops, Predictor, ShapeError } from 'neuronode';
-import { describe, expect, it } from 'vitest';
+import {
+  ArgumentError,
+  data,
+  nn,
+  OutOfMemoryError,
+  ops,
+  Predictor,
+  ShapeError,
+  safetensors,
+} from 'neuronode';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+// Inside views: what is left.
+import { addon } from '../../dist/addon.js';
 import { checkMemory } from '../../dist/memory.js';
+import { temporaryFolder } from './data-support.js';
 import { makeTrainer, packageUrl } from './trainer-support.js';
 
 const run = promisify(execFile);
@@ -55,6 +68,31 @@ describe('modules', () => {
   it('a size is checked against what is left', () => {
     expect(() => checkMemory('it', 2 ** 60)).toThrow('it needs 1099511627776 MiB of memory, but');
     checkMemory('it', 2 ** 25);
+  });
+});
+
+describe('where little memory is left', () => {
+  const few = 2 ** 20;
+  const tight = { code: 'ERR_NN_OUT_OF_MEMORY', message: expect.stringContaining('1 MiB are') };
+
+  it('copies of parameters and images are refused', async () => {
+    const net = new nn.Sequential(new nn.Flatten(), new nn.Linear(2 ** 21, 2));
+    const dict = net.stateDict();
+    const trainer = makeTrainer(net);
+    const available = vi.spyOn(addon(), 'availableMemory').mockReturnValue(few);
+    onTestFinished(() => available.mockRestore());
+    await expect(trainer.stateDict()).rejects.toMatchObject(tight);
+    await expect(net.loadStateDictAsync(dict)).rejects.toMatchObject(tight);
+    const images = new Uint8Array(2 ** 25);
+    const options = {
+      images,
+      imageShape: [1, 2 ** 10, 2 ** 10],
+      labels: new Uint8Array(32),
+    } as const;
+    expect(() => new data.TensorDataset(options)).toThrowError(expect.objectContaining(tight));
+    const path = join(await temporaryFolder(), 'x.safetensors');
+    await safetensors.save(path, { x: { data: images, shape: [2 ** 25] } });
+    await expect(safetensors.load(path)).rejects.toMatchObject(tight);
   });
 });
 

@@ -7,6 +7,7 @@
 
 import { checkOptions, show } from '../arguments.js';
 import { ArgumentError, OutOfMemoryError, ShapeError } from '../errors.js';
+import { checkMemory } from '../memory.js';
 import {
   asPixels,
   describePixels,
@@ -197,6 +198,7 @@ export function fillImage(
 /** The images where every thread can read them. */
 function inSharedMemory(images: Pixels): Pixels {
   if (images.buffer instanceof SharedArrayBuffer) return images;
+  checkMemory('TensorDataset: a copy of the images', images.byteLength);
   try {
     const shared = viewPixels(
       pixelType(images),
