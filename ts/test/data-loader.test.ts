@@ -1,6 +1,8 @@
 /** DataLoader: batches, orders, lifetimes, and what it refuses. */
 import { DisposedError, data, manualSeed } from 'neuronode';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+// Inside view: what memory is left.
+import { addon } from '../../dist/addon.js';
 import { collect, countLooksAtClock, syntheticDataset } from './data-support.js';
 
 const { DataLoader, Normalize, Resize, TensorDataset } = data;
@@ -201,6 +203,25 @@ describe('a batch size', () => {
       ),
     });
     await loader.close();
+  });
+
+  it('is asked for once: later epochs use the same memory', async () => {
+    const dataset = new data.TensorDataset({
+      images: new Uint8Array(64),
+      imageShape: [1, 1, 1],
+      labels: new Uint8Array(64),
+      transform: new data.Resize(1024),
+    });
+    const loader = new DataLoader(dataset, { batchSize: 64 });
+    const available = vi.spyOn(addon(), 'availableMemory').mockReturnValue(2 ** 26);
+    onTestFinished(() => available.mockRestore());
+    for (let epoch = 0; epoch < 2; epoch++) {
+      for await (const batch of loader) batch.release();
+      available.mockReturnValue(0);
+    }
+    expect(available).toHaveBeenCalledTimes(1);
+    const other = new DataLoader(dataset, { batchSize: 64 });
+    await expect(collect(other)).rejects.toMatchObject({ code: 'ERR_NN_OUT_OF_MEMORY' });
   });
 
   it('that memory does not hold is a typed error', async () => {

@@ -67,6 +67,7 @@ export class DataLoader implements AsyncIterable<Batch>, AsyncDisposable {
   #filler: WorkerPool | MainFiller | null = null;
   #closed: DisposedError | null = null;
   #next = { epoch: 0, batch: 0 };
+  #hasMemory = false;
 
   /**
    * @throws {ArgumentError} where an option is unknown or not what it should be, or workers are asked
@@ -201,15 +202,20 @@ export class DataLoader implements AsyncIterable<Batch>, AsyncDisposable {
     };
   }
 
-  /** Asks for a batch's memory before any is taken: a system that gives too much ends the process. */
+  /**
+   * Asks for a batch's memory before any is taken: a system that gives too much ends the process.
+   * Later epochs use the memory of the first.
+   */
   #checkBatchMemory({ length, imageShape }: DatasetFacts): void {
     const { dataset } = this;
+    if (this.#hasMemory) return;
     const images = Math.min(this.batchSize, length);
     const bytes = readsFromMemory(dataset) ? pixelBytes(pixelType(rawImages(dataset).images)) : 1;
     checkMemory(
       `DataLoader: a batch of ${images} images of [${imageShape.join(', ')}]`,
       images * imageSize(imageShape) * bytes,
     );
+    this.#hasMemory = true;
   }
 
   #startFiller({ imageShape }: DatasetFacts): Filler {
