@@ -27,14 +27,14 @@ export async function unlessAborted<T>(
 }
 
 /**
- * Yields what the source yields until it ends or the signal is aborted.
+ * Yields what the source yields until it ends or one of the signals is aborted.
  *
- * @throws The signal's reason, as soon as it is aborted while an element is awaited.
+ * @throws That signal's reason, as soon as it is aborted while an element is awaited.
  * @throws ArgumentError where the source gives no iterator, or that no results.
  */
 export async function* abortable<T>(
   source: AsyncIterable<T>,
-  signal: AbortSignal | undefined,
+  ...signals: readonly (AbortSignal | undefined)[]
 ): AsyncGenerator<T, void, undefined> {
   const iterator = source[Symbol.asyncIterator]();
   if (typeof iterator?.next !== 'function') {
@@ -45,7 +45,9 @@ export async function* abortable<T>(
   try {
     for (;;) {
       isOver = true;
-      const next = await unlessAborted(iterator.next(), signal);
+      let pending = iterator.next();
+      for (const signal of signals) pending = unlessAborted(pending, signal);
+      const next = await pending;
       if (typeof next !== 'object' || next === null) {
         throw new ArgumentError(
           `expected an iterator's next() to give { value, done }, got ${show(next)}`,
@@ -57,7 +59,7 @@ export async function* abortable<T>(
     }
   } finally {
     // After an abort the source may be stuck; the caller is told the reason and waits no longer.
-    if (signal?.aborted === true) leave(iterator).catch(() => {});
+    if (signals.some((signal) => signal?.aborted === true)) leave(iterator).catch(() => {});
     else if (!isOver) await leave(iterator);
   }
 }

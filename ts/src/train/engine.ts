@@ -24,6 +24,7 @@ import {
 import type { CompiledGraph, RunInputs } from './compiled.js';
 import { checkFits, checkSignature } from './fits.js';
 import { lossClasses, reductionOf } from './graph-facts.js';
+import { isCalledByLoaderOf, refuseLoaderOf, withLoaderOf } from './loader-calls.js';
 import {
   type OptimizerState,
   type ProgramInUse,
@@ -71,6 +72,7 @@ export class Engine implements ParameterHolder {
   readonly #running = new Set<Promise<void>>();
   /** The training step that a call in the queue will compile; calls meanwhile are checked by it. */
   #coming: CompiledGraph | undefined;
+  readonly #end = new AbortController();
   #disposal: Promise<void> | undefined;
   #isDeviceLost = false;
   #isEvaluating = false;
@@ -90,6 +92,11 @@ export class Engine implements ParameterHolder {
 
   get isDisposed(): boolean {
     return this.#disposal !== undefined;
+  }
+
+  /** Aborted, with a DisposedError, when {@link dispose} is called: nobody waits for a loader then. */
+  get ended(): AbortSignal {
+    return this.#end.signal;
   }
 
   /** Bytes of a snapshot. */
@@ -123,6 +130,7 @@ export class Engine implements ParameterHolder {
     size = batchSize,
   ): Promise<void> {
     this.assertUsable(caller);
+    refuseLoaderOf(this, caller);
     const expected = this.#coming ?? this.#programs.training?.graph;
     if (expected !== undefined) checkSignature(caller, expected, signature);
     const graph = this.#graphFor(expected, signature, batchSize, size);
@@ -141,6 +149,7 @@ export class Engine implements ParameterHolder {
     images?: CheckedImages,
   ): Promise<SubmittedStep> {
     this.assertUsable(caller);
+    refuseLoaderOf(this, caller);
     this.#programs.checkNet(caller);
     const { image, signature, size } = images ?? checkImages(caller, batch);
     const expected = this.#coming ?? this.#programs.training?.graph;
@@ -188,12 +197,13 @@ export class Engine implements ParameterHolder {
   }
 
   /** Mean loss and accuracy over batches, with the parameters of one moment. */
-  evaluate(
+  async evaluate(
     caller: string,
     batches: AsyncIterable<ReleasableBatch>,
     batchSize: number,
     signal: AbortSignal | undefined,
   ): Promise<EvaluationResult> {
+    refuseLoaderOf(this, caller);
     const sums = { loss: 0, correct: 0, size: 0 };
     const add = ({ loss, correct, size }: BatchResult) => {
       sums.loss += loss * size;
@@ -206,12 +216,14 @@ export class Engine implements ParameterHolder {
       try {
         this.#programs.checkNet(caller);
         await this.#programs.update();
-        for await (const batch of abortable(batches, signal)) {
-          this.assertUsable(caller);
-          const result = await this.#submitEvaluation(caller, batch, batchSize);
-          if (previous !== undefined) add(await previous);
-          previous = result.promise;
-        }
+        await withLoaderOf(this, batches, async (loader) => {
+          for await (const batch of abortable(loader, signal, this.ended)) {
+            this.assertUsable(caller);
+            const result = await this.#submitEvaluation(caller, batch, batchSize);
+            if (previous !== undefined) add(await previous);
+            previous = result.promise;
+          }
+        });
         if (previous !== undefined) add(await previous);
       } finally {
         this.#isEvaluating = false;
@@ -264,7 +276,8 @@ export class Engine implements ParameterHolder {
    * @param meanwhile Called at that moment, so that its result belongs to it.
    * @throws ArgumentError for a network whose layers were replaced.
    */
-  snapshot<T>(caller: string, meanwhile: () => T): Promise<[Snapshot, T]> {
+  async snapshot<T>(caller: string, meanwhile: () => T): Promise<[Snapshot, T]> {
+    refuseLoaderOf(this, caller);
     return this.#enqueue(async () => {
       this.assertUsable(caller);
       this.#programs.checkNet(caller);
@@ -283,7 +296,8 @@ export class Engine implements ParameterHolder {
    * @param change Changes the host parameters, or fails; it may return a promise.
    * @throws CheckpointError where the optimizer state is not the optimizer's.
    */
-  restore(caller: string, change: () => unknown, training?: RestoredTraining): Promise<void> {
+  async restore(caller: string, change: () => unknown, training?: RestoredTraining): Promise<void> {
+    refuseLoaderOf(this, caller);
     return this.#enqueue(async () => {
       this.assertUsable(caller);
       await this.drain();
@@ -310,6 +324,7 @@ export class Engine implements ParameterHolder {
    */
   dispose(): Promise<void> {
     this.#disposal ??= this.#dispose();
+    this.#end.abort(new DisposedError('the trainer was disposed of while it waited for a loader'));
     return this.#disposal;
   }
 
@@ -349,11 +364,12 @@ export class Engine implements ParameterHolder {
   }
 
   /**
-   * Queues a task that reads parameters. During an evaluation that nothing waits for it runs at once:
-   * the loader may be who asks, and an evaluation changes no parameters.
+   * Queues a task that reads parameters. It runs at once during an evaluation, which changes none, if
+   * that one's loader asks, or if nothing that was called before waits for the evaluation.
    */
   #enqueueRead<T>(task: () => Promise<T>): Promise<T> {
-    return this.#isEvaluating && this.#queue.runsLast ? task() : this.#enqueue(task);
+    const isFree = this.#queue.runsLast || isCalledByLoaderOf(this);
+    return this.#isEvaluating && isFree ? task() : this.#enqueue(task);
   }
 
   #note(error: unknown): void {

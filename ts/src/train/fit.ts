@@ -177,7 +177,7 @@ export class FitLoop {
     position.loader = loaderState(train);
     this.#lastResultAt = performance.now();
     this.#epochStart = this.#lastResultAt - position.sums.seconds * 1000;
-    const batches = abortable(startAt(train, position), signal);
+    const batches = abortable(startAt(train, position), signal, this.#engine.ended);
     let next = position.batch;
     let isOver = next >= train.length;
     try {

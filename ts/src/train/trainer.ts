@@ -186,7 +186,9 @@ export class Trainer implements AsyncDisposable {
   }
 
   /**
-   * Mean loss and accuracy over a loader, in evaluation mode. Steps that are called meanwhile wait.
+   * Mean loss and accuracy over a loader, in evaluation mode. Steps that are called meanwhile wait;
+   * called by the loader itself, which the evaluation waits for, they and all else but `stateDict`,
+   * `syncParameters` and `dispose` are refused.
    *
    * @throws What `step` throws, and the signal's reason after an abort.
    */
@@ -349,7 +351,7 @@ export class Trainer implements AsyncDisposable {
   }
 
   /**
-   * Waits for the steps on the device and for checkpoints, copies the parameters into the network,
+   * Ends an evaluation that is under way, waits for the steps on the device and for checkpoints, copies the parameters into the network,
    * and frees all device memory. Calls that wait reject with a DisposedError, as do later ones. Idempotent.
    */
   async dispose(): Promise<void> {
