@@ -26,6 +26,32 @@ class DeviceBuffer : public Buffer {
   size_t bytes_;
 };
 
+// Events between pieces of work on one stream.
+class EventLaps : public Laps {
+ public:
+  explicit EventLaps(cudaStream_t stream) : stream_(stream) {}
+
+  void mark() override {
+    marks_.push_back(makeTimingEvent());
+    NN_CHECK_CUDA(cudaEventRecord(marks_.back().get(), stream_));
+  }
+
+  std::vector<double> milliseconds() override {
+    if (!marks_.empty()) NN_CHECK_CUDA(cudaEventSynchronize(marks_.back().get()));
+    std::vector<double> laps;
+    for (size_t i = 1; i < marks_.size(); ++i) {
+      float lap = 0;
+      NN_CHECK_CUDA(cudaEventElapsedTime(&lap, marks_[i - 1].get(), marks_[i].get()));
+      laps.push_back(lap);
+    }
+    return laps;
+  }
+
+ private:
+  cudaStream_t stream_;
+  std::vector<Event> marks_;
+};
+
 }  // namespace
 
 CudaBackend::CudaBackend(Context& context)
@@ -35,6 +61,11 @@ void CudaBackend::synchronize() {
   throwIfLost();
   NN_CHECK_CUDA(cudaStreamSynchronize(context_.copy()));
   NN_CHECK_CUDA(cudaStreamSynchronize(context_.compute()));
+}
+
+std::unique_ptr<Laps> CudaBackend::makeLaps() {
+  throwIfLost();
+  return std::make_unique<EventLaps>(context_.compute());
 }
 
 size_t CudaBackend::bytes(const TensorDesc& desc) const {

@@ -15,6 +15,7 @@ class CudaBackend : public Backend {
 
   bool isAsynchronous() const override { return true; }
   void synchronize() override;
+  std::unique_ptr<Laps> makeLaps() override;
   size_t bytes(const TensorDesc& desc) const override;
   std::unique_ptr<Buffer> allocate(size_t bytes) override;
   size_t availableBytes() const override;

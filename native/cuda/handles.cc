@@ -70,6 +70,12 @@ Event makeEvent() {
   return Event(event);
 }
 
+Event makeTimingEvent() {
+  cudaEvent_t event = nullptr;
+  NN_CHECK_CUDA(cudaEventCreate(&event));
+  return Event(event);
+}
+
 DeviceMemory makeDeviceMemory(size_t bytes) {
   if (bytes == 0) return nullptr;
   void* memory = nullptr;

@@ -50,6 +50,7 @@ using PinnedMemory = std::unique_ptr<void, PinnedMemoryDeleter>;
 
 Stream makeStream();  // does not wait for the default stream
 Event makeEvent();    // without timing
+Event makeTimingEvent();
 // Throws ERR_NN_OUT_OF_MEMORY with what was asked for, what is free and what there is in total.
 DeviceMemory makeDeviceMemory(size_t bytes);
 PinnedMemory makePinnedMemory(size_t bytes);

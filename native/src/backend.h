@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "graph/spec.h"
+#include "laps.h"
 
 namespace neuronode {
 
@@ -118,6 +119,9 @@ class Backend {
   virtual bool isAsynchronous() const { return false; }
   // Waits for all work that was put on the device.
   virtual void synchronize() {}
+  // By the device's own clock, so that no piece of work waits for the host or stands for its
+  // waiting.
+  virtual std::unique_ptr<Laps> makeLaps() { return std::make_unique<HostLaps>(); }
 
   virtual size_t bytes(const TensorDesc& desc) const = 0;
   // Throws ERR_NN_OUT_OF_MEMORY before taking what the machine does not have.

@@ -57,8 +57,8 @@ class Autotuner {
         filter_(zeroes(tensorBytes(p.filter, p.k * (p.c / p.groups) * p.r * p.s))),
         bias_(zeroes(tensorBytes(p.y, p.k))),
         y_(zeroes(tensorBytes(p.y, p.n * p.k * p.oh * p.ow))),
-        start_(timingEvent()),
-        end_(timingEvent()) {}
+        start_(makeTimingEvent()),
+        end_(makeTimingEvent()) {}
 
   int64_t fastest(CudnnGraph& graph, const std::vector<int64_t>& places) {
     int64_t best = places.front();
@@ -76,12 +76,6 @@ class Autotuner {
     DeviceMemory memory = makeDeviceMemory(bytes);
     NN_CHECK_CUDA(cudaMemsetAsync(memory.get(), 0, bytes, stream_));
     return memory;
-  }
-
-  static Event timingEvent() {
-    cudaEvent_t event = nullptr;
-    NN_CHECK_CUDA(cudaEventCreate(&event));
-    return Event(event);
   }
 
   // In milliseconds.

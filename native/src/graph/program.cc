@@ -1,7 +1,6 @@
 #include "graph/program.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "error.h"
@@ -79,15 +78,15 @@ std::vector<double> Program::profile(const HostTensors& inputs, int iterations,
       for (auto& [name, port] : inputs_) {
         backend_.upload(port.data, data[next++], backend_.bytes(port.desc));
       }
-      for (size_t s = 0; s < steps_.size(); ++s) {
+      const std::unique_ptr<Laps> laps = backend_.makeLaps();
+      laps->mark();
+      for (const Step& step : steps_) {
         checkCancelled(cancel);
-        const auto start = std::chrono::steady_clock::now();
-        runStep(steps_[s]);
-        backend_.synchronize();
-        const std::chrono::duration<double, std::milli> took =
-            std::chrono::steady_clock::now() - start;
-        times[s].push_back(took.count());
+        runStep(step);
+        laps->mark();
       }
+      const std::vector<double> took = laps->milliseconds();
+      for (size_t s = 0; s < steps_.size(); ++s) times[s].push_back(took[s]);
     }
   } catch (...) {
     restore();
