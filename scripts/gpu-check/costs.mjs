@@ -103,12 +103,13 @@ export function costsOfPlan({ nodes, values }, plan, operations, precision) {
 }
 
 /**
- * The shortest time that a cost can take, in milliseconds, and what sets it.
+ * The shortest time that a cost can take, in milliseconds, and what sets it; nulls without peaks.
  *
  * @param {Cost} cost
- * @param {import('./peaks.mjs').Peaks} peaks
+ * @param {import('./peaks.mjs').Peaks} [peaks]
  */
 export function floorOf({ bytes, flops }, peaks, precision) {
+  if (peaks === undefined) return { memoryMs: null, arithmeticMs: null, ms: null, bound: null };
   const memoryMs = (bytes / peaks.bandwidth) * 1e3;
   const arithmeticMs = (flops / peaks.flops[precision]) * 1e3;
   return {

@@ -1,7 +1,7 @@
 /**
  * Runs every kernel of the backend a few times, for compute-sanitizer to watch: small networks with
  * each kind of layer, both optimizers, every precision, called, recorded and replayed. A program of
- * its own: `node exercise.mjs cuda:0 quick`.
+ * its own: `node exercise.mjs cuda:0 quick 1700000000000`, which takes no step after that time.
  */
 import { loadPackage } from './inside.mjs';
 import { openTraining } from './training.mjs';
@@ -26,16 +26,20 @@ export const sets = {
   ],
 };
 
-/** Trains each and gives its last loss, by the case's name. */
-export async function exercise(inside, device, cases) {
+const steps = 4;
+
+/** Trains each while there is time, and gives its last loss, by the case's name. */
+export async function exercise(inside, device, cases, deadline = Infinity) {
   const losses = new Map();
   for (const options of cases) {
+    if (Date.now() >= deadline) break;
     const training = await openTraining(inside, { ...options, device });
     try {
-      let outputs;
-      for (let step = 0; step < 4; step++) outputs = await training.run();
-      const { network, optimizer, precision } = options;
-      losses.set(`${network}, ${optimizer}, ${precision}`, outputs.loss[0]);
+      for (let step = 1; step <= steps && Date.now() < deadline; step++) {
+        const { loss } = await training.run();
+        const { network, optimizer, precision } = options;
+        if (step === steps) losses.set(`${network}, ${optimizer}, ${precision}`, loss[0]);
+      }
     } finally {
       await training.dispose();
     }
@@ -44,8 +48,9 @@ export async function exercise(inside, device, cases) {
 }
 
 if (process.argv[1] === new URL(import.meta.url).pathname) {
-  const [device, set] = process.argv.slice(2);
-  const losses = await exercise(await loadPackage(), device, sets[set]);
+  const [device, set, deadline] = process.argv.slice(2);
+  const losses = await exercise(await loadPackage(), device, sets[set], Number(deadline));
   for (const [name, loss] of losses) console.log(`${name}: ${loss}`);
+  console.log(`trained ${losses.size} of ${sets[set].length} to their end`);
   if ([...losses.values()].some((loss) => !Number.isFinite(loss))) process.exitCode = 1;
 }

@@ -1,10 +1,9 @@
 /**
- * Owns our side of the measurements: a GPU's peaks where no data sheet is in the table, the time of a
- * training step, and each kernel beside its floor.
+ * Owns our side of the measurements: a GPU's peaks, the time of a training step, and each kernel beside
+ * its floor.
  */
 import { costsOfPlan, floorOf, sumOf } from './costs.mjs';
 import { median } from './numbers.mjs';
-import { peaksOf } from './peaks.mjs';
 import { openTraining, timeSteps } from './training.mjs';
 
 export const precisions = ['f32', 'tf32', 'bf16'];
@@ -12,11 +11,39 @@ export const precisions = ['f32', 'tf32', 'bf16'];
 /** What is measured: the founding network, or, where times say nothing, a small one. */
 export function sizesOf({ emulated }) {
   return emulated
-    ? { network: 'lenet', batch: 2, rounds: 1, steps: 3, peaks: { elements: 1 << 14, edge: 16 } }
-    : { network: 'alexnet', batch: 128, rounds: 5, steps: 20 };
+    ? { network: 'lenet', batch: 2, rounds: 1, steps: 3, warmMs: 0, peaks: { rows: 16, edge: 16 } }
+    : {
+        network: 'alexnet',
+        batch: 128,
+        rounds: 5,
+        steps: 20,
+        warmMs: 500,
+        peaks: { rows: 1 << 16, edge: 8192 },
+      };
 }
 
-/** Milliseconds of the one kernel of `op` in a program that applies it to inputs of these shapes. */
+/**
+ * The median of what `time` gives in `rounds` calls, and in as many more as fill `leastMs`, after calls
+ * for `warmMs`: the clocks of an idle GPU take a while to rise.
+ */
+export async function settled(time, { rounds, warmMs, leastMs = 0, onWarm = () => {} }) {
+  const warmed = performance.now() + warmMs;
+  while (performance.now() < warmed) await time();
+  onWarm();
+  const started = performance.now();
+  const found = [];
+  while (found.length < rounds || performance.now() - started < leastMs) found.push(await time());
+  return median(found);
+}
+
+/** Numbers that are no constant: products of zeros take less power, and less time. */
+function numbers(count) {
+  const values = new Float32Array(count);
+  for (let i = 0; i < count; i++) values[i] = Math.imul(i, 0x9e3779b1) / 2 ** 31;
+  return values;
+}
+
+/** Milliseconds of the one kernel of `op` in a program that applies it to inputs of equal shapes. */
 async function timeOperation({ GraphBuilder, finish, native }, op, shapes, attrs, target) {
   const builder = new GraphBuilder();
   const inputs = Object.entries(shapes).map(([name, shape]) =>
@@ -26,39 +53,38 @@ async function timeOperation({ GraphBuilder, finish, native }, op, shapes, attrs
   const [output] = builder.apply(op, inputs, attrs, { name: op, phase: 'forward' });
   const program = await native.compile(finish(builder, new Map([['y', output]])), target);
   try {
-    const steps = await program.profile({}, 9);
-    return steps.find((step) => step.op === op).medianMs;
+    const [[rows, columns]] = Object.values(shapes);
+    const values = numbers(rows * columns);
+    for (const name of Object.keys(shapes)) await program.write(name, values);
+    const steps = await program.profile({}, 15);
+    // Where a clock is too coarse for a small imitation's work, there is still no infinite peak.
+    return Math.max(steps.find((step) => step.op === op).medianMs, 1e-6);
   } finally {
     await program.dispose();
   }
 }
 
 /**
- * The peaks of a GPU: the data sheet's, or measured by an addition of long vectors (three passes
- * over memory) and by square matrix products in each precision.
+ * What a device reaches: square matrix products in each precision, and an addition of long vectors,
+ * which passes over memory three times.
  *
- * @param {{ device: string, emulated: boolean, model: string }} of
+ * @param {string} device
+ * @param {{ rows: number, edge: number }} sizes Vectors of 1024 times `rows` elements.
  * @returns {Promise<import('./peaks.mjs').Peaks>}
  */
-export async function findPeaks(inside, { device, emulated, model }, sizes = {}) {
-  const known = emulated ? undefined : peaksOf(model);
-  if (known !== undefined) return known;
-  const { elements = 1 << 26, edge = 8192 } = sizes;
-  const rows = [elements / 1024, 1024];
-  const copyMs = await timeOperation(inside, 'add', { a: rows, b: rows }, {}, { device });
+export async function measurePeaks(inside, device, { rows, edge }) {
   const flops = {};
   for (const precision of precisions) {
     const square = [edge, edge];
     const attrs = { transposeA: false, transposeB: true, alpha: 1 };
-    const shapes = { a: square, b: square };
-    const ms = await timeOperation(inside, 'gemm', shapes, attrs, { device, precision });
+    const target = { device, precision };
+    const ms = await timeOperation(inside, 'gemm', { a: square, b: square }, attrs, target);
     flops[precision] = (2 * edge ** 3) / (ms / 1e3);
   }
-  return {
-    source: 'measured here: addition of vectors, square matrix products',
-    bandwidth: (12 * elements) / (copyMs / 1e3),
-    flops,
-  };
+  // Last, so that the clocks have risen.
+  const vector = [rows, 1024];
+  const ms = await timeOperation(inside, 'add', { a: vector, b: vector }, {}, { device });
+  return { source: 'measured here', bandwidth: (12 * 1024 * rows) / (ms / 1e3), flops };
 }
 
 /** Peaks in words. */
@@ -69,7 +95,7 @@ export function peaksText({ source, bandwidth, flops }) {
   return `${(bandwidth / 1e12).toFixed(2)} TB/s; TFLOP/s: ${tflops.join(', ')} (${source})`;
 }
 
-/** A shorter time is over before the clocks have settled, and nvidia-smi has looked twice. */
+/** A shorter time is over before nvidia-smi has looked twice. */
 const leastWatchedMs = 2000;
 
 /**
@@ -79,49 +105,46 @@ const leastWatchedMs = 2000;
  * answer is `watched`.
  *
  * @param {{ device: string, network: string, batch: number, precision: string, recorded: boolean,
- *   rounds: number, steps: number }} options
+ *   autotune?: boolean, rounds: number, steps: number, warmMs: number }} options
+ * @param {import('./peaks.mjs').Peaks} [peaks]
  * @param {() => () => Promise<T>} [watch]
  * @returns {Promise<{ ms: number, loss: number, floor: ReturnType<typeof floorOf>, watched?: T }>}
  */
-export async function measureStep(inside, { rounds, steps, ...target }, peaks, watch) {
-  const training = await openTraining(inside, { ...target, autotune: true });
+export async function measureStep(inside, { rounds, steps, warmMs, ...target }, peaks, watch) {
+  const training = await openTraining(inside, target);
   try {
     await timeSteps(training, 3); // called, recorded, replayed
-    const stop = watch?.();
-    const started = performance.now();
-    const isOver = () => stop === undefined || performance.now() - started >= leastWatchedMs;
-    const found = [];
-    for (let round = 0; round < rounds || !isOver(); round++) {
-      found.push(await timeSteps(training, steps));
-    }
+    let stop;
+    const leastMs = watch === undefined ? 0 : leastWatchedMs;
+    const onWarm = () => {
+      stop = watch?.();
+    };
+    const time = () => timeSteps(training, steps);
+    const ms = await settled(time, { rounds, warmMs, leastMs, onWarm });
     const watched = await stop?.();
     const { loss } = await training.run();
     const { graph } = training;
     const costs = costsOfPlan(graph, training.plan().steps, inside.operations, target.precision);
     const known = costs.filter((cost) => cost !== undefined);
-    return {
-      ms: median(found),
-      watched,
-      loss: loss[0],
-      floor: floorOf(sumOf(known), peaks, target.precision),
-    };
+    const floor = floorOf(sumOf(known), peaks, target.precision);
+    return { ms, watched, loss: loss[0], floor };
   } finally {
     await training.dispose();
   }
 }
 
 /** Each kernel of a step with its time, its floor, and how near it comes; a reorder has no floor. */
-export async function measureKernels(inside, { rounds, ...target }, peaks) {
-  const training = await openTraining(inside, { ...target, autotune: true });
+export async function measureKernels(inside, { rounds, warmMs, ...target }, peaks) {
+  const training = await openTraining(inside, target);
   try {
-    await timeSteps(training, 3);
-    const kernels = await training.profile(Math.max(rounds, 3));
+    await settled(() => timeSteps(training, 3), { rounds: 1, warmMs });
+    const kernels = await training.profile(rounds);
     const costs = costsOfPlan(training.graph, kernels, inside.operations, target.precision);
     return kernels.map(({ name, op, phase, kernel, medianMs }, index) => {
       const row = { name, op, phase, kernel, ms: medianMs };
       if (costs[index] === undefined) return { ...row, floorMs: null, bound: null, ratio: null };
       const floor = floorOf(costs[index], peaks, target.precision);
-      const ratio = floor.ms === 0 ? null : medianMs / floor.ms;
+      const ratio = floor.ms > 0 ? medianMs / floor.ms : null;
       return { ...row, floorMs: floor.ms, bound: floor.bound, ratio };
     });
   } finally {

@@ -1,7 +1,7 @@
 /**
  * Owns what a GPU can do at most: bytes of its memory a second, and floating-point operations a
- * second by precision. From the makers' data sheets (dense, boost clock), or measured where the
- * model is not in the table.
+ * second by precision. These are the makers' data sheets (dense, boost clock), which no program
+ * reaches: floors are worked out from what was measured, where that is known (measure.mjs).
  */
 
 /**

@@ -10,6 +10,7 @@ Policy: images are floats that lie on the device already, Adam is fused, and the
 block of steps. Which variant is fastest is for the caller to find.
 """
 
+import gc
 import sys
 import time
 from pathlib import Path
@@ -120,7 +121,9 @@ class Peer:
                     "available": torch.cuda.is_available(),
                 }
             case "prepare":
-                self.subject = None  # frees the old one before the new one is made
+                # Frees the old one, which holds itself, before the new one is made.
+                self.subject = None
+                gc.collect()
                 self.subject = Subject(request)
                 return {"ms": self.subject.time(3)}
             case "time":

@@ -1,9 +1,15 @@
 /** Owns what nvidia-smi says of power and clocks while something runs. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { median } from './numbers.mjs';
 import { foreignEnvironment } from './python.mjs';
 
 const fields = ['power.draw', 'clocks.sm', 'clocks.mem', 'temperature.gpu'];
+
+const rowsOf = (text) =>
+  text
+    .split('\n')
+    .map((line) => line.split(',').map((cell) => cell.trim()))
+    .filter((row) => row.length === fields.length);
 
 /**
  * Watches the first GPU until the returned function is called, which gives medians, or in `reason` why
@@ -13,17 +19,11 @@ const fields = ['power.draw', 'clocks.sm', 'clocks.mem', 'temperature.gpu'];
  *   celsius: number | null } | { reason: string }>} null for what the GPU does not tell.
  */
 export function watchPower() {
-  const words = [
-    `--query-gpu=${fields.join()}`,
-    '--format=csv,noheader,nounits',
-    '-i',
-    '0',
-    '-lms',
-    '100',
-  ];
-  const child = spawn('nvidia-smi', words, {
+  const words = [`--query-gpu=${fields.join()}`, '--format=csv,noheader,nounits', '-i', '0'];
+  const env = foreignEnvironment();
+  const child = spawn('nvidia-smi', [...words, '-lms', '100'], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: foreignEnvironment(),
+    env,
   });
   let text = '';
   let reason;
@@ -42,8 +42,12 @@ export function watchPower() {
   return async () => {
     child.kill('SIGKILL');
     await ended;
-    const rows = text.split('\n').map((line) => line.split(',').map((cell) => cell.trim()));
-    const whole = rows.filter((row) => row.length === fields.length);
+    let whole = rowsOf(text);
+    if (whole.length === 0 && reason === undefined) {
+      // What it had said may have been in its buffer: the state right after is better than none.
+      const once = spawnSync('nvidia-smi', words, { encoding: 'utf8', env, timeout: 5000 });
+      whole = rowsOf(once.stdout ?? '');
+    }
     // A field that the GPU does not tell is '[N/A]'.
     const [watts, smMHz, memoryMHz, celsius] = fields.map((_, i) => {
       const values = whole.map((row) => Number(row[i])).filter(Number.isFinite);

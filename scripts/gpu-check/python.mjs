@@ -4,7 +4,7 @@
  * importing PyTorch takes seconds and may fail.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 
 const question = `
 import json, os, sys
@@ -17,7 +17,8 @@ starts = ("libcublas.so.", "libcublasLt.so.", "libcudnn.so.", "libnvrtc.so.")
 folders = []
 for base in sys.path:
     for place in ("nvidia", os.path.join("torch", "lib")):
-        for folder, _, names in os.walk(os.path.join(base, place)):
+        for folder, inner, names in os.walk(os.path.join(base, place)):
+            inner[:] = [name for name in inner if name != "include"]
             if folder not in folders and any(name.startswith(starts) for name in names):
                 folders.append(folder)
 print(json.dumps({"version": sys.version.split()[0], "torch": torch, "folders": folders}))
@@ -31,6 +32,15 @@ export function foreignEnvironment(env = process.env) {
   return left.length > 0 ? { ...rest, LD_LIBRARY_PATH: left.join(':') } : rest;
 }
 
+/** What is in a folder: nothing where it is none, or may not be read. */
+function namesIn(folder) {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
 function candidates() {
   const { NEURONODE_PYTHON, VIRTUAL_ENV, CONDA_PREFIX, HOME, PATH = '' } = process.env;
   const prefixes = [VIRTUAL_ENV, CONDA_PREFIX].filter(Boolean).map((each) => `${each}/bin`);
@@ -41,11 +51,9 @@ function candidates() {
     '/usr/bin',
     `${HOME}/.local/bin`,
   ];
-  const folders = [...prefixes, ...PATH.split(':'), ...usual].filter(
-    (folder, i, all) => folder !== '' && existsSync(folder) && all.indexOf(folder) === i,
-  );
-  const programs = folders.flatMap((folder) =>
-    readdirSync(folder)
+  const folders = new Set([...prefixes, ...PATH.split(':'), ...usual]);
+  const programs = [...folders].flatMap((folder) =>
+    namesIn(folder)
       .filter((name) => /^python3(\.\d+)?$/.test(name))
       .sort((a, b) => a.length - b.length)
       .map((name) => `${folder}/${name}`),
@@ -63,7 +71,7 @@ export function findPython() {
     const { status, stdout } = spawnSync(path, ['-c', question], {
       encoding: 'utf8',
       env: foreignEnvironment(),
-      timeout: 20_000,
+      timeout: 60_000, // where the disk is cold
     });
     if (status !== 0) continue;
     let answer;

@@ -10,10 +10,12 @@ export const emulatedNote =
 const head = `# Results on a GPU
 
 Written by \`npm run gpu-check\`, or by the pack that \`npm run gpu-pack\` makes; do not edit. A floor is
-the longer of two times: the bytes that a kernel's operands take, each moved once, over the memory's
-bandwidth; and the operations of its products over the peak of their precision. A step's time is that
-of one step among many with two under way, upload and read-back included. Kernel times are medians of
-kernels run one by one.`;
+the longer of two times: the bytes that a kernel's operands take, each moved once, over the bandwidth
+that an addition of long vectors reached here; and the operations of its products over the rate that
+large matrix products of their precision reached. A step's time is that of one step among many with two
+under way, upload and read-back included; PyTorch's images lie on the device, and its loss is read once
+per block of steps. Kernel times are medians by the device's own clock, of kernels called one behind the
+other.`;
 
 /** More passed checks than these are only counted. */
 const mostShown = 12;

@@ -11,6 +11,7 @@ import { Report } from './state.mjs';
  * @property {boolean} emulated Whether the device is a test's imitation: sizes are small then, and
  *   times worth nothing.
  * @property {string} [model] The device's model.
+ * @property {import('./peaks.mjs').Peaks} [peaks] What it was seen to reach.
  * @property {number} deadline Milliseconds since 1970 at which the section is ended.
  * @property {string} out Folder for logs.
  * @property {{ path: string, version: string, torch: string | null, folders: string[] } | null} python

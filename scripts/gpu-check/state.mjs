@@ -50,6 +50,11 @@ export class Report {
     return new Set(this.#state.checks.map(({ name }) => name));
   }
 
+  /** What data() kept by that name, in an earlier process too. */
+  get(name) {
+    return this.#state.data[name];
+  }
+
   fact(name, value) {
     this.#state.facts.push({ name, value: String(value) });
     this.#write();

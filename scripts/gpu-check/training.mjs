@@ -56,7 +56,9 @@ async function compile(native, graph, { recorded = true, ...target }) {
 
 /** Pixels that are no constant: the same at every run. */
 function pixels(count) {
-  return Uint8Array.from({ length: count }, (_, i) => Math.imul(i, 0x9e3779b1) >>> 24);
+  const values = new Uint8Array(count);
+  for (let i = 0; i < count; i++) values[i] = Math.imul(i, 0x9e3779b1) >>> 24;
+  return values;
 }
 
 /**

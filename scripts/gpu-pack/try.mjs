@@ -42,6 +42,8 @@ async function runBare(pack) {
     const words = ['bash', '/pack/run.sh', '--minutes', '5', '--out', '/results'];
     const env = { NEURONODE_CUDA_LIBRARY: '/emulated.so' };
     const { status } = await bare.run(words, { log, env });
+    const files = readdirSync(`${bare.path}/results`).sort().join();
+    requireThat(files === 'results.json,results.md', `The results are ${files}.`, log);
     const read = (name) => readFileSync(`${bare.path}/results/${name}`, 'utf8');
     requireThat(status === 0, `run.sh ended with status ${status}.`, log);
     return { results: JSON.parse(read('results.json')), markdown: read('results.md'), log };
@@ -70,6 +72,13 @@ function checkFindings({ results, log }) {
   requireThat(
     [...all.keys()].join() === sections.map(({ name }) => name).join(),
     `The results have the sections ${[...all.keys()].join(', ')}.`,
+    log,
+  );
+  const { bandwidth, flops } = all.get('device').data.peaks;
+  const peaks = [bandwidth, flops.f32, flops.tf32, flops.bf16];
+  requireThat(
+    peaks.every((peak) => peak > 0),
+    `Peaks were measured as ${peaks}.`,
     log,
   );
   const operations = all.get('operations').checks.length;

@@ -86,6 +86,15 @@ describe('floors of AlexNet at batch 128', () => {
   });
 });
 
+test('where no peaks are known there is no floor', () => {
+  expect(floorOf({ bytes: 1, flops: 1 }, undefined, 'f32')).toEqual({
+    memoryMs: null,
+    arithmeticMs: null,
+    ms: null,
+    bound: null,
+  });
+});
+
 test('data sheets are chosen by the driver’s name of the model', () => {
   expect(peaksOf('NVIDIA H100 PCIe')?.bandwidth).toBe(2e12);
   expect(peaksOf('NVIDIA H200')?.bandwidth).toBe(4.8e12);

@@ -2,7 +2,7 @@
  * How a run of the GPU check goes through its sections where they hang, crash, lose the device or are
  * not begun: what was found before is kept, each failure is listed, and the next one is run.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -25,6 +25,13 @@ interface Result {
   readonly checks: readonly Check[];
 }
 
+interface Options {
+  readonly seconds?: number;
+  readonly stop?: AbortSignal;
+  readonly graceMs?: number;
+  readonly onBegin?: (ms: number) => void;
+}
+
 const scripts = new URL('../../scripts/gpu-check/', import.meta.url);
 const load = (name: string): Promise<unknown> => import(new URL(`${name}.mjs`, scripts).href);
 const { runSections } = (await load('sequence')) as {
@@ -38,7 +45,10 @@ const { runUntilFailure } = (await load('sections/native')) as {
   runUntilFailure(
     command: string,
     names: readonly string[],
-    onTest: (name: string, ok: boolean, text: string) => void,
+    how: {
+      onStart: (name: string) => void;
+      onTest: (name: string, ok: boolean, text: string) => void;
+    },
   ): Promise<void>;
 };
 const { foreignEnvironment } = (await load('python')) as {
@@ -55,6 +65,13 @@ const bodies: Record<string, string> = {
   throws: "report.check('a', true); report.failed(new Error('no such thing')); process.exit(1);",
   exits:
     "report.check('a', true); report.done(); process.kill(process.pid, 'SIGSEGV'); await new Promise(() => {});",
+  lingers: "report.check('a', true); report.done(); setInterval(() => {}, 1000);",
+  says: "report.check('a', true); console.error('terminate called'); process.abort();",
+  // Leaves a process behind that holds its standard error open.
+  leaves: `
+    const { spawn } = await import('node:child_process');
+    spawn('sleep', ['100'], { stdio: ['ignore', 'ignore', 'inherit'] });
+    report.check('a', true); report.done(); process.exit(0);`,
   absent: "report.notApplicable('there is no GPU'); report.done();",
   // Dies at b, loses the device at c, and comes to its end.
   dies: `
@@ -67,7 +84,11 @@ const bodies: Record<string, string> = {
 };
 
 /** Runs sections whose bodies are above. */
-async function run(names: readonly string[], more: Partial<Section> = {}, seconds = 60) {
+async function run(
+  names: readonly string[],
+  more: Partial<Section> = {},
+  { seconds = 60, onBegin = (_ms: number) => {}, ...how }: Options = {},
+) {
   const sections = names.map((name) => ({
     name,
     title: `Section ${name}`,
@@ -76,10 +97,13 @@ async function run(names: readonly string[], more: Partial<Section> = {}, second
     ...more,
   }));
   const written: number[] = [];
+  const out = mkdtempSync(join(folder, 'out-'));
   const results = await runSections(sections, {
+    ...how,
     seconds,
-    out: mkdtempSync(join(folder, 'out-')),
-    command: ({ name }: Section, path: string) => {
+    out,
+    command: ({ name }: Section, path: string, ms: number) => {
+      onBegin(ms);
       const script = join(folder, `${name}.mjs`);
       const state = new URL('state.mjs', scripts).href;
       writeFileSync(
@@ -93,6 +117,7 @@ async function run(names: readonly string[], more: Partial<Section> = {}, second
       found.some(({ name }) => name === 'absent') ? 'there is no device' : undefined,
   });
   expect(written).toEqual(names.map((_, i) => i + 1));
+  expect(readdirSync(out)).toEqual([]);
   return results;
 }
 
@@ -140,8 +165,48 @@ describe('a run of sections', () => {
     expect(exits!.reason).toBe('its process ended with SIGSEGV, after its last finding');
   });
 
+  test('keeps what one said that died', async () => {
+    const [says, good] = await run(['says', 'good']);
+    expect(says!.outcome).toBe('failed');
+    expect(says!.reason).toMatch(/^its process ended with SIGABRT\nterminate called/);
+    expect(good!.outcome).toBe('passed');
+  });
+
+  test('ends one that goes on after its last finding', async () => {
+    const [lingers, good] = await run(['lingers', 'good'], {}, { graceMs: 100 });
+    expect(lingers!.outcome).toBe('failed');
+    expect(lingers!.reason).toBe('its process ended with SIGKILL, after its last finding');
+    expect(good!.outcome).toBe('passed');
+  });
+
+  test('does not wait for what one has left behind', async () => {
+    const [leaves] = await run(['leaves']);
+    expect(leaves).toMatchObject({ outcome: 'passed', reason: '' });
+  });
+
+  test('that is stopped tells what it has found, and begins nothing else', async () => {
+    const stop = new AbortController();
+    const onBegin = () => setTimeout(() => stop.abort('SIGTERM'), 3000);
+    const [hangs, good] = await run(['hangs', 'good'], {}, { stop: stop.signal, onBegin });
+    expect(hangs!.reason).toMatch(/^ended after [\d.]+ s, SIGTERM at b$/);
+    expect(hangs!.checks).toEqual([{ name: 'before', ok: true, detail: '' }]);
+    expect(good).toMatchObject({ outcome: 'not run', reason: 'SIGTERM' });
+  });
+
+  test('leaves to the sections behind one the least that they need', async () => {
+    const given: number[] = [];
+    const onBegin = (ms: number) => given.push(Math.round(ms / 10_000) * 10);
+    const begin = (seconds: number) =>
+      run(['good', 'good', 'good'], { seconds: 1000, least: 100 }, { seconds, onBegin });
+    await begin(1000);
+    expect(given.splice(0)).toEqual([800, 900, 1000]);
+    // Where there is not enough for all, the first still get half of what there is.
+    await begin(300);
+    expect(given).toEqual([150, 200, 300]);
+  });
+
   test('begins none for which too little time is left', async () => {
-    const [good] = await run(['good'], { least: 100 }, 50);
+    const [good] = await run(['good'], { least: 100 }, { seconds: 50 });
     expect(good!.outcome).toBe('not run');
     expect(good!.reason).toMatch(/^50 s of the 50 s were left, and it takes at least 100 s$/);
   });
@@ -180,7 +245,12 @@ describe('native tests on a device', () => {
     const said = lines.map((line) => `echo '${line}'`).join('\n');
     writeFileSync(program, `#!/bin/sh\n${said}\n${end}\n`, { mode: 0o755 });
     const found: [string, boolean, string][] = [];
-    await runUntilFailure(program, ['*'], (...each) => found.push(each));
+    const begun: string[] = [];
+    await runUntilFailure(program, ['*'], {
+      onStart: (name) => begun.push(name),
+      onTest: (...each) => found.push(each),
+    });
+    expect(begun).toEqual(found.map(([name]) => name));
     return found;
   }
 

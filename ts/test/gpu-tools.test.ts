@@ -3,7 +3,15 @@
  * nvidia-smi, compute-sanitizer), each played by a script: what they say, and that they fail.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
@@ -92,6 +100,23 @@ lines.on('line', (line) => { const request = JSON.parse(line); ${body} });`,
     expect(peer.isAlive()).toBe(false);
   });
 
+  test('that dies is not waited for where a process of its own holds its output', async () => {
+    const peer = startPeer(
+      program(
+        'python3',
+        `#!/bin/sh
+sleep 100 &
+echo $! > '${folder}/sleeping'
+read line`,
+      ),
+      log,
+    );
+    await expect(peer.ask({}, 600_000)).rejects.toThrow('the process ended');
+    expect(peer.isAlive()).toBe(false);
+    await peer.end();
+    process.kill(Number(readFileSync(join(folder, 'sleeping'), 'utf8')));
+  });
+
   test('that dies leaves its words in a file', async () => {
     const dying = startPeer(answering(`console.error('out of memory'); process.exit(1);`), log);
     await expect(dying.ask({}, 60_000)).rejects.toThrow('the process ended');
@@ -119,6 +144,21 @@ exec sleep 100`,
     expect(await stop()).toEqual({ watts: 301.5, smMHz: 1980, memoryMHz: 2619, celsius: null });
   });
 
+  test('its state right after, where nothing had come out of its buffer', async () => {
+    program(
+      'nvidia-smi',
+      `#!/bin/sh
+case "$*" in *-lms*) exec sleep 100 ;; esac
+echo '300.5, 1980, 2619, 50'`,
+    );
+    expect(await watchPower()()).toEqual({
+      watts: 300.5,
+      smMHz: 1980,
+      memoryMHz: 2619,
+      celsius: 50,
+    });
+  });
+
   test('a reason where it is not there or says something else', async () => {
     process.env.PATH = folder;
     expect(await watchPower()()).toEqual({ reason: expect.stringContaining('ENOENT') });
@@ -139,6 +179,8 @@ describe('Python', () => {
       bin,
     );
     program('python3.12', `#!/bin/sh\necho '${JSON.stringify(answer)}'`, bin);
+    // What stands on PATH need not be a folder.
+    process.env.PATH = `${join(bin, 'python3')}:${join(bin, 'nothing')}:${process.env.PATH}`;
     expect(findPython()).toEqual({ path: join(bin, 'python3.12'), ...answer });
   });
 
@@ -159,11 +201,12 @@ describe('Python', () => {
 });
 
 describe('compute-sanitizer', () => {
+  let out = '';
   async function run(body: string, seconds: number) {
     const bin = join(mkdtempSync(join(folder, 'cuda-')), 'bin');
     program('compute-sanitizer', body, bin);
     process.env.NEURONODE_CUDA_ROOT = join(bin, '..');
-    const out = mkdtempSync(join(folder, 'out-'));
+    out = mkdtempSync(join(folder, 'out-'));
     const path = join(out, 'state.json');
     const deadline = Date.now() + seconds * 1000;
     await sanitizers.run(new Report(path), { device: 'cuda:0', emulated: false, out, deadline });
@@ -172,6 +215,7 @@ describe('compute-sanitizer', () => {
   /** Writes what it was asked to its log, as the real one does. */
   const logging = (text: string, status: number) => `#!/bin/sh
 [ "$1" = --version ] && { echo 'Version 2025.3'; exit 0; }
+echo 'trained 3 of 3 to their end'
 while [ "$1" != --log-file ]; do shift; done
 printf '%b' '${text}' > "$2"
 exit ${status}`;
@@ -186,7 +230,9 @@ exit ${status}`;
       ['synccheck, small trainings', true],
       ['memcheck, the other trainings', true],
     ]);
-    expect(state.checks[0]!.detail).toMatch(/^ERROR SUMMARY: 0 errors, \d+ s$/);
+    expect(state.checks[0]!.detail).toMatch(
+      /^ERROR SUMMARY: 0 errors, \d+ s, trained 3 of 3 to their end$/,
+    );
   });
 
   test('errors fail with their first lines', async () => {
@@ -196,6 +242,35 @@ exit ${status}`;
     expect(state.checks.every(({ ok }) => !ok)).toBe(true);
     expect(state.checks[0]!.detail).toContain('ERROR SUMMARY: 1 error');
     expect(state.checks[0]!.detail).toContain('status 99; Invalid __global__ read of size 4');
+    // One file for all of them: few travel back.
+    expect(readdirSync(out)).toEqual(['compute-sanitizer.log', 'state.json']);
+    const log = readFileSync(join(out, 'compute-sanitizer.log'), 'utf8');
+    expect(log.match(/^=+ Invalid/gm)).toHaveLength(5);
+  });
+
+  test('one that hangs is killed with what it started, and leaves time to the next', async () => {
+    const state = await run(
+      `#!/bin/sh
+[ "$1" = --version ] && exit 0
+sleep 1000 &
+echo $! >> '${folder}/hanging'
+wait`,
+      22,
+    );
+    expect(state.checks).toEqual([]);
+    const facts = state.facts.slice(1).map(({ value }) => value);
+    expect(facts[0]).toMatch(
+      /^killed after \d+ s, .* trained none to its end; 0 errors until then$/,
+    );
+    expect(facts[1]).toMatch(/^killed after/);
+    const pids = readFileSync(join(folder, 'hanging'), 'utf8').trim().split('\n');
+    expect(pids).toHaveLength(2);
+    // One that has ended and that nobody has waited for has no command line.
+    const command = (pid: string) => {
+      const path = `/proc/${pid}/cmdline`;
+      return existsSync(path) ? readFileSync(path, 'utf8') : '';
+    };
+    expect(pids.map(command)).toEqual(['', '']);
   });
 
   test('what there is no time for is said not to have been run', async () => {

@@ -1,11 +1,14 @@
 /**
- * The device: which there is, with which libraries, and one convolution on it. Where there is none,
- * every reason that the package gives, since nothing else can run then.
+ * The device: which there is, with which libraries, one convolution on it, and what it reaches at most.
+ * Where there is none, every reason that the package gives, since nothing else can run then.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { loadPackage } from '../inside.mjs';
 import { describeMachine } from '../machine.mjs';
+import { measurePeaks, peaksText, sizesOf } from '../measure.mjs';
+import { difference } from '../numbers.mjs';
+import { peaksOf } from '../peaks.mjs';
 import { foreignEnvironment } from '../python.mjs';
 
 function smi() {
@@ -26,22 +29,26 @@ function describePython(python) {
   return `${python.path}, ${python.version}, ${torch}`;
 }
 
-/** y = conv2d(x, w) on the device and on the CPU: the largest difference over the largest value. */
-async function convolution({ package: { ops } }, device) {
-  const values = (count, step) =>
-    Float32Array.from({ length: count }, (_, i) => ((i * step) % 64) / 32 - 1);
-  const x = { data: values(2 * 16 * 14 * 14, 7), shape: [2, 16, 14, 14] };
-  const w = { data: values(32 * 16 * 3 * 3, 11), shape: [32, 16, 3, 3] };
-  const run = (on) => ops.conv2d(x, w, undefined, { padding: [1, 1], device: on });
-  const [found, wanted] = [await run(device), await run('cpu')];
-  let apart = 0;
-  let peak = 0;
-  for (let i = 0; i < wanted.data.length; i++) {
-    const here = Math.abs(found.data[i] - wanted.data[i]);
-    apart = Number.isNaN(here) ? Infinity : Math.max(apart, here);
-    peak = Math.max(peak, Math.abs(wanted.data[i]));
-  }
-  return apart / peak;
+/**
+ * A convolution and a matrix product of numbers with whole mantissas: how far the device's are from the
+ * CPU's, by name. Those of the table of operations have ten bits, which tf32 keeps too.
+ */
+async function products({ package: { ops } }, options) {
+  const tensor = (...shape) => {
+    const count = shape.reduce((product, extent) => product * extent, 1);
+    const value = (_, i) => Math.imul(i + 1, 0x9e3779b1) / 2 ** 31;
+    return { data: Float32Array.from({ length: count }, value), shape };
+  };
+  const [image, filter] = [tensor(2, 16, 14, 14), tensor(32, 16, 3, 3)];
+  const [rows, weight] = [tensor(64, 300), tensor(80, 300)];
+  const of = {
+    'one convolution': (on) => ops.conv2d(image, filter, undefined, { padding: [1, 1], ...on }),
+    'one matrix product': (on) => ops.linear(rows, weight, undefined, on),
+  };
+  const apart = async (run) => difference(await run(options), await run({ device: 'cpu' }));
+  const found = [];
+  for (const [name, run] of Object.entries(of)) found.push([name, await apart(run)]);
+  return found;
 }
 
 export async function run(report, { device: name, python }) {
@@ -60,16 +67,28 @@ export async function run(report, { device: name, python }) {
     for (const { name: which, code, reason } of missingDevices()) {
       report.check(`device ${which}`, false, `${code}: ${reason}`);
     }
+    report.check(`device ${name}`, false, `there are ${devices().map((each) => each.name)}`);
     return;
   }
   report.data('device', device);
   for (const [key, value] of Object.entries(describeMachine(device))) report.fact(key, value);
   report.fact('oneDNN, for the CPU', inside.native.versions().onednn);
   report.check(`device ${name}`, true, device.model);
-  const error = await convolution(inside, name);
-  report.check(
-    'one convolution',
-    error <= 1e-5,
-    `differs from the CPU's by ${error.toExponential(1)}`,
-  );
+  const errors = async (precision) => await products(inside, { device: name, precision });
+  for (const [which, error] of await errors('f32')) {
+    report.check(which, error <= 1e-5, `differs from the CPU's by ${error.toExponential(1)}`);
+  }
+  for (const precision of ['tf32', 'bf16']) {
+    const shown = (await errors(precision)).map(([, error]) => error.toExponential(1));
+    report.fact(`the same in ${precision} differ by`, shown.join(', '));
+  }
+  const sheet = peaksOf(device.model);
+  if (sheet !== undefined) report.fact('peaks', peaksText(sheet));
+  try {
+    const peaks = await measurePeaks(inside, name, sizesOf(device).peaks);
+    report.data('peaks', peaks);
+    report.fact('peaks', peaksText(peaks));
+  } catch (error) {
+    report.check('matrix products and an addition are timed', false, error.message);
+  }
 }

@@ -26,10 +26,10 @@ function listTests() {
 }
 
 /**
- * Runs tests of a program of GoogleTest's until one fails or ends it; `onTest(name, ok, text)` gets
- * each that was run.
+ * Runs tests of a program of GoogleTest's until one fails or ends it; `onStart(name)` is told of each
+ * that begins, and `onTest(name, ok, text)` gets each that was run.
  */
-export function runUntilFailure(command, names, onTest) {
+export function runUntilFailure(command, names, { onStart, onTest }) {
   return new Promise((resolve, reject) => {
     const words = [`--gtest_filter=${names.join(':')}`, '--gtest_fail_fast', '--gtest_color=no'];
     const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -45,6 +45,7 @@ export function runUntilFailure(command, names, onTest) {
         if (mark === 'RUN') {
           running = name;
           text = '';
+          if (!hasFailed) onStart(name);
         } else if (mark !== undefined && name === running) {
           running = undefined;
           if (!hasFailed) onTest(name, mark !== 'FAILED', text);
@@ -75,12 +76,16 @@ export async function run(report, { emulated }) {
     );
     return;
   }
-  let left = all;
+  let left = all.filter((name) => !report.checked.has(name));
   while (left.length > 0) {
     const finished = new Set();
-    await runUntilFailure(program, left, (name, ok, text) => {
-      finished.add(name);
-      report.check(name, ok, ok ? '' : text.trim().slice(0, 1500));
+    await runUntilFailure(program, left, {
+      // One that hangs is named by the limit that ends it.
+      onStart: (name) => report.cursor(name),
+      onTest: (name, ok, text) => {
+        finished.add(name);
+        report.check(name, ok, ok ? '' : text.trim().slice(0, 1500));
+      },
     });
     if (finished.size === 0) throw new Error(`the program ran none of: ${left.join(', ')}`);
     left = left.filter((name) => !finished.has(name));

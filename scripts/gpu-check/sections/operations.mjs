@@ -5,6 +5,7 @@
  * the device, or ends the process, is listed too, and the next process goes on behind it.
  */
 import { loadPackage } from '../inside.mjs';
+import { difference } from '../numbers.mjs';
 import { restart } from '../state.mjs';
 
 const test = (name) => import(new URL(`../../../ts/test/${name}.js`, import.meta.url).href);
@@ -14,19 +15,6 @@ const mostElements = 20_000;
 
 const elements = ({ shapes }) =>
   Object.values(shapes).reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0);
-
-/** The largest |a - b| over the largest |b|; Infinity for another shape or a NaN. */
-function difference(a, b) {
-  if (String(a.shape) !== String(b.shape)) return Infinity;
-  let apart = 0;
-  let peak = 0;
-  for (let i = 0; i < b.data.length; i++) {
-    const here = Math.abs(a.data[i] - b.data[i]);
-    apart = Number.isNaN(here) ? Infinity : Math.max(apart, here);
-    peak = Math.max(peak, Math.abs(b.data[i]));
-  }
-  return apart === 0 ? 0 : apart / peak;
-}
 
 /** What is to be done: a name, an operation, and a function that gives the error of each output. */
 async function plannedChecks(device, emulated) {
@@ -75,6 +63,12 @@ async function plannedChecks(device, emulated) {
 
 const shown = (error) => (Number.isFinite(error) ? error.toExponential(2) : String(error));
 
+function writeWorst(report, worst) {
+  report.data('worst', [...worst]);
+  const rows = [...worst].map(([op, [error, tolerance]]) => [op, shown(error), String(tolerance)]);
+  report.table('Largest relative errors', ['operation', 'largest', 'allowed'], rows);
+}
+
 export async function run(report, { device, emulated }) {
   await loadPackage();
   const { checks, leftOut } = await plannedChecks(device, emulated);
@@ -82,7 +76,10 @@ export async function run(report, { device, emulated }) {
   if (leftOut > 0 && before.size === 0) {
     report.fact('left out', `${leftOut} larger rows, since the device is emulated`);
   }
-  const worst = new Map();
+  // Of the processes before this one too; JSON has no infinity.
+  const worst = new Map(
+    report.get('worst')?.map(([op, [error, ...of]]) => [op, [error ?? Infinity, ...of]]),
+  );
   for (const { name, op, tolerance, errors } of checks) {
     if (before.has(name)) continue;
     report.cursor(name);
@@ -91,6 +88,7 @@ export async function run(report, { device, emulated }) {
       const off = found.filter(([, error]) => !(error <= tolerance));
       const most = found.reduce((largest, [, error]) => Math.max(largest, error), 0);
       worst.set(op, [Math.max(worst.get(op)?.[0] ?? 0, most), tolerance]);
+      writeWorst(report, worst);
       const detail = (off.length > 0 ? off : found).map(
         ([output, error]) => `${output} ${shown(error)}`,
       );
@@ -100,6 +98,4 @@ export async function run(report, { device, emulated }) {
       if (error.code === 'ERR_NN_DEVICE_FAILED') process.exit(restart);
     }
   }
-  const rows = [...worst].map(([op, [error, tolerance]]) => [op, shown(error), String(tolerance)]);
-  report.table('Largest relative errors', ['operation', 'largest', 'allowed'], rows);
 }

@@ -4,17 +4,18 @@
  */
 import { join } from 'node:path';
 import { loadPackage } from '../inside.mjs';
-import { findPeaks, measureStep, peaksText, precisions, sizesOf } from '../measure.mjs';
-import { median, milliseconds, times } from '../numbers.mjs';
+import { measureStep, precisions, settled, sizesOf } from '../measure.mjs';
+import { milliseconds, times } from '../numbers.mjs';
+import { peaksOf } from '../peaks.mjs';
 import { startPeer } from '../peer.mjs';
 import { watchPower } from '../power.mjs';
 
-/** PyTorch's ways to run a step; compiling takes longest, and comes last. */
+/** PyTorch's ways to run a step, those that are likely to be the fastest first; compiling takes long. */
 const variants = [
   { memory_format: 'channels_last', graphed: true, compiled: false },
   { memory_format: 'channels_last', graphed: false, compiled: false },
-  { memory_format: 'contiguous', graphed: true, compiled: false },
   { memory_format: 'channels_last', graphed: true, compiled: true },
+  { memory_format: 'contiguous', graphed: true, compiled: false },
   { memory_format: 'channels_last', graphed: false, compiled: true },
 ];
 /** It imports itself in many seconds, and compiles in more. */
@@ -80,17 +81,12 @@ async function timePeer(report, rows, sizes, { device, python, out, deadline }) 
         }
         try {
           if (!peer.isAlive()) await start();
-          const { network, batch, rounds, steps } = sizes;
+          const { network, batch, steps } = sizes;
           const request = { cmd: 'prepare', device, network, batch, precision, ...variant };
           const limit = variant.compiled ? mostMs.compiled : mostMs.prepare;
           await peer.ask(request, Math.min(limit, left()));
-          const measured = [];
-          for (let round = 0; round < rounds; round++) {
-            measured.push(
-              (await peer.ask({ cmd: 'time', steps }, Math.min(mostMs.prepare, left()))).ms,
-            );
-          }
-          const ms = median(measured);
+          const time = () => peer.ask({ cmd: 'time', steps }, Math.min(mostMs.prepare, left()));
+          const ms = await settled(async () => (await time()).ms, sizes);
           note(precision, variant, milliseconds(ms));
           if (row.peerMs === null || ms < row.peerMs) {
             row.peerMs = ms;
@@ -110,15 +106,14 @@ async function timePeer(report, rows, sizes, { device, python, out, deadline }) 
 }
 
 export async function run(report, options) {
-  const { device, emulated, python } = options;
+  const { device, model, emulated, python } = options;
   const inside = await loadPackage();
   const sizes = sizesOf(options);
-  const { network, batch, rounds, steps } = sizes;
-  const peaks = await findPeaks(inside, options, sizes.peaks);
-  report.fact('peaks', peaksText(peaks));
+  const { network, batch, rounds, steps, warmMs } = sizes;
+  const peaks = options.peaks ?? peaksOf(model);
   const rows = [];
   for (const precision of precisions) {
-    const target = { device, network, batch, precision, rounds, steps };
+    const target = { device, network, batch, precision, rounds, steps, warmMs };
     const eager = await measureStep(inside, { ...target, recorded: false }, peaks);
     const watch = emulated ? undefined : watchPower;
     const recorded = await measureStep(inside, { ...target, recorded: true }, peaks, watch);
