@@ -43,18 +43,19 @@ std::vector<double> reference(const ConvShape& s, const std::vector<float>& x,
 
 const std::vector<ConvShape> kShapes = {
     // n, c, h, w, k, kernelH, kernelW, (outH, outW), strides, paddings, dilations, groups
-    {7, 20, 13, 13, 40, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 1},  // an image as one row
-    {2, 5, 30, 31, 70, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 1},   // longer than a box
-    {3, 33, 9, 8, 17, 1, 1, 0, 0, 2, 2, 0, 0, 1, 1, 1},    // strided
-    {5, 4, 5, 6, 9, 1, 1, 0, 0, 1, 1, 1, 2, 1, 1, 1},      // taps that see padding alone
-    {9, 6, 12, 12, 16, 5, 5, 0, 0, 1, 1, 0, 0, 1, 1, 1},   // LeNet's second layer
-    {1, 40, 14, 15, 24, 3, 3, 0, 0, 1, 1, 1, 1, 1, 1, 1},  // one image
-    {2, 8, 6, 300, 8, 2, 3, 0, 0, 1, 1, 0, 1, 1, 1, 1},    // rows longer than a box
-    {3, 17, 10, 11, 33, 2, 7, 0, 0, 1, 3, 0, 3, 2, 1, 1},  // nothing square
-    {130, 8, 3, 3, 8, 3, 3, 0, 0, 1, 1, 1, 1, 1, 1, 1},    // images smaller than a box
-    {2, 7, 9, 9, 5, 3, 3, 0, 0, 2, 2, 2, 2, 2, 2, 1},      // dilated
-    {3, 96, 7, 7, 32, 3, 3, 0, 0, 1, 1, 1, 1, 1, 1, 2},    // groups of whole blocks
-    {2, 64, 5, 5, 160, 3, 1, 0, 0, 1, 1, 1, 0, 1, 1, 1},   // several tasks
+    {7, 20, 13, 13, 40, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 1},   // an image as one row
+    {2, 5, 30, 31, 70, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 1},    // longer than a box
+    {3, 33, 9, 8, 17, 1, 1, 0, 0, 2, 2, 0, 0, 1, 1, 1},     // strided
+    {5, 4, 5, 6, 9, 1, 1, 0, 0, 1, 1, 1, 2, 1, 1, 1},       // taps that see padding alone
+    {9, 6, 12, 12, 16, 5, 5, 0, 0, 1, 1, 0, 0, 1, 1, 1},    // LeNet's second layer
+    {1, 40, 14, 15, 24, 3, 3, 0, 0, 1, 1, 1, 1, 1, 1, 1},   // one image
+    {2, 8, 6, 300, 8, 2, 3, 0, 0, 1, 1, 0, 1, 1, 1, 1},     // rows longer than a box
+    {3, 17, 10, 11, 33, 2, 7, 0, 0, 1, 3, 0, 3, 2, 1, 1},   // nothing square
+    {40, 24, 40, 41, 24, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 1},  // several parts
+    {130, 8, 3, 3, 8, 3, 3, 0, 0, 1, 1, 1, 1, 1, 1, 1},     // images smaller than a box
+    {2, 7, 9, 9, 5, 3, 3, 0, 0, 2, 2, 2, 2, 2, 2, 1},       // dilated
+    {3, 96, 7, 7, 32, 3, 3, 0, 0, 1, 1, 1, 1, 1, 1, 2},     // groups of whole blocks
+    {2, 64, 5, 5, 160, 3, 1, 0, 0, 1, 1, 1, 0, 1, 1, 1},    // several tasks
 };
 
 using BlockedGrad = IsaTest;

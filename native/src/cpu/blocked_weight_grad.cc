@@ -1,7 +1,10 @@
 #include "cpu/blocked_weight_grad.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <memory>
+#include <thread>
 
 #include "cpu/isa_tables.h"
 
@@ -11,9 +14,11 @@ NN_ISA_TABLES(BlockedGradKernels, kBlockedGradKernels)
 
 namespace {
 
-// Positions of one box: enough for sums to stay in registers, few enough for one block of channels
-// and some of outputs to stay in the L1 cache while all taps pass over them.
-constexpr int64_t kPositions = 128;
+// One block of channels and as many of outputs as fit into registers, at the positions of one box,
+// stay in the L1 cache while all taps pass over them.
+constexpr int64_t kBoxFloats = 6 << 10;
+// All tasks pass over this much before the next, so that they find it in a cache that they share.
+constexpr int64_t kPartFloats = 1 << 20;
 // Channels of a task, and how often it fills the registers with outputs: both sides of a box stay
 // in the L2 cache.
 constexpr int64_t kTaskChannels = 32;
@@ -47,25 +52,29 @@ BlockedWeightGrad::BlockedWeightGrad(const ConvShape& shape, const BlockedGradKe
   taskFloats_ =
       taps() * ceilDivide(cBlocks_, cTasks_) * ceilDivide(kBlocks_, kTasks_) * lanes * lanes;
 
+  const int64_t positions = kBoxFloats / (lanes * (1 + kernels.blocks));
   const int64_t pixels = s.outH * s.outW;
   step_ = {0, 1, 0, 1, 0, s.outW};
-  if (pixels <= kPositions) {
-    step_.images = std::min(s.n, kPositions / pixels);
+  if (pixels <= positions) {
+    step_.images = std::min(s.n, positions / pixels);
     step_.rows = s.outH;
-  } else if (s.outW <= kPositions) {
-    step_.rows = kPositions / s.outW;
+  } else if (s.outW <= positions) {
+    step_.rows = positions / s.outW;
   } else {
-    step_.columns = ceilDivide(s.outW, ceilDivide(s.outW, kPositions));
+    step_.columns = ceilDivide(s.outW, (s.outW + positions / 2) / positions);
   }
   rowBoxes_ = ceilDivide(s.outH, step_.rows);
   columnBoxes_ = ceilDivide(s.outW, step_.columns);
   boxes_ = ceilDivide(s.n, step_.images) * rowBoxes_ * columnBoxes_;
   slices_ = std::min(ceilDivide(kUnits, tasks_), kPartialFloats / (tasks_ * taskFloats_));
   slices_ = std::clamp<int64_t>(slices_, 1, boxes_);
+  const int64_t floats = s.n * (s.c * s.h * s.w + s.k * pixels);
+  parts_ = std::clamp<int64_t>(floats / kPartFloats, 1, boxes_ / slices_);
 }
 
 std::size_t BlockedWeightGrad::workspaceBytes() const {
-  return static_cast<std::size_t>(tasks_ * slices_ * taskFloats_) * sizeof(float);
+  const auto units = static_cast<std::size_t>(tasks_ * slices_);
+  return units * (static_cast<std::size_t>(taskFloats_) * sizeof(float) + sizeof(Progress));
 }
 
 BlockedWeightGrad::Box BlockedWeightGrad::box(int64_t index) const {
@@ -94,12 +103,12 @@ void BlockedWeightGrad::addBox(const float* x, const float* gy, const Task& t, c
   const int64_t pieces = ceilDivide(t.kBlocks, kernels_.blocks);
   const int64_t sumStride = t.kBlocks * lanes, tapFloats = t.cBlocks * lanes * sumStride;
   const int64_t channels = s.c / s.groups;
-  for (int64_t c = 0; c < t.cBlocks; ++c) {
-    const float* xOfBlock = x + b.image * xImage + (t.group * cBlocks_ + t.firstC + c) * xBlock;
-    for (int64_t piece = 0; piece < pieces; ++piece) {
-      const int64_t firstK = piece * t.kBlocks / pieces;
-      const float* gyOfBlock =
-          gy + b.image * gyImage + (t.group * kBlocks_ + t.firstK + firstK) * gyBlock;
+  for (int64_t piece = 0; piece < pieces; ++piece) {
+    const int64_t firstK = piece * t.kBlocks / pieces;
+    const float* gyOfBlock =
+        gy + b.image * gyImage + (t.group * kBlocks_ + t.firstK + firstK) * gyBlock;
+    for (int64_t c = 0; c < t.cBlocks; ++c) {
+      const float* xOfBlock = x + b.image * xImage + (t.group * cBlocks_ + t.firstC + c) * xBlock;
       TapSum tap{};
       tap.images = b.images;
       tap.xImage = xImage;
@@ -131,16 +140,32 @@ void BlockedWeightGrad::addBox(const float* x, const float* gy, const Task& t, c
   }
 }
 
+// One part of a slice for one task, after the parts before it.
+void BlockedWeightGrad::addPart(const float* x, const float* gy, int64_t unit, int64_t part,
+                                float* sums) const {
+  if (part == 0) std::memset(sums, 0, sizeof(float) * static_cast<std::size_t>(taskFloats_));
+  const int64_t slice = unit / tasks_;
+  const int64_t first = slice * boxes_ / slices_;
+  const int64_t count = (slice + 1) * boxes_ / slices_ - first;
+  const Task t = task(unit % tasks_);
+  const int64_t end = first + (part + 1) * count / parts_;
+  for (int64_t i = first + part * count / parts_; i < end; ++i) addBox(x, gy, t, box(i), sums);
+}
+
 void BlockedWeightGrad::run(const float* x, const float* gy, float* gw, void* workspace) const {
+  const int64_t units = slices_ * tasks_;
   auto* sums = static_cast<float*>(workspace);
-#pragma omp parallel for schedule(dynamic)
-  for (int64_t unit = 0; unit < slices_ * tasks_; ++unit) {
-    const int64_t slice = unit / tasks_;
-    const Task t = task(unit % tasks_);
-    float* to = sums + unit * taskFloats_;
-    std::memset(to, 0, sizeof(float) * static_cast<std::size_t>(taskFloats_));
-    const int64_t end = (slice + 1) * boxes_ / slices_;
-    for (int64_t i = slice * boxes_ / slices_; i < end; ++i) addBox(x, gy, t, box(i), to);
+  auto* done = reinterpret_cast<Progress*>(sums + units * taskFloats_);  // parts of each unit
+  for (int64_t unit = 0; unit < units; ++unit) std::construct_at(done + unit, 0);
+  std::atomic<int64_t> next = 0;
+  // Without barriers, at which all threads would wait for one that was sent to sleep: a unit waits
+  // for its own part before alone, which was begun as many units ago as there are.
+#pragma omp parallel
+  for (int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < units * parts_;) {
+    const int64_t unit = i % units, part = i / units;
+    while (done[unit].load(std::memory_order_acquire) < part) std::this_thread::yield();
+    addPart(x, gy, unit, part, sums + unit * taskFloats_);
+    done[unit].store(part + 1, std::memory_order_release);
   }
 #pragma omp parallel for schedule(dynamic)
   for (int64_t i = 0; i < tasks_; ++i) {

@@ -9,6 +9,7 @@
 // threads. No allocation.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -52,6 +53,7 @@ class BlockedWeightGrad {
   void run(const float* x, const float* gy, float* gw, void* workspace) const;
 
  private:
+  using Progress = std::atomic<int64_t>;
   struct Box {
     int64_t image, images, row, rows, column, columns;
   };
@@ -63,6 +65,7 @@ class BlockedWeightGrad {
   Box box(int64_t index) const;
   Task task(int64_t index) const;
   void addBox(const float* x, const float* gy, const Task& task, const Box& box, float* sums) const;
+  void addPart(const float* x, const float* gy, int64_t unit, int64_t part, float* sums) const;
   void store(const Task& task, const float* sums, float* gw) const;
 
   ConvShape shape_;
@@ -72,7 +75,7 @@ class BlockedWeightGrad {
   int64_t taskFloats_;
   Box step_;  // positions at a time
   int64_t rowBoxes_, columnBoxes_, boxes_;
-  int64_t slices_;
+  int64_t slices_, parts_;
 };
 
 }  // namespace neuronode
