@@ -14,13 +14,13 @@ constexpr size_t kMostKept = 2;  // what a caller with two runs in flight needs
 
 }  // namespace
 
-void StagingPool::prepare(const std::map<std::string, TensorDesc>& inputs) {
+void StagingPool::prepare(const std::map<std::string, TensorDesc>& inputs, size_t runs) {
   size_t bytes = 0;
   for (const auto& [name, desc] : inputs) {
     bytes += static_cast<size_t>(elementCount(desc.shape)) * dtypeSize(desc.dtype);
   }
-  checkHostMemory(kMostKept * bytes);
-  for (size_t i = 0; i < kMostKept; ++i) {
+  checkHostMemory(runs * bytes);
+  for (size_t i = 0; i < runs; ++i) {
     HostTensors tensors;
     for (const auto& [name, desc] : inputs) {
       tensors[name].bytes.resize(static_cast<size_t>(elementCount(desc.shape)) *

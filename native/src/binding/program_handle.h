@@ -18,9 +18,9 @@ namespace neuronode::binding {
 // environment's, so that a run copies into pages that are already there.
 class StagingPool {
  public:
-  // Takes memory for as many runs as are in flight at a time, so that the first ones find it too.
+  // Takes memory for so many runs, two at most, so that the first ones find it too.
   // Throws ERR_NN_OUT_OF_MEMORY.
-  void prepare(const std::map<std::string, TensorDesc>& inputs);
+  void prepare(const std::map<std::string, TensorDesc>& inputs, size_t runs);
   HostTensors take();
   void giveBack(HostTensors tensors);
 

@@ -78,7 +78,8 @@ std::shared_ptr<ProgramHandle> compileNow(const Request& request, Device& device
     if (value.kind == ValueKind::Input) handle->inputs[value.name] = desc;
     if (isPersistent(value)) handle->persistent[value.name] = desc;
   }
-  handle->staging.prepare(handle->inputs);
+  // Networks have two runs in flight; single operations, which keep nothing, mostly one.
+  handle->staging.prepare(handle->inputs, handle->persistent.empty() ? 1 : 2);
   return handle;
 }
 
