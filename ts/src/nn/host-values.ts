@@ -129,9 +129,7 @@ export class HostValues {
 
   /** Copies values over the host's. */
   overwrite(values: ArrayLike<number>): void {
-    // Without waiting for values that nobody needs.
-    if (this.#filling === undefined) this.#array.set(values);
-    else this.#array = new Float32Array(values);
+    this.array.set(values);
     this.#changed();
   }
 

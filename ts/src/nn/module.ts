@@ -146,7 +146,8 @@ export abstract class Module {
    * @param options.strict Whether names must match exactly (the default), as for `loadStateDict`.
    * @returns The names that were missing and those that were unexpected.
    * @throws StateDictError that lists every mismatch; ArgumentError where an array is transferred to
-   *   another thread meanwhile. Nothing is changed then.
+   *   another thread meanwhile; OutOfMemoryError where there is no memory for the new arrays. Nothing
+   *   is changed then.
    */
   async loadStateDictAsync(
     dict: Readonly<Record<string, LoadableTensor>>,
