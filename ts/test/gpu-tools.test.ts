@@ -38,11 +38,16 @@ const { Report, readState } = (await load('state')) as {
   readState(path: string): {
     facts: { name: string; value: string }[];
     checks: { name: string; ok: boolean; detail: string }[];
+    tables: { title: string; rows: string[][] }[];
     notApplicable?: string;
   };
 };
 const sanitizers = (await load('sections/sanitizers')) as {
   run(report: object, options: object): Promise<void>;
+};
+
+const steps = (await load('sections/steps')) as {
+  timePeer(report: object, rows: object[], sizes: object, options: object): Promise<void>;
 };
 
 const folder = mkdtempSync(join(tmpdir(), 'neuronode-gpu-tools-'));
@@ -124,6 +129,61 @@ read line`,
     const absent = startPeer(join(folder, 'nothing'), log);
     await expect(absent.ask({}, 60_000)).rejects.toThrow('the process ended');
     expect(readFileSync(log, 'utf8')).toContain('out of memory');
+  });
+});
+
+describe("PyTorch's variants", () => {
+  const row = (precision: string) => ({
+    ...{ precision, eager: 4, recorded: 2, peerMs: null, peerVariant: null },
+    floor: { arithmeticMs: 1, memoryMs: 1 },
+  });
+  const sizes = { network: 'lenet', batch: 2, rounds: 3, steps: 2, warmMs: 0 };
+  /** Times them with a PyTorch whose answer to each request is the value of `body`. */
+  async function time(body: string, seconds: number) {
+    const path = program(
+      'python3',
+      `#!${process.execPath}
+const lines = require('node:readline').createInterface({ input: process.stdin });
+let now = {};
+lines.on('line', (line) => {
+  const request = JSON.parse(line);
+  if (request.cmd === 'prepare') now = request;
+  console.log(JSON.stringify((() => { ${body} })()));
+});`,
+    );
+    const out = mkdtempSync(join(folder, 'out-'));
+    const rows = [row('f32'), row('bf16')];
+    await steps.timePeer(new Report(join(out, 'state.json')), rows, sizes, {
+      ...{ device: 'cuda:0', python: { path }, out, deadline: Date.now() + seconds * 1000 },
+    });
+    const { facts, tables } = readState(join(out, 'state.json'));
+    const variants = tables.find(({ title }) => title === "PyTorch's variants")?.rows ?? [];
+    return { rows, facts, variants };
+  }
+  const info = `if (request.cmd === 'info') return { version: '2.11', cuda: '13.0', cudnn: 9, available: true };`;
+
+  test('each is noted, the fastest kept; one that fails or dies costs no other', async () => {
+    const { rows, facts, variants } = await time(
+      `${info}
+if (now.compiled && !now.graphed) process.exit(1);
+if (now.compiled) return { error: 'RuntimeError: Failed to find C compiler.\\n at here' };
+return { ms: (now.precision === 'bf16' ? 1 : 3) + (now.graphed ? 0 : 0.5) };`,
+      600,
+    );
+    expect(facts[0]!.value).toBe('2.11, CUDA 13.0, cuDNN 9, GPU seen');
+    expect(rows.map(({ peerMs }) => peerMs)).toEqual([3, 1]);
+    expect(rows[0]!.peerVariant).toBe('channels_last, CUDA graph');
+    expect(variants).toHaveLength(10);
+    const of = (name: string) =>
+      variants.filter(([, variant]) => variant === name).map(([, , ms]) => ms);
+    expect(of('channels_last, eager')).toEqual(['3.50', '1.50']);
+    expect(of('contiguous, CUDA graph')).toEqual(['3.00', '1.00']);
+    const failed = 'failed: RuntimeError: Failed to find C compiler.';
+    expect(of('channels_last, compiled, CUDA graph')).toEqual([failed, failed]);
+    expect(of('channels_last, compiled, eager')).toEqual([
+      expect.stringContaining('failed: the process ended'),
+      expect.stringContaining('failed: the process ended'),
+    ]);
   });
 });
 

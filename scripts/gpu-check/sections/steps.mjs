@@ -52,8 +52,11 @@ function writeSteps(report, rows, { network, batch }) {
   report.data('steps', rows);
 }
 
-/** Times the variants that there is time for, each noted as it comes. */
-async function timePeer(report, rows, sizes, { device, python, out, deadline }) {
+/**
+ * Times the variants that there is time for, each noted as it comes; `rows`, of each precision, get the
+ * fastest.
+ */
+export async function timePeer(report, rows, sizes, { device, python, out, deadline }) {
   const log = join(out, 'pytorch.log');
   const left = () => deadline - Date.now() - 3000;
   let peer;
