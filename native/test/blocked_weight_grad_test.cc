@@ -73,8 +73,10 @@ TEST_P(BlockedGrad, AgreesWithFloat64AndIsTheSameOnAnyNumberOfThreads) {
     const BlockedWeightGrad grad(s, kernels);
     const auto gw = sameForThreads([&] {
       Guarded<float> left(blockedX), right(blockedGy), out(static_cast<int64_t>(expected.size()));
-      Guarded<float> workspace(static_cast<int64_t>(grad.workspaceBytes() / sizeof(float)));
+      constexpr double kGuard = 12345;
+      std::vector<double> workspace(grad.workspaceBytes() / sizeof(double) + 1, kGuard);
       grad.run(left.data(), right.data(), out.data(), workspace.data());
+      EXPECT_EQ(workspace.back(), kGuard);
       return out.values();
     });
     double worst = 0, largest = 0;
@@ -108,7 +110,8 @@ TEST_P(BlockedGrad, PassesNaNToItsOwnChannelAlone) {
   auto blockedX = toLayout(x, {s.n, s.c, s.h * s.w, kernels.lanes});
   auto blockedGy = toLayout(gy, {s.n, s.k, s.outH * s.outW, kernels.lanes});
   const BlockedWeightGrad grad(s, kernels);
-  std::vector<float> gw(s.k * s.c * 9), workspace(grad.workspaceBytes() / sizeof(float));
+  std::vector<float> gw(s.k * s.c * 9);
+  std::vector<double> workspace(grad.workspaceBytes() / sizeof(double));
   grad.run(blockedX.data(), blockedGy.data(), gw.data(), workspace.data());
   for (size_t i = 0; i < gw.size(); ++i) {
     EXPECT_EQ(std::isnan(gw[i]), i / 9 % s.c == 5) << i;
