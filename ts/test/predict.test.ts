@@ -165,6 +165,15 @@ describe('misuse', () => {
     expect((await predictor.predict({ image, imageShape })).shape).toEqual([1, 10]);
   });
 
+  test('images that are moved away while they are read', async () => {
+    const predictor = makePredictor(seededTiny(), { batchSize: 1 });
+    const image = new Uint8Array(400);
+    const call = predictor.predict({ image, imageShape: [4, 1, 10, 10] });
+    structuredClone(image, { transfer: [image.buffer] });
+    await expect(call).rejects.toBeInstanceOf(ArgumentError);
+    await expect(call).rejects.toThrow(/Predictor\.predict: image was transferred or resized/);
+  });
+
   test('an image that the network does not take leaves the predictor usable', async () => {
     const predictor = makePredictor(seededTiny());
     const wrong = { image: new Uint8Array(400), imageShape: [1, 1, 20, 20] };

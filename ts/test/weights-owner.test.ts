@@ -331,8 +331,25 @@ describe('a trainer', () => {
       code: 'ERR_NN_ARGUMENT',
       message: expect.stringContaining('fc.bias'),
     });
+    const trainer = sgd(net);
+    const dir = await temporaryFolder();
+    for (const call of [
+      trainer.step(batch),
+      trainer.stateDict(),
+      trainer.compile({ batchSize: 1, imageShape: [1, 2, 2], dtype: 'f32' }),
+    ]) {
+      await expect(call).rejects.toThrow(/the array of fc\.bias has 0 of 2 elements/);
+    }
     net.fc.bias!.data = new Float32Array(2);
     expectClose(await odds(predictor), expected(net.stateDict()));
+    await trainer.step(batch);
+    await trainer.syncParameters();
+    const later = net.fc.bias!.data;
+    structuredClone(later, { transfer: [later.buffer as ArrayBuffer] });
+    await expect(trainer.saveCheckpoint(dir)).rejects.toThrow(/fc\.bias has 0 of 2 elements/);
+    net.loadStateDict(zeros);
+    expect(await odds(predictor)).toEqual([0.5, 0.5]);
+    expect((await trainer.stateDict())['fc.bias']!.data).toEqual(new Float32Array(2));
   });
 
   test('keeps what it learned of a layer that a later program does not use', async () => {

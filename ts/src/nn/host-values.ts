@@ -129,7 +129,10 @@ export class HostValues {
 
   /** Copies values over the host's. */
   overwrite(values: ArrayLike<number>): void {
-    this.array.set(values);
+    const { array } = this;
+    if (array.length === values.length) array.set(values);
+    // One that was moved to another thread has no room for any.
+    else this.#array = new Float32Array(values);
     this.#changed();
   }
 

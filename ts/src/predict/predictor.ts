@@ -128,6 +128,7 @@ export class Predictor implements AsyncDisposable {
    * @param images A batch of a `DataLoader`, or `{ image, imageShape: [n, C, H, W] }`.
    * @throws ShapeError, DTypeError, ArgumentError for images that do not fit, or a network whose
    *   layers were replaced, before any work.
+   * @throws ArgumentError where the images are transferred to another thread meanwhile.
    * @throws QueueFullError where calls are not awaited, and the images of more than 512 MiB wait.
    * @throws DisposedError after `dispose`.
    */
@@ -139,6 +140,12 @@ export class Predictor implements AsyncDisposable {
     const length = image.length / size;
     const result = emptyPrediction(size, call.classes);
     await call.run(async ({ begin, rows, run }) => {
+      if (image.length !== size * length) {
+        throw new ArgumentError(
+          `${caller}: image was transferred or resized while it was read: expected ` +
+            `${size * length} elements, got ${image.length}. Keep it until the promise is settled.`,
+        );
+      }
       const part = image.subarray(begin * length, (begin + rows) * length);
       const outputs = await run(part);
       fill(result, begin, rows, outputs[this.#output] as Float32Array);

@@ -20,7 +20,7 @@ import type { InputSignature } from './batch.js';
 import { CompiledGraph } from './compiled.js';
 import { checkParameters, checkState, imageSpec, lossClasses, traceFor } from './graph-facts.js';
 import type { TrainerOptimizer } from './optimizer-settings.js';
-import { ProgramWeights } from './weights.js';
+import { checkWhole, ProgramWeights } from './weights.js';
 
 /** Optimizer state by name, in plain layout. */
 export type OptimizerState = Record<string, StateTensor>;
@@ -219,6 +219,7 @@ export class Programs {
       if (data === undefined && training !== undefined && held !== undefined) {
         data = await training.program.read(held);
       } else if (data === undefined) {
+        checkWhole(name, host.array, parameter.size);
         data = await copyInSlices(host.array);
       }
       copies.set(parameter, data);

@@ -96,7 +96,7 @@ export class ProgramWeights {
       next += 1;
       if (holder !== undefined) continue;
       const { array, version, isShared } = host;
-      if (array.length !== size) throw detached(name);
+      checkWhole(name, array, size);
       const before = this.#written.get(host);
       const isSameVersion = before?.version === version;
       if (isSameVersion && !isShared) continue;
@@ -133,9 +133,11 @@ export class ProgramWeights {
   }
 }
 
-function detached(name: string): ArgumentError {
-  return new ArgumentError(
-    `the array of ${name} has no elements any more: its buffer was moved to another thread. ` +
-      'Assign a new array to the parameter, or move a copy.',
+/** @throws ArgumentError where a parameter's array is not what it was when it was given. */
+export function checkWhole(name: string, array: Float32Array, size: number): void {
+  if (array.length === size) return;
+  throw new ArgumentError(
+    `the array of ${name} has ${array.length} of ${size} elements: its buffer was moved to another ` +
+      'thread, or resized. Assign a new array to the parameter, or move a copy.',
   );
 }
