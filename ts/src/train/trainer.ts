@@ -47,7 +47,8 @@ export interface StepResult extends BatchResult {
  * `parameter.data` throw a StaleParametersError until `syncParameters`, `stateDict`, the end of `fit`
  * or `dispose` has brought the values back. Values that are given to the network meanwhile, by
  * `net.loadStateDict` or `parameter.data = values`, replace the device's: the next step, evaluation or
- * checkpoint has them, and the optimizer's state stays as it is. The same holds between trainers of
+ * checkpoint has them, and the optimizer's state stays as it is. Await the steps before: one that was
+ * called earlier and has not begun trains with the new values. The same holds between trainers of
  * one network: each goes on from what the other learned, if the other's steps were awaited.
  *
  * @example
