@@ -352,6 +352,11 @@ describe('loading', () => {
       await expect(trainer.loadCheckpoint(path)).rejects.toThrow(/there is no checkpoint in/);
     }
     expect(await latestCheckpoint(dir)).toBeUndefined();
+    const file = join(dir, 'model.safetensors');
+    await writeFile(file, '');
+    await expect(trainer.loadCheckpoint(file)).rejects.toThrow(
+      `expected a checkpoint, which is a directory, or a directory of some, got the file ${file}`,
+    );
     for (const call of [latestCheckpoint, loadCheckpointModel]) {
       await expect(call(undefined as never)).rejects.toThrow(
         `${call.name} expects ${call === latestCheckpoint ? 'dir' : 'path'} to be a path`,

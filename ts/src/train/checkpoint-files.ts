@@ -132,6 +132,12 @@ async function entries(dir: string): Promise<string[]> {
     return await readdir(dir);
   } catch (error) {
     if (isMissing(error)) return [];
+    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') {
+      throw new CheckpointError(
+        `expected a checkpoint, which is a directory, or a directory of some, got the file ${dir}`,
+        { cause: error },
+      );
+    }
     throw unusable(dir, 'read', error);
   }
 }
