@@ -1,4 +1,5 @@
-// Convolution and its gradients by oneDNN's direct algorithm.
+// Convolution and its gradients by oneDNN's direct algorithm, or by what gives the same bits on any
+// number of threads where that does not.
 #pragma once
 
 #include "cpu/kernels.h"
