@@ -23,7 +23,7 @@ import {
 } from './batch.js';
 import type { CompiledGraph, RunInputs } from './compiled.js';
 import { checkFits, checkSignature } from './fits.js';
-import { lossClasses, reductionOf } from './graph-facts.js';
+import { lossClasses } from './graph-facts.js';
 import { isCalledByLoaderOf, refuseLoaderOf, withLoaderOf } from './loader-calls.js';
 import {
   type OptimizerState,
@@ -34,10 +34,12 @@ import {
 import {
   type BatchResult,
   type EvaluationResult,
+  MeanResult,
   type ReleasableBatch,
   release,
   type SubmittedStep,
 } from './results.js';
+import { Runs } from './runs.js';
 import { TaskQueue } from './task-queue.js';
 
 /** A state of training to go back to, beside the parameters. */
@@ -69,12 +71,11 @@ export class Engine implements ParameterHolder {
   readonly #programs: Programs;
   readonly #queue = new TaskQueue();
   readonly #waiting = new WaitingCalls('batches');
-  readonly #running = new Set<Promise<void>>();
+  readonly #runs = new Runs();
   /** The training step that a call in the queue will compile; calls meanwhile are checked by it. */
   #coming: CompiledGraph | undefined;
   readonly #end = new AbortController();
   #disposal: Promise<void> | undefined;
-  #isDeviceLost = false;
   #isEvaluating = false;
   /** Other holders that the task at work waits for. */
   #waitsFor = 0;
@@ -87,7 +88,7 @@ export class Engine implements ParameterHolder {
 
   /** Whether a caller was told that the device failed: nothing can be read from it any more. */
   get isDeviceLost(): boolean {
-    return this.#isDeviceLost;
+    return this.#runs.isDeviceLost;
   }
 
   get isDisposed(): boolean {
@@ -204,12 +205,7 @@ export class Engine implements ParameterHolder {
     signal: AbortSignal | undefined,
   ): Promise<EvaluationResult> {
     refuseLoaderOf(this, caller);
-    const sums = { loss: 0, correct: 0, size: 0 };
-    const add = ({ loss, correct, size }: BatchResult) => {
-      sums.loss += loss * size;
-      sums.correct += correct;
-      sums.size += size;
-    };
+    const mean = new MeanResult();
     return this.#enqueue(async () => {
       let previous: Promise<BatchResult> | undefined;
       this.#isEvaluating = true;
@@ -220,17 +216,18 @@ export class Engine implements ParameterHolder {
           for await (const batch of abortable(loader, signal, this.ended)) {
             this.assertUsable(caller);
             const result = await this.#submitEvaluation(caller, batch, batchSize);
-            if (previous !== undefined) add(await previous);
+            if (previous !== undefined) mean.add(await previous);
             previous = result.promise;
           }
         });
-        if (previous !== undefined) add(await previous);
+        if (previous !== undefined) mean.add(await previous);
       } finally {
         this.#isEvaluating = false;
         await this.drain();
       }
-      if (sums.size === 0) throw new ArgumentError(`${caller}: the loader has no batches`);
-      return { loss: sums.loss / sums.size, accuracy: sums.correct / sums.size, size: sums.size };
+      const result = mean.value();
+      if (result === undefined) throw new ArgumentError(`${caller}: the loader has no batches`);
+      return result;
     });
   }
 
@@ -313,8 +310,8 @@ export class Engine implements ParameterHolder {
   }
 
   /** Resolves when nothing that was submitted runs any more. */
-  async drain(): Promise<void> {
-    while (this.#running.size > 0) await Promise.all(this.#running);
+  drain(): Promise<void> {
+    return this.#runs.drain();
   }
 
   /**
@@ -334,7 +331,7 @@ export class Engine implements ParameterHolder {
     try {
       await this.#programs.read();
     } catch (error) {
-      if (!(this.#isDeviceLost && isDeviceFailure(error))) throw error;
+      if (!(this.isDeviceLost && isDeviceFailure(error))) throw error;
     } finally {
       this.#programs.release();
       await this.#programs.dispose();
@@ -357,7 +354,7 @@ export class Engine implements ParameterHolder {
   #enqueue<T>(task: () => Promise<T>): Promise<T> {
     return this.#queue.enqueue(() =>
       task().catch((error: unknown) => {
-        this.#note(error);
+        this.#runs.note(error);
         throw error;
       }),
     );
@@ -370,10 +367,6 @@ export class Engine implements ParameterHolder {
   #enqueueRead<T>(task: () => Promise<T>): Promise<T> {
     const isFree = this.#queue.runsLast || isCalledByLoaderOf(this);
     return this.#isEvaluating && isFree ? task() : this.#enqueue(task);
-  }
-
-  #note(error: unknown): void {
-    this.#isDeviceLost ||= isDeviceFailure(error);
   }
 
   /** Queues a task that will compile `graph`, unless it is in use already. */
@@ -421,35 +414,16 @@ export class Engine implements ParameterHolder {
     if (evaluation !== undefined) checkSignature(caller, evaluation.graph, signature);
     const used = await this.#programs.evaluationFor(signature, Math.max(batchSize, size), size);
     const label = checkLabels(caller, batch, size, lossClasses(used.graph.traced));
-    const promise = this.#run(used, { image, label, size });
+    const promise = this.#runs.start(used, { image, label, size });
     release(caller, batch);
     return { promise };
   }
 
   #submit(training: ProgramInUse, inputs: TrainingInputs): SubmittedStep {
     const step = this.step + 1;
-    const result = this.#run(training, { ...inputs, step });
+    const result = this.#runs.start(training, { ...inputs, step });
     this.step = step;
     this.#programs.hold();
     return { step, lr: inputs.lr, result };
-  }
-
-  #run({ graph, program }: ProgramInUse, inputs: RunInputs): Promise<BatchResult> {
-    const isSum = reductionOf(graph.traced) === 'sum';
-    const { size } = inputs;
-    const result = graph.run(program, inputs).then((outputs): BatchResult => {
-      const loss = Number(outputs.loss?.[0]);
-      return { loss: isSum ? loss / size : loss, correct: Number(outputs.correct?.[0]), size };
-    });
-    const ended: Promise<void> = result
-      .then(
-        () => {},
-        (error: unknown) => this.#note(error),
-      )
-      .then(() => {
-        this.#running.delete(ended);
-      });
-    this.#running.add(ended);
-    return result;
   }
 }

@@ -50,3 +50,23 @@ export interface SubmittedStep {
   readonly lr: readonly number[];
   readonly result: Promise<BatchResult>;
 }
+
+/** The mean over batches, each of which counts by its examples. */
+export class MeanResult {
+  #loss = 0;
+  #correct = 0;
+  #size = 0;
+
+  add({ loss, correct, size }: BatchResult): void {
+    this.#loss += loss * size;
+    this.#correct += correct;
+    this.#size += size;
+  }
+
+  /** undefined where there was no batch. */
+  value(): EvaluationResult | undefined {
+    if (this.#size === 0) return undefined;
+    const size = this.#size;
+    return { loss: this.#loss / size, accuracy: this.#correct / size, size };
+  }
+}
