@@ -25,9 +25,13 @@ const cell = (text) =>
     .replaceAll('|', '\\|')
     .replace(/\s*\n\s*/g, '; ');
 
+/** Columns of numbers are aligned by their ends. */
+const number = /^(-|Infinity|[\d.]+(e[+-]\d+)?)?$/;
+
 function table(titles, rows) {
   const line = (cells) => `| ${cells.map(cell).join(' | ')} |`;
-  const rule = titles.map((_, column) => (column === 0 ? '---' : '---:'));
+  const isNumbers = (column) => rows.every((row) => number.test(String(row[column])));
+  const rule = titles.map((_, column) => (isNumbers(column) ? '---:' : '---'));
   return [titles, rule, ...rows].map(line).join('\n');
 }
 

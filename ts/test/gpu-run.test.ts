@@ -221,6 +221,7 @@ test('results list every failure with its numbers, and say that a device was emu
   expect(text).toContain('1 checks passed, 1 failed.');
   expect(text).toMatch(/\| Section absent \| not applicable \| [\d.]+ \| there is no GPU \|/);
   expect(text).toContain('| Section good | not run | 0 | there is no device |');
+  expect(text).toContain('| section | outcome | seconds |  |\n| --- | --- | ---: | --- |');
   expect(asMarkdown({ ...all, emulated: false })).not.toContain('Emulated');
 });
 

@@ -4,6 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { missingHardware } from '../hardware.mjs';
 import { loadPackage } from '../inside.mjs';
 import { describeMachine } from '../machine.mjs';
 import { measurePeaks, peaksText, sizesOf } from '../measure.mjs';
@@ -21,6 +22,20 @@ function smi() {
   );
   if (error !== undefined) return `none: ${error.message}`;
   return status === 0 ? stdout.trim() : `status ${status}: ${stdout.trim().slice(0, 300)}`;
+}
+
+/** Whether the machine's own software reaches the GPU that we do not: its result, or what it says. */
+function askPyTorch(python) {
+  if (python === null || python.torch === null) return 'there is none';
+  const question =
+    "import torch; print(torch.ones(2, 2, device='cuda').mm(torch.ones(2, 2, device='cuda')).tolist())";
+  const { status, stdout, stderr, error } = spawnSync(python.path, ['-c', question], {
+    encoding: 'utf8',
+    env: foreignEnvironment(),
+    timeout: 60_000,
+  });
+  if (status === 0) return stdout.trim();
+  return error?.message ?? stderr.trim().split('\n').at(-1);
 }
 
 function describePython(python) {
@@ -68,6 +83,9 @@ export async function run(report, { device: name, python }) {
       report.check(`device ${which}`, false, `${code}: ${reason}`);
     }
     report.check(`device ${name}`, false, `there are ${devices().map((each) => each.name)}`);
+    for (const words of missingHardware()) report.fact('missing', words);
+    report.fact('libraries are sought in', process.env.LD_LIBRARY_PATH ?? 'the system');
+    report.fact('PyTorch, asked for a product on the GPU', askPyTorch(python));
     return;
   }
   report.data('device', device);
