@@ -98,6 +98,8 @@ export async function timePeer(report, rows, sizes, { device, python, out, deadl
           writeSteps(report, rows, sizes);
         } catch (error) {
           note(precision, variant, `failed: ${error.message.split('\n')[0].slice(0, 200)}`);
+          // Its context or its recording may be lost with that; a new process has its own.
+          if (/cuda|cublas|cudnn/i.test(error.message)) await peer.end();
         }
       }
     }
