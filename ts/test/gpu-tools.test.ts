@@ -46,8 +46,14 @@ const sanitizers = (await load('sections/sanitizers')) as {
   run(report: object, options: object): Promise<void>;
 };
 
-const steps = (await load('sections/steps')) as {
-  timePeer(report: object, rows: object[], sizes: object, options: object): Promise<void>;
+const { timePeer } = (await load('peer-variants')) as {
+  timePeer(
+    report: object,
+    rows: object[],
+    sizes: object,
+    options: object,
+    onRow: () => void,
+  ): Promise<void>;
 };
 
 const folder = mkdtempSync(join(tmpdir(), 'neuronode-gpu-tools-'));
@@ -154,9 +160,13 @@ lines.on('line', (line) => {
     );
     const out = mkdtempSync(join(folder, 'out-'));
     const rows = [row('f32'), row('bf16')];
-    await steps.timePeer(new Report(join(out, 'state.json')), rows, sizes, {
-      ...{ device: 'cuda:0', python: { path }, out, deadline: Date.now() + seconds * 1000 },
-    });
+    const options = { device: 'cuda:0', python: { path }, out };
+    const deadline = Date.now() + seconds * 1000;
+    const seen: unknown[] = [];
+    await timePeer(new Report(join(out, 'state.json')), rows, sizes, { ...options, deadline }, () =>
+      seen.push(rows.map(({ peerMs }) => peerMs)),
+    );
+    expect(seen.at(-1)).toEqual(rows.map(({ peerMs }) => peerMs));
     const { facts, tables } = readState(join(out, 'state.json'));
     const variants = tables.find(({ title }) => title === "PyTorch's variants")?.rows ?? [];
     return { rows, facts, variants };

@@ -2,12 +2,13 @@
  * Small trainings under NVIDIA's compute-sanitizer: memory accesses, shared-memory races, reads of
  * memory that nothing wrote, barriers. Memory first; the rest of the trainings last.
  */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { exercise, sets } from '../exercise.mjs';
 import { loadPackage } from '../inside.mjs';
+import { runFor } from '../processes.mjs';
 import { foreignEnvironment } from '../python.mjs';
 
 /** Ours by their mangled names. The libraries' read parts of workspaces that nobody wrote, and more. */
@@ -63,55 +64,6 @@ function firstErrors(text) {
   return lines
     .filter((line) => /^\S/.test(line) && !/COMPUTE-SANITIZER|SUMMARY/.test(line))
     .slice(0, 5);
-}
-
-/** A process and all below it. */
-function treeOf(pid) {
-  try {
-    const tasks = readdirSync(`/proc/${pid}/task`);
-    const lists = tasks.map((task) => readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8'));
-    const children = lists.flatMap((list) => list.split(' ').filter(Boolean).map(Number));
-    return [pid, ...children.flatMap(treeOf)];
-  } catch {
-    return [pid]; // it has ended
-  }
-}
-
-function killTree(pid) {
-  for (const each of treeOf(pid)) {
-    try {
-      process.kill(each, 'SIGKILL');
-    } catch {
-      // It has ended.
-    }
-  }
-}
-
-/**
- * Runs a program for at most `ms`, then kills it with what it started; gives its status, or 'late', and
- * the end of what it said.
- */
-function runFor(command, words, ms) {
-  return new Promise((resolve) => {
-    const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'pipe'] });
-    let text = '';
-    let isLate = false;
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding('utf8').on('data', (data) => {
-        text = (text + data).slice(-4000);
-      });
-    }
-    const timer = setTimeout(() => {
-      isLate = true;
-      killTree(child.pid);
-    }, ms);
-    const settle = (status) => {
-      clearTimeout(timer);
-      resolve({ status: isLate ? 'late' : status, text });
-    };
-    child.on('error', (error) => settle(error.message));
-    child.on('close', (code, signal) => settle(code ?? signal));
-  });
 }
 
 export async function run(report, { device, emulated, out, deadline }) {
