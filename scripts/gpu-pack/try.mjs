@@ -7,6 +7,7 @@ import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync } fr
 import { dirname } from 'node:path';
 import { rootObstacle, withBareRoot } from '../fresh/root.mjs';
 import { sections } from '../gpu-check/list.mjs';
+import { mostApart } from '../gpu-check/sections/device.mjs';
 import { bootstrap } from '../lib/bootstrap.mjs';
 import { cudaObstacle } from '../lib/cuda-toolchain.mjs';
 import { inRoot, releaseDir } from '../lib/paths.mjs';
@@ -74,7 +75,10 @@ function checkFindings({ results, log }) {
     `The results have the sections ${[...all.keys()].join(', ')}.`,
     log,
   );
-  const { bandwidth, flops } = all.get('device').data.peaks;
+  const { peaks: reached, tf32, bf16 } = all.get('device').data;
+  const tells = [...tf32, ...bf16].every((error) => error > mostApart);
+  requireThat(tells, `Products differ by ${[tf32, bf16]}, too little to be told from f32.`, log);
+  const { bandwidth, flops } = reached;
   const peaks = [bandwidth, flops.f32, flops.tf32, flops.bf16];
   requireThat(
     peaks.every((peak) => peak > 0),
