@@ -106,9 +106,13 @@ async function checkpointsAmong(
   return found;
 }
 
+/** By how much a file system's times may lag behind the clock: a tick of the kernel, 100 a second. */
+const tickMs = 10;
+
 /**
  * The run and time of a checkpoint. One that is damaged has its directory's time, so that whoever
- * loads it is told what is wrong with it; one that another process moves meanwhile has none.
+ * loads it is told what is wrong with it, the latest that it may be; one that another process moves
+ * meanwhile has none.
  */
 async function originOf(
   path: string,
@@ -120,7 +124,7 @@ async function originOf(
     // Whoever loads it is told.
   }
   try {
-    return { run: undefined, savedAt: (await lstat(path)).mtimeMs };
+    return { run: undefined, savedAt: (await lstat(path)).mtimeMs + tickMs };
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw unusable(path, 'read', error);
