@@ -7,16 +7,11 @@
 #include <cmath>
 #include <vector>
 
+#include "conv_shapes.h"
 #include "kernel_test.h"
 
 namespace neuronode::testing {
 namespace {
-
-ConvShape withOutputs(ConvShape s) {
-  s.outH = (s.h + 2 * s.padH - s.dilationH * (s.kernelH - 1) - 1) / s.strideH + 1;
-  s.outW = (s.w + 2 * s.padW - s.dilationW * (s.kernelW - 1) - 1) / s.strideW + 1;
-  return s;
-}
 
 // x: [n, c, h, w], gy: [n, k, outH, outW], both plain; [k, c / groups, kernelH, kernelW]
 std::vector<double> reference(const ConvShape& s, const std::vector<float>& x,

@@ -9,18 +9,19 @@
 #include <random>
 #include <vector>
 
-namespace neuronode {
+#include "conv_shapes.h"
+
+namespace neuronode::testing {
 namespace {
 
 struct Problem {
-  FewChannelsShape shape;
+  ConvShape shape;
   std::vector<float> x, gy;  // gy channel-blocked
   std::vector<double> gw;    // the reference
 };
 
-Problem makeProblem(FewChannelsShape s, int lanes) {
-  s.outH = (s.h + 2 * s.padH - s.dilationH * (s.kernelH - 1) - 1) / s.strideH + 1;
-  s.outW = (s.w + 2 * s.padW - s.dilationW * (s.kernelW - 1) - 1) / s.strideW + 1;
+Problem makeProblem(ConvShape s, int lanes) {
+  s = withOutputs(s);
   const int64_t groups = (s.k + lanes - 1) / lanes;
   Problem problem{s, std::vector<float>(s.n * s.c * s.h * s.w),
                   std::vector<float>(s.n * groups * s.outH * s.outW * lanes),
@@ -61,7 +62,7 @@ std::vector<float> compute(const Problem& problem, const FewChannelsKernels& ker
   return gw;
 }
 
-const std::vector<FewChannelsShape> kShapes = {
+const std::vector<ConvShape> kShapes = {
     // n, c, h, w, k, kernelH, kernelW, (outH, outW), strides, paddings, dilations
     {2, 1, 47, 43, 96, 11, 11, 0, 0, 4, 4, 0, 0, 1, 1},
     {9, 1, 12, 12, 6, 5, 5, 0, 0, 1, 1, 0, 0, 1, 1},
@@ -70,7 +71,7 @@ const std::vector<FewChannelsShape> kShapes = {
     {3, 1, 1, 30, 8, 1, 13, 0, 0, 1, 1, 0, 6, 1, 2},
 };
 
-class FewChannels : public testing::TestWithParam<Isa> {};
+class FewChannels : public ::testing::TestWithParam<Isa> {};
 
 TEST_P(FewChannels, AgreesWithFloat64AndIsTheSameOnAnyNumberOfThreads) {
   if (!isaSupported(GetParam())) {
@@ -78,7 +79,7 @@ TEST_P(FewChannels, AgreesWithFloat64AndIsTheSameOnAnyNumberOfThreads) {
   }
   const FewChannelsKernels& kernels = fewChannelsKernels(GetParam());
   const int threads = omp_get_max_threads();
-  for (const FewChannelsShape& shape : kShapes) {
+  for (const ConvShape& shape : kShapes) {
     const Problem problem = makeProblem(shape, kernels.lanes);
     const std::vector<float> gw = compute(problem, kernels);
     double worst = 0, largest = 0;
@@ -96,8 +97,8 @@ TEST_P(FewChannels, AgreesWithFloat64AndIsTheSameOnAnyNumberOfThreads) {
 }
 
 INSTANTIATE_TEST_SUITE_P(AllIsas, FewChannels,
-                         testing::Values(Isa::Baseline, Isa::Avx2, Isa::Avx512),
+                         ::testing::Values(Isa::Baseline, Isa::Avx2, Isa::Avx512),
                          [](const auto& info) { return isaName(info.param); });
 
 }  // namespace
-}  // namespace neuronode
+}  // namespace neuronode::testing

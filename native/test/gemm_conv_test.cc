@@ -7,16 +7,11 @@
 #include <cmath>
 #include <vector>
 
+#include "conv_shapes.h"
 #include "kernel_test.h"
 
 namespace neuronode::testing {
 namespace {
-
-ConvShape withOutputs(ConvShape s) {
-  s.outH = (s.h + 2 * s.padH - s.dilationH * (s.kernelH - 1) - 1) / s.strideH + 1;
-  s.outW = (s.w + 2 * s.padW - s.dilationW * (s.kernelW - 1) - 1) / s.strideW + 1;
-  return s;
-}
 
 /// Calls product(x, w, y) with the indices of all products of a convolution.
 template <class Product>

@@ -11,7 +11,7 @@ struct ConvShape {
   int64_t n, c, h, w, k;
   int64_t kernelH, kernelW, outH, outW;
   int64_t strideH, strideW, padH, padW, dilationH, dilationW;
-  int64_t groups;
+  int64_t groups = 1;
 
   int64_t taps() const { return kernelH * kernelW; }
   /// Whether each output position reads the one input position of the same place.

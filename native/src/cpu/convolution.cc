@@ -9,10 +9,9 @@
 #include <limits>
 #include <string_view>
 
-#include "cpu/conv_blocked.h"
 #include "cpu/conv_direct.h"
-#include "cpu/conv_few_channels.h"
 #include "cpu/conv_tensors.h"
+#include "cpu/conv_weight_grad.h"
 #include "cpu/conv_winograd.h"
 
 namespace neuronode {
@@ -24,7 +23,7 @@ std::unique_ptr<Kernel> make(const KernelRequest& request, ConvKernel choice) {
     case ConvKernel::Winograd:
       return makeWinogradConvolution(request);
     case ConvKernel::FewChannels:
-      return makeFewChannelsConvolution(request);
+      return makeFewChannelsWeightGrad(request);
     case ConvKernel::Blocked:
       return makeBlockedWeightGrad(request);
     case ConvKernel::Library:

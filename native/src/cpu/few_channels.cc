@@ -23,7 +23,7 @@ int64_t roundUp(int64_t floats) {
 
 const FewChannelsKernels& fewChannelsKernels(Isa isa) { return kFewChannelsKernels(isa); }
 
-FewChannelsWeightGrad::FewChannelsWeightGrad(const FewChannelsShape& shape,
+FewChannelsWeightGrad::FewChannelsWeightGrad(const ConvShape& shape,
                                              const FewChannelsKernels& kernels)
     : shape_(shape), kernels_(kernels) {}
 
@@ -43,7 +43,7 @@ std::size_t FewChannelsWeightGrad::workspaceBytes() const {
 }
 
 void FewChannelsWeightGrad::copyPadded(const float* x, int64_t images, float* padded) const {
-  const FewChannelsShape& s = shape_;
+  const ConvShape& s = shape_;
 #pragma omp parallel for schedule(static)
   for (int64_t plane = 0; plane < images * s.c; ++plane) {
     float* to = padded + plane * paddedH() * paddedW();
@@ -56,7 +56,7 @@ void FewChannelsWeightGrad::copyPadded(const float* x, int64_t images, float* pa
 }
 
 void FewChannelsWeightGrad::run(const float* x, const float* gy, float* gw, void* workspace) const {
-  const FewChannelsShape& s = shape_;
+  const ConvShape& s = shape_;
   const int64_t lanes = kernels_.lanes;
   const int64_t groups = (s.k + lanes - 1) / lanes;
   const int64_t blockFloats = s.outH * s.outW * lanes;

@@ -11,17 +11,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cpu/conv_shape.h"
 #include "cpu/isa.h"
 
 namespace neuronode {
-
-/// x: [n, c, h, w] plain, gy: [n, k, outH, outW] channel-blocked, weights: [k, c, kernelH,
-/// kernelW].
-struct FewChannelsShape {
-  int64_t n, c, h, w, k;
-  int64_t kernelH, kernelW, outH, outW;
-  int64_t strideH, strideW, padH, padW, dilationH, dilationW;
-};
 
 /// One row of taps for one or two channel blocks of outputs.
 struct FewChannelsRow {
@@ -45,11 +38,12 @@ const FewChannelsKernels& fewChannelsKernels(Isa isa = detectIsa());
 
 class FewChannelsWeightGrad {
  public:
-  explicit FewChannelsWeightGrad(const FewChannelsShape& shape,
+  /// shape: of one group.
+  explicit FewChannelsWeightGrad(const ConvShape& shape,
                                  const FewChannelsKernels& kernels = fewChannelsKernels());
 
   std::size_t workspaceBytes() const;
-  /// gw: OIHW plain, overwritten.
+  /// x: plain; gy: channel-blocked; gw: OIHW plain, overwritten.
   void run(const float* x, const float* gy, float* gw, void* workspace) const;
 
  private:
@@ -62,7 +56,7 @@ class FewChannelsWeightGrad {
   void copyPadded(const float* x, int64_t images, float* padded) const;
   void storeGradient(const float* sums, float* gw) const;
 
-  FewChannelsShape shape_;
+  ConvShape shape_;
   const FewChannelsKernels& kernels_;
 };
 

@@ -1,20 +1,23 @@
-#include "cpu/conv_blocked.h"
+#include "cpu/conv_weight_grad.h"
 
 #include "cpu/blocked_weight_grad.h"
 #include "cpu/conv_tensors.h"
+#include "cpu/few_channels.h"
 
 namespace neuronode {
 
 namespace {
 
-class BlockedKernel : public Kernel {
+// A gradient that reads x in a layout of its own and gy channel-blocked; the bias's with it.
+template <class Grad>
+class WeightGradKernel : public Kernel {
  public:
-  explicit BlockedKernel(const KernelRequest& request)
+  WeightGradKernel(const KernelRequest& request, const char* kernelName, Layout input)
       : grad_(convShape(request)),
         outputPlane_(planeShape(request.backend, request.inputs[1], Layout::Blocked)) {
-    name = "direct blocked";
+    name = kernelName;
     workspaceBytes = grad_.workspaceBytes();
-    inputLayouts = {Layout::Blocked, Layout::Blocked};
+    inputLayouts = {input, Layout::Blocked};
     outputLayouts = std::vector(request.outputs.size(), Layout::Plain);
   }
 
@@ -26,11 +29,22 @@ class BlockedKernel : public Kernel {
   }
 
  private:
-  BlockedWeightGrad grad_;
+  Grad grad_;
   PlaneShape outputPlane_;
 };
 
 }  // namespace
+
+bool fewChannelsFit(const KernelRequest& request) {
+  return request.node.spec.op == Op::Conv2dWeightGrad &&
+         request.node.spec.attrs.integer("groups") == 1 &&
+         request.inputs[0].shape[1] < kFewChannels;
+}
+
+std::unique_ptr<Kernel> makeFewChannelsWeightGrad(const KernelRequest& request) {
+  return std::make_unique<WeightGradKernel<FewChannelsWeightGrad>>(request, "direct few channels",
+                                                                   Layout::Plain);
+}
 
 bool blockedWeightGradFits(const KernelRequest& request) {
   return request.node.spec.op == Op::Conv2dWeightGrad &&
@@ -38,7 +52,8 @@ bool blockedWeightGradFits(const KernelRequest& request) {
 }
 
 std::unique_ptr<Kernel> makeBlockedWeightGrad(const KernelRequest& request) {
-  return std::make_unique<BlockedKernel>(request);
+  return std::make_unique<WeightGradKernel<BlockedWeightGrad>>(request, "direct blocked",
+                                                               Layout::Blocked);
 }
 
 }  // namespace neuronode

@@ -1,9 +1,14 @@
-// The weight gradient of a convolution over channel-blocked activations as a Kernel.
+// Weight gradients of convolutions by direct kernels of our own, as Kernels.
 #pragma once
 
 #include "cpu/kernels.h"
 
 namespace neuronode {
+
+bool fewChannelsFit(const KernelRequest& request);
+
+// Only where fewChannelsFit().
+std::unique_ptr<Kernel> makeFewChannelsWeightGrad(const KernelRequest& request);
 
 bool blockedWeightGradFits(const KernelRequest& request);
 
