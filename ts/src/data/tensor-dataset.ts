@@ -20,7 +20,7 @@ import {
 import { copyLabels } from './labels.js';
 import { Resampler } from './resample.js';
 import { type ImagePlan, planImages, type Transform } from './transforms.js';
-import type { Dataset, ImageShape, Sample } from './types.js';
+import { type Dataset, type ImageShape, longestSide, type Sample } from './types.js';
 
 /** Arguments of {@link TensorDataset}. */
 export interface TensorDatasetOptions {
@@ -156,9 +156,6 @@ export function readsFromMemory(dataset: Dataset): dataset is TensorDataset {
 export function imageSize([channels, height, width]: ImageShape): number {
   return channels * height * width;
 }
-
-/** Most channels and pixels a side of an image. */
-export const longestSide = 65535;
 
 /** Checks a shape that a caller gave. `owner` starts the message. */
 export function checkImageShape(owner: string, shape: unknown): asserts shape is ImageShape {

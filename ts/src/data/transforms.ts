@@ -9,7 +9,7 @@ import { show } from '../arguments.js';
 import { ArgumentError, ShapeError } from '../errors.js';
 import { asBytes, describePixels } from '../pixels.js';
 import { Resampler } from './resample.js';
-import type { ImageShape } from './types.js';
+import { type ImageShape, longestSide } from './types.js';
 
 /** What a chain of transforms asks for, for images of one shape. */
 export interface ImagePlan {
@@ -44,11 +44,13 @@ export class Resize {
   constructor(size: number | readonly [height: number, width: number]) {
     const sizes: readonly unknown[] = Array.isArray(size) ? size : [size];
     const isValid =
-      sizes.every((s) => Number.isSafeInteger(s) && (s as number) > 0 && (s as number) <= 65535) &&
+      sizes.every(
+        (s) => Number.isSafeInteger(s) && (s as number) > 0 && (s as number) <= longestSide,
+      ) &&
       (!Array.isArray(size) || sizes.length === 2);
     if (!isValid) {
       throw new ArgumentError(
-        `Resize: expected size to be an integer from 1 to 65535 or [height, width] of such, ` +
+        `Resize: expected size to be an integer from 1 to ${longestSide} or [height, width] of such, ` +
           `got ${show(size)}`,
       );
     }

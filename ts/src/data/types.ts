@@ -10,6 +10,9 @@ import type { Pixels } from '../pixels.js';
 /** Shape of one image: [channels, height, width]. */
 export type ImageShape = readonly [channels: number, height: number, width: number];
 
+/** Most channels of an image, and most pixels a side. */
+export const longestSide = 65535;
+
 /** One sample of a dataset. */
 export interface Sample {
   /**

@@ -352,8 +352,9 @@ export class Trainer implements AsyncDisposable {
   }
 
   /**
-   * Ends an evaluation that is under way, waits for the steps on the device and for checkpoints, copies the parameters into the network,
-   * and frees all device memory. Calls that wait reject with a DisposedError, as do later ones. Idempotent.
+   * Ends an evaluation that is under way, waits for the steps on the device and for checkpoints,
+   * copies the parameters into the network, and frees all device memory. Calls that wait reject with a
+   * DisposedError, as do later ones. Idempotent.
    */
   async dispose(): Promise<void> {
     try {
