@@ -9,9 +9,9 @@ import { gzipSync } from 'node:zlib';
 import { type DataError, data } from 'neuronode';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 // Inside view: files of a few kilobytes, which no public name loads.
-import type { CatalogEntry } from '../../dist/data/catalog.js';
-import { loadMnistFiles } from '../../dist/data/mnist-files.js';
-import { progressBar } from '../../dist/data/progress.js';
+import type { CatalogEntry } from '../../dist/data/datasets/catalog.js';
+import { loadMnistFiles } from '../../dist/data/datasets/mnist-files.js';
+import { progressBar } from '../../dist/data/files/download-progress.js';
 import { idxBytes, setEnvironment, temporaryFolder } from './data-support.js';
 
 const md5 = (bytes: Uint8Array) => createHash('md5').update(bytes).digest('hex');

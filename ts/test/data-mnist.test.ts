@@ -6,8 +6,8 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import { data } from 'neuronode';
 import { describe, expect, it } from 'vitest';
 // Inside view: a data set of a few images, which no public name loads.
-import type { CatalogEntry, CatalogFile } from '../../dist/data/catalog.js';
-import { loadMnistFiles } from '../../dist/data/mnist-files.js';
+import type { CatalogEntry, CatalogFile } from '../../dist/data/datasets/catalog.js';
+import { loadMnistFiles } from '../../dist/data/datasets/mnist-files.js';
 import { collect, idxBytes, setEnvironment, temporaryFolder } from './data-support.js';
 
 const { FashionMNIST, MNIST, Resize, loadFashionMnist } = data;

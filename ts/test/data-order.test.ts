@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { data } from 'neuronode';
 import { describe, expect, it } from 'vitest';
 // Inside view: orders of lengths that no test's dataset has.
-import { sequentialOrder, shuffledOrder } from '../../dist/data/order.js';
+import { sequentialOrder, shuffledOrder } from '../../dist/data/loader/order.js';
 
 /** Counts turns of the event loop while `work` runs. */
 async function turnsDuring(work: () => Promise<unknown>): Promise<number> {

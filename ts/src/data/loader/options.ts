@@ -1,6 +1,6 @@
 /** Owns a loader's options: their defaults and their checks. */
-import { checkBoolean, checkInteger, checkOptions, checkSignal } from '../arguments.js';
-import { initialSeed } from '../random/index.js';
+import { checkBoolean, checkInteger, checkOptions, checkSignal } from '../../arguments.js';
+import { initialSeed } from '../../random/index.js';
 
 /** Options of {@link DataLoader}. */
 export interface DataLoaderOptions {

@@ -1,7 +1,7 @@
 /** Owns what a label is: a class index, an integer from 0 to 2^31 - 1 as an Int32Array holds it. */
 import { types } from 'node:util';
-import { show, unreadable } from '../arguments.js';
-import { ArgumentError, DataError, OutOfMemoryError } from '../errors.js';
+import { show, unreadable } from '../../arguments.js';
+import { ArgumentError, DataError, OutOfMemoryError } from '../../errors.js';
 
 const LIMIT = 2 ** 31;
 

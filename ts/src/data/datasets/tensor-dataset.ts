@@ -5,9 +5,9 @@
  * that every thread reads the same. What comes in memory of one thread alone is copied there.
  */
 
-import { checkOptions, show } from '../arguments.js';
-import { ArgumentError, OutOfMemoryError, ShapeError } from '../errors.js';
-import { checkMemory } from '../memory.js';
+import { checkOptions, show } from '../../arguments.js';
+import { ArgumentError, OutOfMemoryError, ShapeError } from '../../errors.js';
+import { checkMemory } from '../../memory.js';
 import {
   asPixels,
   describePixels,
@@ -16,11 +16,11 @@ import {
   pixelBytes,
   pixelType,
   viewPixels,
-} from '../pixels.js';
+} from '../../pixels.js';
+import { Resampler } from '../transforms/resample.js';
+import { type ImagePlan, planImages, type Transform } from '../transforms/transforms.js';
+import { type Dataset, type ImageShape, longestSide, type Sample } from '../types.js';
 import { copyLabels } from './labels.js';
-import { Resampler } from './resample.js';
-import { type ImagePlan, planImages, type Transform } from './transforms.js';
-import { type Dataset, type ImageShape, longestSide, type Sample } from './types.js';
 
 /** Arguments of {@link TensorDataset}. */
 export interface TensorDatasetOptions {

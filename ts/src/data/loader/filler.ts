@@ -4,8 +4,8 @@
  * Policy: the event loop gets a turn after every few milliseconds of work, however large a batch is.
  */
 import { setImmediate } from 'node:timers/promises';
-import { readMember, show } from '../arguments.js';
-import { DataError, DTypeError, OutOfMemoryError, ShapeError } from '../errors.js';
+import { readMember, show } from '../../arguments.js';
+import { DataError, DTypeError, OutOfMemoryError, ShapeError } from '../../errors.js';
 import {
   asPixels,
   describePixels,
@@ -14,10 +14,10 @@ import {
   pixelBytes,
   pixelType,
   viewPixels,
-} from '../pixels.js';
-import { describeLabel, isLabel } from './labels.js';
-import { fillImage, rawImages, readsFromMemory, resamplerFor } from './tensor-dataset.js';
-import type { Dataset, Sample } from './types.js';
+} from '../../pixels.js';
+import { describeLabel, isLabel } from '../datasets/labels.js';
+import { fillImage, rawImages, readsFromMemory, resamplerFor } from '../datasets/tensor-dataset.js';
+import type { Dataset, Sample } from '../types.js';
 
 /** One batch to fill. */
 export interface FillTask {

@@ -1,7 +1,7 @@
 /** Owns reading what a file holds, be it gzipped or plain: the first bytes tell. */
 import type { FileHandle } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
-import { openRegular } from '../files.js';
+import { openRegular } from '../../files.js';
 import { CHUNK_BYTES, gunzipped, isGzip } from './gzip.js';
 
 /** What is known of a file before its contents are read. */

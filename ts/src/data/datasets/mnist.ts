@@ -1,11 +1,11 @@
 /** Owns the named data sets: FashionMNIST, MNIST, and their loaders in one call. */
-import { checkOptions } from '../arguments.js';
+import { checkOptions } from '../../arguments.js';
+import { DataLoader } from '../loader/data-loader.js';
+import { checkLoaderOptions } from '../loader/options.js';
+import { Compose, Resize, ToTensor } from '../transforms/transforms.js';
 import { type CatalogEntry, fashionMnist, mnist } from './catalog.js';
-import { DataLoader } from './loader.js';
-import { checkLoaderOptions } from './loader-options.js';
 import { loadMnistFiles, type MnistOptions } from './mnist-files.js';
 import { TensorDataset, type TensorDatasetOptions } from './tensor-dataset.js';
-import { Compose, Resize, ToTensor } from './transforms.js';
 
 /**
  * Fashion-MNIST: 28x28 grey images of ten kinds of clothing (Xiao, Rasul, Vollgraf 2017).

@@ -1,5 +1,5 @@
 /** Owns the messages between a loader's main thread and its worker threads. */
-import type { RawImages } from './tensor-dataset.js';
+import type { RawImages } from '../datasets/tensor-dataset.js';
 
 /** What a worker gets at its start: a dataset whose images are in shared memory. */
 export type WorkerSetup = RawImages;

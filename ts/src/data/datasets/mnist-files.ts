@@ -7,14 +7,14 @@
 import { access } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
-import { checkBoolean, checkInteger, checkOptions, checkSignal, show } from '../arguments.js';
-import { ArgumentError, DataError } from '../errors.js';
+import { checkBoolean, checkInteger, checkOptions, checkSignal, show } from '../../arguments.js';
+import { ArgumentError, DataError } from '../../errors.js';
+import { type DownloadProgress, downloadFile } from '../files/download.js';
+import { progressBar } from '../files/download-progress.js';
+import { type IdxArray, readIdx } from '../files/idx.js';
+import { Compose, type Transform } from '../transforms/transforms.js';
 import type { CatalogEntry, CatalogFile } from './catalog.js';
-import { type DownloadProgress, downloadFile } from './download.js';
-import { type IdxArray, readIdx } from './idx.js';
-import { progressBar } from './progress.js';
 import type { TensorDatasetOptions } from './tensor-dataset.js';
-import { Compose, type Transform } from './transforms.js';
 
 /** Options of `FashionMNIST.load` and `MNIST.load`. */
 export interface MnistOptions {

@@ -5,23 +5,23 @@
  * does no more per batch than to post indices and to receive a buffer; without workers it fills
  * batches in slices of a few milliseconds.
  */
-import { unlessAborted } from '../abortable.js';
-import { checkInteger, readMember, show } from '../arguments.js';
-import { ArgumentError, DisposedError } from '../errors.js';
-import { checkMemory } from '../memory.js';
-import { pixelBytes, pixelType } from '../pixels.js';
-import { BufferPool, LoadedBatch } from './batch.js';
-import { type Filled, type Filler, MainFiller } from './filler.js';
-import { checkLoaderOptions, type DataLoaderOptions } from './loader-options.js';
-import { sequentialOrder, shuffledOrder } from './order.js';
+import { unlessAborted } from '../../abortable.js';
+import { checkInteger, readMember, show } from '../../arguments.js';
+import { ArgumentError, DisposedError } from '../../errors.js';
+import { checkMemory } from '../../memory.js';
+import { pixelBytes, pixelType } from '../../pixels.js';
 import {
   checkImageShape,
   imageSize,
   rawImages,
   readsFromMemory,
   type TensorDataset,
-} from './tensor-dataset.js';
-import type { Batch, Dataset, ImageShape } from './types.js';
+} from '../datasets/tensor-dataset.js';
+import type { Batch, Dataset, ImageShape } from '../types.js';
+import { BufferPool, LoadedBatch } from './batch.js';
+import { type Filled, type Filler, MainFiller } from './filler.js';
+import { checkLoaderOptions, type DataLoaderOptions } from './options.js';
+import { sequentialOrder, shuffledOrder } from './order.js';
 import { WorkerPool } from './worker-pool.js';
 
 /** Ends the workers of a loader that was collected, which nobody can close any more. */

@@ -4,8 +4,8 @@
  * Policy: nothing is caught here. An error ends the thread, and the pool reports it.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { pixelBytes, pixelType, viewPixels } from '../pixels.js';
-import { fillImage, imageSize, resamplerFor } from './tensor-dataset.js';
+import { pixelBytes, pixelType, viewPixels } from '../../pixels.js';
+import { fillImage, imageSize, resamplerFor } from '../datasets/tensor-dataset.js';
 import type { FillReply, FillRequest, WorkerSetup } from './worker-protocol.js';
 
 const raw = workerData as WorkerSetup;

@@ -5,11 +5,11 @@
  * the mean and std of the program's first node, y = (x / 255 - mean) / std.
  */
 
-import { show } from '../arguments.js';
-import { ArgumentError, ShapeError } from '../errors.js';
-import { asBytes, describePixels } from '../pixels.js';
+import { show } from '../../arguments.js';
+import { ArgumentError, ShapeError } from '../../errors.js';
+import { asBytes, describePixels } from '../../pixels.js';
+import { type ImageShape, longestSide } from '../types.js';
 import { Resampler } from './resample.js';
-import { type ImageShape, longestSide } from './types.js';
 
 /** What a chain of transforms asks for, for images of one shape. */
 export interface ImagePlan {

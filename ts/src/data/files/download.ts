@@ -10,8 +10,8 @@
 import { createHash } from 'node:crypto';
 import { open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DataError } from '../errors.js';
-import { makeDirectories } from '../files.js';
+import { DataError } from '../../errors.js';
+import { makeDirectories } from '../../files.js';
 import { readContents } from './contents.js';
 import { isGzipDamage } from './gzip.js';
 

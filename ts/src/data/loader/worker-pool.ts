@@ -10,8 +10,8 @@
  * hold nothing that leads to its loader, which could never be collected otherwise.
  */
 import { Worker } from 'node:worker_threads';
-import { WorkerError } from '../errors.js';
-import { type PixelType, pixelType } from '../pixels.js';
+import { WorkerError } from '../../errors.js';
+import { type PixelType, pixelType } from '../../pixels.js';
 import type { Filled, Filler, FillTask } from './filler.js';
 import type { FillReply, FillRequest, WorkerSetup } from './worker-protocol.js';
 

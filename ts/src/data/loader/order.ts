@@ -6,7 +6,7 @@
  * resume in the middle of an epoch, the event loop gets its turns.
  */
 import { setImmediate } from 'node:timers/promises';
-import { Mt19937 } from '../random/index.js';
+import { Mt19937 } from '../../random/index.js';
 
 /** Source of the next sample indices of one epoch. One call at a time. */
 export interface Order {

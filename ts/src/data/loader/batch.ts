@@ -4,11 +4,11 @@
  * Policy: memory is reused only after `release()`, which detaches every view the caller still has.
  * A batch that nobody releases is garbage like any other object.
  */
-import { DisposedError } from '../errors.js';
-import { type Pixels, viewPixels } from '../pixels.js';
+import { DisposedError } from '../../errors.js';
+import { type Pixels, viewPixels } from '../../pixels.js';
+import { imageSize } from '../datasets/tensor-dataset.js';
+import type { Batch, ImageShape } from '../types.js';
 import type { Filled } from './filler.js';
-import { imageSize } from './tensor-dataset.js';
-import type { Batch, ImageShape } from './types.js';
 
 /** Buffers of one size that wait to be filled again. */
 export class BufferPool {
