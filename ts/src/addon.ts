@@ -30,7 +30,7 @@ export interface RawMissingDevice {
 
 /** Memory of the addon's for one parameter or state. */
 export interface StagedTensor {
-  readonly data: Float32Array;
+  readonly data: Float32Array | Int32Array;
   /** What owns it. */
   readonly memory: unknown;
 }
@@ -38,9 +38,9 @@ export interface StagedTensor {
 export interface RawProgram {
   run(inputs: NativeInputs): Promise<Record<string, NativeArray>>;
   profile(inputs: NativeInputs, iterations: number): Promise<number[]>;
-  read(name: string): Promise<Float32Array>;
+  read(name: string): Promise<Float32Array | Int32Array>;
   /** With a copy of `data`, made at the call. */
-  write(name: string, data: Float32Array): Promise<void>;
+  write(name: string, data: Float32Array | Int32Array): Promise<void>;
   /** Memory to fill for {@link writeStaged}, which takes it back. */
   stage(name: string): Promise<StagedTensor>;
   writeStaged(name: string, staged: StagedTensor): Promise<void>;

@@ -13,7 +13,7 @@ const conversion = 16;
 const pace = new Pace(sliceLength);
 
 /**
- * Copies an array, which must not change meanwhile, as f32 values.
+ * Copies an array, which must not change meanwhile, as f32 values, or into a target's type.
  *
  * @param target Gets the values; a new array unless given.
  * @returns The target.
@@ -21,10 +21,10 @@ const pace = new Pace(sliceLength);
  * @throws ArgumentError where the source's buffer is transferred meanwhile.
  * @throws OutOfMemoryError where there is no memory for a new array.
  */
-export async function copyInSlices(
+export async function copyInSlices<T extends Float32Array | Int32Array = Float32Array>(
   source: TensorArray,
-  target: Float32Array = allocateFloats('a copy of a parameter', source.length),
-): Promise<Float32Array> {
+  target: T = allocateFloats('a copy of a parameter', source.length) as T,
+): Promise<T> {
   const { length } = target;
   if (source.length !== length) {
     throw new ShapeError(`expected an array of ${length} elements, got ${source.length}`);

@@ -100,8 +100,8 @@ export class NativeProgram {
     }
   }
 
-  /** A parameter or state in plain (PyTorch's contiguous) layout. */
-  async read(name: string): Promise<Float32Array> {
+  /** A parameter, buffer or state in plain (PyTorch's contiguous) layout, in its element type. */
+  async read(name: string): Promise<Float32Array | Int32Array> {
     try {
       return await this.raw.read(name);
     } catch (error) {
@@ -113,7 +113,7 @@ export class NativeProgram {
    * Sets a parameter or state from plain layout. A large array is copied in slices, so that the
    * event loop gets turns in between; it must not change until then.
    */
-  async write(name: string, data: Float32Array): Promise<void> {
+  async write(name: string, data: Float32Array | Int32Array): Promise<void> {
     try {
       if (data.length <= sliceLength) {
         await this.raw.write(name, data);

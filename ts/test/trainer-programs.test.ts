@@ -204,7 +204,7 @@ test('large parameters come back without one long pause', async () => {
   setImmediate(count);
   const dict = await trainer.stateDict();
   counting = false;
-  const copy = dict['wide.weight']!.data;
+  const copy = dict['wide.weight']!.data as Float32Array;
   expect(copy === net.wide.weight.data).toBe(false);
   expect(isSame(copy, net.wide.weight.data)).toBe(true);
   // 16 MB in slices of 2 MB, with a turn of the event loop between them.

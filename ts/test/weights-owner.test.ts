@@ -11,7 +11,7 @@ import {
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 // Inside views: what is written to a program, and which arrays users have.
 import { NativeProgram } from '../../dist/native.js';
-import { hostValuesOf } from '../../dist/nn/parameter.js';
+import { hostValuesOf } from '../../dist/nn/module-tensor.js';
 import { fingerprint } from '../../dist/train/fingerprint.js';
 import { temporaryFolder } from './data-support.js';
 import { testDevice } from './device.js';

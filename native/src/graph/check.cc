@@ -35,8 +35,10 @@ void checkValue(const ValueSpec& value) {
   if (value.kind != ValueKind::Intermediate && value.name.empty()) {
     throw Error(errc::kArgument, "inputs, parameters and state need a name");
   }
-  if (isPersistent(value) && value.dtype != DType::F32) {
-    throw Error(errc::kDType, value.name + ": parameters and state must be f32");
+  // Buffers are parameters here; one of integers counts batches.
+  const bool isCount = value.kind == ValueKind::Parameter && value.dtype == DType::I32;
+  if (isPersistent(value) && value.dtype != DType::F32 && !isCount) {
+    throw Error(errc::kDType, value.name + ": parameters must be f32 or i32, state f32");
   }
 }
 

@@ -35,11 +35,11 @@ export function finish(builder: GraphBuilder, outputs: ReadonlyMap<string, numbe
 }
 
 /**
- * Moves each node that updates values in place to as early as allowed: right behind the last node
- * that reads those values or makes one of its inputs.
+ * Moves each optimizer step to as early as allowed: right behind the last node that reads the values
+ * that it updates, or makes one of its inputs. Other updates stay where they were recorded.
  */
 function placeUpdates(nodes: readonly NodeSpec[]): NodeSpec[] {
-  const others = nodes.filter((node) => operations[node.op].updates === undefined);
+  const others = nodes.filter(({ phase }) => phase !== 'optimizer');
   const lastRead = new Map<number, number>();
   const madeAt = new Map<number, number>();
   for (const [index, node] of others.entries()) {
@@ -48,8 +48,8 @@ function placeUpdates(nodes: readonly NodeSpec[]): NodeSpec[] {
   }
   const behind = new Map<number, NodeSpec[]>();
   for (const node of nodes) {
-    const { updates } = operations[node.op];
-    if (updates === undefined) continue;
+    if (node.phase !== 'optimizer') continue;
+    const updates = operations[node.op].updates ?? [];
     const reads = updates.map((input) => lastRead.get(node.inputs[input] ?? -1) ?? -1);
     const makes = node.inputs.map((id) => madeAt.get(id) ?? -1);
     const index = Math.max(...reads, ...makes);
@@ -65,7 +65,9 @@ function dropUnused(nodes: readonly NodeSpec[], outputs: readonly number[]): Nod
   const kept: NodeSpec[] = [];
   for (const node of [...nodes].reverse()) {
     const operation = operations[node.op];
-    if (operation.updates === undefined && !node.outputs.some((id) => needed.has(id))) continue;
+    // An operation that could update something has nothing to update where the input is absent.
+    const updates = operation.updates?.some((input) => node.inputs[input] !== undefined) === true;
+    if (!updates && !node.outputs.some((id) => needed.has(id))) continue;
     for (const id of node.inputs) needed.add(id);
     const required = operation.outputs.filter((slot) => slot.optional !== true).length;
     let count = node.outputs.length;

@@ -66,7 +66,10 @@ export interface Operation {
   readonly inputs: readonly Slot[];
   readonly outputs: readonly Slot[];
   readonly attrs: Readonly<Record<string, AttrKind>>;
-  /** Inputs that the operation updates in place; it then has no outputs. */
+  /**
+   * Inputs, parameters, buffers or state, that the operation updates in place where it has them. It
+   * is kept whether or not its outputs, if it has any, are used.
+   */
   readonly updates?: readonly number[];
   /** Checks the inputs' shapes and returns the type of every output, optional ones included. */
   infer(context: ShapeContext): TensorType[];

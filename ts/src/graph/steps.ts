@@ -12,8 +12,8 @@ import { addBackward } from './backward.js';
 import { finish } from './finish.js';
 import { checkShape, largestSize, type Shape } from './shapes.js';
 import type { Attrs, GraphSpec, OpName, ValueSpec } from './spec.js';
-import { first, type ParameterSource, type Tensor, Tracer } from './tensor.js';
-import { parameterNames, type TraceableModule, trace } from './trace.js';
+import { first, type ParameterSource, type Tensor, type TensorSource, Tracer } from './tensor.js';
+import { sourceNames, type TraceableModule, trace } from './trace.js';
 
 /** Channels of an image, at most: each has a mean and a standard deviation. */
 export const mostChannels = 2 ** 16;
@@ -65,8 +65,8 @@ export interface TracedGraph {
   readonly batchSize: number;
   /** Inputs that each run takes, by name. */
   readonly inputs: ReadonlyMap<string, ValueSpec>;
-  /** Parameters in the graph, by name, with the objects that they are. */
-  readonly parameters: ReadonlyMap<string, ParameterSource>;
+  /** Parameters and buffers in the graph, by name, with the objects that they are. */
+  readonly parameters: ReadonlyMap<string, TensorSource>;
   /** Names and shapes of the optimizer state, zero before the first step. */
   readonly states: ReadonlyMap<string, Shape>;
 }
@@ -104,7 +104,8 @@ export function trainGraph(
   const wanted = new Map<number, ParameterSource>();
   for (const [id, value] of builder.values.entries()) {
     const source = value.kind === 'parameter' ? sourceOf(parameters, value.name) : undefined;
-    if (source?.requiresGrad && optimizer.groupOf(source) !== undefined) wanted.set(id, source);
+    if (source === undefined || !('requiresGrad' in source) || !source.requiresGrad) continue;
+    if (optimizer.groupOf(source) !== undefined) wanted.set(id, source);
   }
   const gradients = addBackward(builder, run.loss.id, new Set(wanted.keys()));
   if (gradients.size === 0) {
@@ -172,7 +173,7 @@ export function predictGraph(
 
 interface NetRun {
   tracer: Tracer;
-  parameters: ReadonlyMap<ParameterSource, string>;
+  parameters: ReadonlyMap<TensorSource, string>;
   logits: Tensor;
 }
 
@@ -185,9 +186,10 @@ function traceNet(
   image: ImageSpec,
   training: boolean,
   options: TraceOptions,
+  loss?: TraceableModule,
 ): NetRun {
   const shape = checkImage(image);
-  const parameters = parameterNames(net);
+  const parameters = sourceNames(net, loss);
   const tracer = new Tracer(parameters, splitSeed(options.seed ?? 0));
   let input = tracer.input('image', image.dtype ?? 'u8', shape);
   if (input.dtype === 'u8') {
@@ -207,7 +209,7 @@ function traceLoss(
   training: boolean,
   options: TraceOptions,
 ): LossRun {
-  const run = traceNet(net, image, training, options);
+  const run = traceNet(net, image, training, options, loss);
   const label = run.tracer.input('label', 'i32', [image.batchSize]);
   const value = trace(run.tracer, loss, [run.logits, label], training, 'loss');
   if (value.shape.length !== 0 || value.dtype !== 'f32') {
@@ -233,7 +235,7 @@ function finished(
   run.tracer.close();
   const spec = finish(run.tracer.builder, outputs);
   const inputs = new Map<string, ValueSpec>();
-  const parameters = new Map<string, ParameterSource>();
+  const parameters = new Map<string, TensorSource>();
   for (const value of spec.values) {
     if (value.kind === 'input') inputs.set(value.name, value);
     const source = sourceOf(run.parameters, value.name);
@@ -243,9 +245,9 @@ function finished(
 }
 
 function sourceOf(
-  parameters: ReadonlyMap<ParameterSource, string>,
+  parameters: ReadonlyMap<TensorSource, string>,
   wanted: string,
-): ParameterSource | undefined {
+): TensorSource | undefined {
   for (const [source, name] of parameters) if (name === wanted) return source;
   return undefined;
 }

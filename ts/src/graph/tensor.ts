@@ -3,8 +3,8 @@
  * records what is done with it.
  *
  * Policy: a tensor has a shape and a type but no data. It lives for one trace; using it afterwards,
- * or in another trace, is an error. The tracer knows parameters as plain objects and modules not at
- * all.
+ * or in another trace, is an error. The tracer knows parameters and buffers as plain objects and
+ * modules not at all.
  */
 
 import { show } from '../arguments.js';
@@ -19,6 +19,15 @@ export interface ParameterSource {
   readonly shape: Shape;
   readonly requiresGrad: boolean;
 }
+
+/** What the tracer needs of a buffer, which is not trained: nn.Buffer has it. */
+export interface BufferSource {
+  readonly shape: Shape;
+  readonly dtype: 'f32' | 'i32';
+}
+
+/** A tensor that outlives runs. */
+export type TensorSource = ParameterSource | BufferSource;
 
 /** Options of one traced operation. */
 export interface RecordOptions {
@@ -35,21 +44,21 @@ export class Tracer {
   readonly builder = new GraphBuilder();
   /** Values that the traced code wants returned by each run, by name. */
   readonly outputs = new Map<string, Tensor>();
-  readonly #parameters: ReadonlyMap<ParameterSource, string>;
+  readonly #sources: ReadonlyMap<TensorSource, string>;
   readonly #seed: readonly [number, number];
   readonly #paths: string[] = [''];
   #dropouts = 0;
   #open = true;
 
   /**
-   * @param parameters Every parameter that may be used, with its name.
+   * @param sources Every parameter and buffer that may be used, with its name.
    * @param seed Low and high 32 bits of the seed of dropout masks.
    */
   constructor(
-    parameters: ReadonlyMap<ParameterSource, string>,
+    sources: ReadonlyMap<TensorSource, string>,
     seed: readonly [number, number] = [0, 0],
   ) {
-    this.#parameters = parameters;
+    this.#sources = sources;
     this.#seed = seed;
   }
 
@@ -90,16 +99,28 @@ export class Tracer {
 
   /** The tensor of a parameter. */
   parameter(source: ParameterSource): Tensor {
+    return this.#source('parameter', 'f32', source);
+  }
+
+  /**
+   * The tensor of a buffer. An operation that names it in its `updates` changes it in place: what is
+   * recorded before sees the old values, what is recorded after the new ones.
+   */
+  buffer(source: BufferSource): Tensor {
+    return this.#source('buffer', source.dtype, source);
+  }
+
+  #source(kind: 'parameter' | 'buffer', dtype: DType, source: TensorSource): Tensor {
     this.#assertOpen();
-    const name = this.#parameters.get(source);
+    const name = this.#sources.get(source);
     if (name === undefined) {
       throw this.error(
-        'a parameter in use is not registered: assign its module to a property of the network, ' +
+        `a ${kind} in use is not registered: assign its module to a property of the network, ` +
           'or put it into nn.Sequential or nn.ModuleList; plain arrays and private fields are ' +
           'not searched',
       );
     }
-    return new Tensor(this, this.builder.named('parameter', name, 'f32', source.shape));
+    return new Tensor(this, this.builder.named('parameter', name, dtype, source.shape));
   }
 
   /** Records an operation of the forward pass; returns its first output and, if made, the others. */

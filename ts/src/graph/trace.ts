@@ -8,7 +8,13 @@
 
 import { show } from '../arguments.js';
 import { ArgumentError, NeuronodeError } from '../errors.js';
-import { type ParameterSource, Tensor, type Tracer } from './tensor.js';
+import {
+  type BufferSource,
+  type ParameterSource,
+  Tensor,
+  type TensorSource,
+  type Tracer,
+} from './tensor.js';
 
 /** What tracing needs of a module: nn.Module has it. */
 export interface TraceableModule {
@@ -18,18 +24,33 @@ export interface TraceableModule {
   namedModules(): Iterable<[string, TraceableModule]>;
   /** Every parameter once, by name. */
   namedParameters(): Iterable<[string, ParameterSource]>;
+  /** Every buffer once, by name. */
+  namedBuffers(): Iterable<[string, BufferSource]>;
 }
 
-/** Every parameter of the network with its name. */
-export function parameterNames(net: TraceableModule): Map<ParameterSource, string> {
-  return new Map([...net.namedParameters()].map(([name, source]) => [source, name]));
+/**
+ * Every parameter and buffer of the network with its name, and every buffer of the loss, whose names
+ * begin with `loss.`. A loss has no parameters: nobody would save them.
+ */
+export function sourceNames(
+  net: TraceableModule,
+  loss?: TraceableModule,
+): Map<TensorSource, string> {
+  const names = new Map<TensorSource, string>();
+  for (const [name, source] of net.namedParameters()) names.set(source, name);
+  for (const [name, source] of net.namedBuffers()) names.set(source, name);
+  for (const [name, source] of loss?.namedBuffers() ?? []) {
+    if (!names.has(source)) names.set(source, `loss.${name}`);
+  }
+  return names;
 }
 
 /**
  * Calls `forward` of the network (or loss) and records what it does.
  *
  * @param prefix Path of the network itself, before those of the modules inside.
- * @param training Whether modules behave as after `train()` or as after `eval()`.
+ * @param training Whether modules behave as after `train()` or as after `eval()`. In a network that is
+ *   in training mode, those inside that were put into evaluation mode by themselves keep it.
  */
 export function trace(
   tracer: Tracer,
@@ -39,11 +60,12 @@ export function trace(
   prefix = '',
 ): Tensor {
   const undo: (() => void)[] = [];
+  const isWhole = !net.training;
   try {
     for (const [name, module] of net.namedModules()) {
       const path = [prefix, name].filter((part) => part !== '').join('.');
       try {
-        undo.push(setTraining(module, training));
+        undo.push(setTraining(module, training && (isWhole || module.training)));
         undo.push(shadowForward(tracer, module, path));
       } catch (cause) {
         // What a module's own setters throw comes here as well.

@@ -18,16 +18,18 @@ import {
   type MaxPoolOptions,
   maxPoolAttrs,
 } from '../graph/windows.js';
+import { Buffer } from './buffer.js';
 import { Parameter } from './parameter.js';
 
 export type { AvgPoolOptions, ConvOptions, MaxPoolOptions } from '../graph/windows.js';
 
-/** A tensor, or a parameter of a registered module. */
-export type Operand = Tensor | Parameter;
+/** A tensor, or a parameter or buffer of a registered module. */
+export type Operand = Tensor | Parameter | Buffer;
 
 function operand(who: string, x: Tensor, value: Operand | undefined): Tensor[] {
   if (value === undefined) return [];
   if (value instanceof Parameter) return [x.tracer.parameter(value)];
+  if (value instanceof Buffer) return [x.tracer.buffer(value)];
   return [asTensor(who, value)];
 }
 

@@ -1,5 +1,5 @@
 /**
- * Owns the host values of a parameter, and the knowledge of who has its newest values.
+ * Owns the host values of a parameter or buffer, and the knowledge of who has its newest values.
  *
  * Policy: there is one owner at any time. It is the host, or a holder: a trainer whose device is
  * ahead. While there is a holder, nobody reads the host's array. Whoever gives the host all values
@@ -10,6 +10,9 @@
  */
 import { errorFromNative, StaleParametersError } from '../errors.js';
 import type { Filling } from '../random/generator.js';
+
+/** Values of a parameter or buffer: f32 or i32. */
+export type HostArray = Float32Array | Int32Array;
 
 /** Who has values that are newer than the host's. */
 export interface ParameterHolder {
@@ -22,9 +25,9 @@ export interface ParameterHolder {
   waitFor(other: ParameterHolder): Promise<void>;
 }
 
-/** Values of one parameter. */
-export class HostValues {
-  #array: Float32Array;
+/** Values of one parameter or buffer. */
+export class HostValues<A extends HostArray = HostArray> {
+  #array: A;
   #version = 1;
   #isShared = true;
   #holder: ParameterHolder | undefined;
@@ -33,7 +36,7 @@ export class HostValues {
   #filling: Filling | undefined;
 
   /** @param array The user's: it counts as given out. */
-  constructor(array: Float32Array) {
+  constructor(array: A) {
     this.#array = array;
   }
 
@@ -74,7 +77,7 @@ export class HostValues {
   }
 
   /** The array, for the package alone: it is read, and not kept. */
-  get array(): Float32Array {
+  get array(): A {
     this.#filling?.finish();
     this.#filling = undefined;
     return this.#array;
@@ -83,10 +86,10 @@ export class HostValues {
   /**
    * Gives the array to a user.
    *
-   * @param name Of the parameter, for messages.
+   * @param name Of the parameter or buffer, for messages.
    * @throws StaleParametersError while a device is ahead.
    */
-  share(name = 'the parameter'): Float32Array {
+  share(name = 'the parameter'): A {
     if (this.#holder !== undefined) {
       throw new StaleParametersError(
         `${name} was trained since the host had its values, and a device has newer ones: call ` +
@@ -114,14 +117,14 @@ export class HostValues {
   }
 
   /** Takes a user's array for the host's values. */
-  replace(array: Float32Array): void {
+  replace(array: A): void {
     this.#array = array;
     this.#isShared = true;
     this.#changed();
   }
 
   /** Takes over an array that no user has, for the host's values. */
-  adopt(array: Float32Array): void {
+  adopt(array: A): void {
     this.#array = array;
     this.#isShared = false;
     this.#changed();
@@ -132,7 +135,7 @@ export class HostValues {
     const { array } = this;
     if (array.length === values.length) array.set(values);
     // One that was moved to another thread has no room for any.
-    else this.#array = new Float32Array(values);
+    else this.#array = new (array.constructor as new (from: ArrayLike<number>) => A)(values);
     this.#changed();
   }
 
@@ -147,7 +150,7 @@ export class HostValues {
    *
    * @param array The newest values, which the host takes over; without them the old ones stay.
    */
-  release(holder: ParameterHolder, array?: Float32Array): void {
+  release(holder: ParameterHolder, array?: A): void {
     if (this.#holder !== holder) return;
     if (array === undefined) {
       this.#holder = undefined;

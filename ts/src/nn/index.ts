@@ -9,6 +9,7 @@ export {
   ReLU,
   Sigmoid,
 } from './activations.js';
+export { Buffer } from './buffer.js';
 export { ModuleList, Sequential } from './containers.js';
 export * as functional from './functional.js';
 export { Conv2d, type Conv2dOptions, Linear, type LinearOptions } from './layers.js';

@@ -1,29 +1,35 @@
 /**
- * Owns the base class of all modules: children and parameters, modes, state dicts, printing.
+ * Owns the base class of all modules: children, parameters and buffers, modes, state dicts, printing.
  *
  * Policy: children and parameters are a module's own enumerable properties, in the order in which
  * they were defined, as PyTorch registers attributes. Plain arrays, maps and private fields are not
- * searched; Sequential and ModuleList are for that.
+ * searched; Sequential and ModuleList are for that. Buffers are those that were registered.
  */
 
 import { checkBoolean, checkOptions, readMember, show } from '../arguments.js';
-import { copyInSlices } from '../copy.js';
 import { ArgumentError, StateDictError } from '../errors.js';
 import { formatShape, type Shape, sameShape } from '../graph/shapes.js';
 import type { Tensor } from '../graph/tensor.js';
-import { isBigInts, isTensorArray, type TensorArray } from '../safetensors-types.js';
+import { isTensorArray, type TensorArray } from '../safetensors-types.js';
 import { cut } from '../text.js';
-import { hostValuesOf, Parameter } from './parameter.js';
+import { Buffer } from './buffer.js';
+import { converted, convertedInSlices, unrepresentable } from './conversion.js';
+import type { HostArray } from './host-values.js';
+import { hostValuesOf, type ModuleTensor } from './module-tensor.js';
+import { Parameter } from './parameter.js';
 import { describe } from './print.js';
 
 /** A named host tensor of a state dict. */
 export interface StateTensor {
-  /** Values in row-major order. */
-  readonly data: Float32Array;
+  /** Values in row-major order: floats, but for a buffer of integers. */
+  readonly data: Float32Array | Int32Array;
   readonly shape: Shape;
 }
 
-/** A tensor to load: other element types than f32 are converted, as PyTorch does. */
+/**
+ * A tensor to load. Other element types than the parameter's or buffer's are converted, as PyTorch
+ * does; into a buffer of integers only where that changes no value.
+ */
 export interface LoadableTensor {
   readonly data: TensorArray;
   readonly shape: Shape;
@@ -101,23 +107,68 @@ export abstract class Module {
   }
 
   /**
-   * Values of all parameters by PyTorch's names. The arrays are the parameters' own, not copies: see
-   * {@link Parameter} for what follows from that. A parameter or module in two places has an entry
-   * for each.
+   * Registers a tensor that belongs to the module's state and is not trained, as PyTorch does:
+   * `readonly runningMean = this.registerBuffer('running_mean', { data, shape: [features] })`. One of
+   * the same name is replaced.
+   *
+   * @param name Its name in state dicts.
+   * @param value Initial values, which are copied: f32 or i32, in row-major order, and their shape.
+   * @param options.persistent Whether state dicts and checkpoints have it. Default: true.
+   * @throws ArgumentError for a name that is empty, has a period, or is that of a parameter or module.
+   * @throws ShapeError where `data` does not have the shape's number of elements.
+   */
+  registerBuffer<A extends Float32Array | Int32Array>(
+    name: string,
+    value: { readonly data: A; readonly shape: Shape },
+    options: { persistent?: boolean } = {},
+  ): Buffer<A> {
+    if (typeof name !== 'string' || name === '' || name.includes('.')) {
+      throw new ArgumentError(
+        `registerBuffer expects a name without periods, got ${show(name)}: they separate modules`,
+      );
+    }
+    checkBufferName(this, name);
+    const buffer = new Buffer(`registerBuffer '${cut(name)}'`, value, options);
+    const own = registered.get(this) ?? new Map<string, Buffer>();
+    registered.set(this, own.set(name, buffer as Buffer));
+    return buffer;
+  }
+
+  /** Every buffer with its name, each once, in PyTorch's order. */
+  *namedBuffers(): IterableIterator<[string, Buffer]> {
+    const seen = new Set<Buffer>();
+    for (const [path, module] of this.namedModules()) {
+      for (const [name, buffer] of registered.get(module) ?? []) {
+        if (seen.has(buffer)) continue;
+        seen.add(buffer);
+        yield [join(path, name), buffer];
+      }
+    }
+  }
+
+  /** Every buffer, each once, in PyTorch's order. */
+  *buffers(): IterableIterator<Buffer> {
+    for (const [, buffer] of this.namedBuffers()) yield buffer;
+  }
+
+  /**
+   * Values of all parameters and persistent buffers by PyTorch's names. The arrays are the tensors'
+   * own, not copies: see {@link Parameter} for what follows from that. A parameter or module in two
+   * places has an entry for each.
    *
    * @throws StaleParametersError while a Trainer's device has newer values: ask for them by
    *   `await trainer.stateDict()`, or call `await trainer.syncParameters()` first.
    */
   stateDict(): StateDict {
     const dict: StateDict = {};
-    for (const [name, parameter] of allParameters(this)) {
-      dict[name] = { data: hostValuesOf(parameter).share(name), shape: parameter.shape };
+    for (const [name, tensor] of savedTensors(this)) {
+      dict[name] = { data: hostValuesOf(tensor).share(name), shape: tensor.shape };
     }
     return dict;
   }
 
   /**
-   * Copies values into the parameters, which may be done at any time: Trainers and Predictors of the
+   * Copies values into parameters and buffers, which may be done at any time: Trainers and Predictors of the
    * module compute with them from their next call on. Nothing is changed if anything does not fit.
    * It is done when this returns, which takes about 0.5 ms per million values; where that is too long
    * for the event loop, {@link Module.loadStateDictAsync} does it.
@@ -132,15 +183,15 @@ export abstract class Module {
     options: { strict?: boolean } = {},
   ): { missingKeys: string[]; unexpectedKeys: string[] } {
     const { pairs, ...keys } = checked('loadStateDict', this, dict, options);
-    for (const [parameter, { data }] of pairs) {
-      hostValuesOf(parameter).overwrite(isBigInts(data) ? Float64Array.from(data, Number) : data);
+    for (const [tensor, { data }] of pairs) {
+      hostValuesOf(tensor).overwrite(converted(data, tensor.dtype));
     }
     return keys;
   }
 
   /**
    * Does what {@link Module.loadStateDict} does, and gives the event loop turns in between. All
-   * parameters change at once, at the end, and get new arrays: those of an earlier `stateDict()` keep
+   * tensors change at once, at the end, and get new arrays: those of an earlier `stateDict()` keep
    * their values. The arrays of `dict` must not change until the promise is settled.
    *
    * @param options.strict Whether names must match exactly (the default), as for `loadStateDict`.
@@ -154,9 +205,11 @@ export abstract class Module {
     options: { strict?: boolean } = {},
   ): Promise<{ missingKeys: string[]; unexpectedKeys: string[] }> {
     const { pairs, ...keys } = checked('loadStateDictAsync', this, dict, options);
-    const copies: [Parameter, Float32Array][] = [];
-    for (const [parameter, { data }] of pairs) copies.push([parameter, await copyInSlices(data)]);
-    for (const [parameter, data] of copies) hostValuesOf(parameter).adopt(data);
+    const copies: [ModuleTensor, HostArray][] = [];
+    for (const [tensor, { data }] of pairs) {
+      copies.push([tensor, await convertedInSlices(data, tensor.dtype)]);
+    }
+    for (const [tensor, data] of copies) hostValuesOf(tensor).adopt(data);
     return keys;
   }
 
@@ -208,6 +261,19 @@ export abstract class Module {
   }
 }
 
+/** Buffers of each module, by name. */
+const registered = new WeakMap<Module, Map<string, Buffer>>();
+
+/** @throws ArgumentError where a parameter or a module has the name of a buffer. */
+function checkBufferName(module: Module, name: string): void {
+  const value = Object.hasOwn(module, name) && (module as unknown as Record<string, unknown>)[name];
+  if (!(value instanceof Parameter || value instanceof Module)) return;
+  throw new ArgumentError(
+    `registerBuffer expects a name that nothing else of the module has, but ${cut(name)} is a ` +
+      `${value instanceof Module ? 'module' : 'parameter'} already`,
+  );
+}
+
 /** Modules that are inside each other, at most: far below what the stack holds. */
 const deepest = 256;
 
@@ -246,15 +312,16 @@ function* walk(
 }
 
 /**
- * Every parameter by every name that it has, in PyTorch's order.
+ * Every parameter and persistent buffer by every name that it has, in PyTorch's order: those of a
+ * module, parameters first, before those of the modules inside.
  *
  * @throws ArgumentError where a module contains itself: its parameters would have names without end.
  */
-export function* allParameters(
+export function* savedTensors(
   module: Module,
   path = '',
   around: readonly Module[] = [],
-): IterableIterator<[string, Parameter]> {
+): IterableIterator<[string, ModuleTensor]> {
   const outer = around.indexOf(module);
   if (outer >= 0) {
     const names = path.split('.').slice(0, outer).join('.');
@@ -265,8 +332,12 @@ export function* allParameters(
   }
   if (around.length >= deepest) throw tooDeep(path);
   for (const [name, parameter] of ownParameters(module)) yield [join(path, name), parameter];
+  for (const [name, buffer] of registered.get(module) ?? []) {
+    checkBufferName(module, name);
+    if (buffer.persistent) yield [join(path, name), buffer];
+  }
   for (const [name, child] of module.namedChildren()) {
-    yield* allParameters(child, join(path, name), [...around, module]);
+    yield* savedTensors(child, join(path, name), [...around, module]);
   }
 }
 
@@ -299,22 +370,22 @@ function checked(
   return matched(module, dict, strict);
 }
 
-/** Parameters with their tensors, and the names that have no counterpart. */
+/** Parameters and buffers with the tensors to load, and the names that have no counterpart. */
 interface Matched<T extends LoadableTensor> {
-  readonly pairs: [Parameter, T][];
+  readonly pairs: [ModuleTensor, T][];
   readonly missingKeys: string[];
   readonly unexpectedKeys: string[];
 }
 
-/** A module's parameters, each with the tensor of its name. */
+/** A module's parameters and buffers, each with the tensor of its name. */
 function matched<T extends LoadableTensor>(
   module: Module,
   dict: Readonly<Record<string, T>>,
   strict: boolean,
 ): Matched<T> {
-  const parameters = new Map(allParameters(module));
-  const missingKeys = [...parameters.keys()].filter((name) => !Object.hasOwn(dict, name));
-  const unexpectedKeys = Object.keys(dict).filter((name) => !parameters.has(name));
+  const own = new Map(savedTensors(module));
+  const missingKeys = [...own.keys()].filter((name) => !Object.hasOwn(dict, name));
+  const unexpectedKeys = Object.keys(dict).filter((name) => !own.has(name));
   const problems: string[] = [];
   const quoted = (names: string[]) => names.map((name) => `"${cut(name)}"`).join(', ');
   if (strict && missingKeys.length > 0) {
@@ -323,12 +394,12 @@ function matched<T extends LoadableTensor>(
   if (strict && unexpectedKeys.length > 0) {
     problems.push(`Unexpected key(s) in state_dict: ${quoted(unexpectedKeys)}.`);
   }
-  const pairs: [Parameter, T][] = [];
-  for (const [name, parameter] of parameters) {
+  const pairs: [ModuleTensor, T][] = [];
+  for (const [name, target] of own) {
     const tensor = Object.hasOwn(dict, name) ? dict[name] : undefined;
     if (tensor === undefined) continue;
-    const problem = mismatch(cut(name), parameter, tensor);
-    if (problem === undefined) pairs.push([parameter, tensor]);
+    const problem = mismatch(cut(name), target, tensor);
+    if (problem === undefined) pairs.push([target, tensor]);
     else problems.push(problem);
   }
   if (problems.length > 0) {
@@ -347,24 +418,29 @@ function matched<T extends LoadableTensor>(
  * @throws StateDictError where names or shapes do not match; nothing is changed then.
  */
 export function adoptStateDict(module: Module, dict: StateDict): void {
-  for (const [parameter, { data }] of matched(module, dict, true).pairs) {
-    hostValuesOf(parameter).adopt(data);
+  for (const [tensor, { data }] of matched(module, dict, true).pairs) {
+    hostValuesOf(tensor).adopt(converted(data, tensor.dtype));
   }
 }
 
-function mismatch(name: string, parameter: Parameter, tensor: LoadableTensor): string | undefined {
+function mismatch(name: string, target: ModuleTensor, tensor: LoadableTensor): string | undefined {
   const ok = isTensorArray(tensor?.data) && Array.isArray(tensor.shape);
   if (!ok) {
-    return `${name} must be { data: Float32Array, shape }, got ${show(tensor)}.`;
+    const array = target.dtype === 'f32' ? 'Float32Array' : 'Int32Array';
+    return `${name} must be { data: ${array}, shape }, got ${show(tensor)}.`;
   }
-  if (!sameShape(tensor.shape, parameter.shape)) {
+  if (!sameShape(tensor.shape, target.shape)) {
     return (
       `size mismatch for ${name}: copying a param with shape ${formatShape(tensor.shape)} from ` +
-      `checkpoint, the shape in current model is ${formatShape(parameter.shape)}.`
+      `checkpoint, the shape in current model is ${formatShape(target.shape)}.`
     );
   }
-  return tensor.data.length === parameter.size
-    ? undefined
-    : `${name} of shape ${formatShape(tensor.shape)} must have ${parameter.size} values, ` +
-        `got ${tensor.data.length}.`;
+  if (tensor.data.length !== target.size) {
+    return (
+      `${name} of shape ${formatShape(tensor.shape)} must have ${target.size} values, ` +
+      `got ${tensor.data.length}.`
+    );
+  }
+  const odd = unrepresentable(tensor.data, target.dtype);
+  return odd === undefined ? undefined : `${name} must have 32-bit integers, got ${odd}.`;
 }

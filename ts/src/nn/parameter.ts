@@ -1,18 +1,7 @@
-/**
- * Owns a trainable tensor.
- *
- * Policy: host values are in plain PyTorch layout. host-values.ts knows whether they are the newest.
- */
-
-import { types } from 'node:util';
-import { ArgumentError, ShapeError } from '../errors.js';
-import { checkShape, elementCount, formatShape, type Shape } from '../graph/shapes.js';
-import { describePixels, isDetached } from '../pixels.js';
+/** Owns a trainable tensor. */
+import type { Shape } from '../graph/shapes.js';
 import type { InitialValues } from '../random/init.js';
-import { HostValues } from './host-values.js';
-
-/** The host values of a parameter, for the package alone. */
-export let hostValuesOf: (parameter: Parameter) => HostValues;
+import { hostValuesOf, ModuleTensor } from './module-tensor.js';
 
 /**
  * A trainable tensor: shape, values, and whether it is trained.
@@ -28,61 +17,19 @@ export let hostValuesOf: (parameter: Parameter) => HostValues;
  * with what the device has (about 1 ms per million values). `trainer.stateDict()` gives copies, which
  * cost nothing later.
  */
-export class Parameter {
-  /** Sizes, outermost first. */
-  readonly shape: Shape;
+export class Parameter extends ModuleTensor<Float32Array> {
   /** Whether training updates it. Set to false before making a Trainer to freeze it. */
   requiresGrad: boolean;
-  readonly #host: HostValues;
-
-  static {
-    hostValuesOf = (parameter) => parameter.#host;
-  }
 
   /**
    * @param data Values in row-major order.
    * @param shape Sizes, outermost first; as many elements as `data`.
-   * @throws ArgumentError, ShapeError
+   * @throws ArgumentError for what is no Float32Array or no shape.
+   * @throws ShapeError where `data` does not have the shape's number of elements.
    */
   constructor(data: Float32Array, shape: Shape, options: { requiresGrad?: boolean } = {}) {
-    this.shape = Object.freeze([...checkShape('Parameter', 'shape', shape)]);
+    super('Parameter', 'f32', data, shape);
     this.requiresGrad = options.requiresGrad ?? true;
-    this.#host = new HostValues(this.#checked(data));
-  }
-
-  /**
-   * Values in row-major order; may be edited in place. Assign an array of the same length to replace
-   * them, which is allowed at any time.
-   *
-   * Initial values of large layers are drawn in the background. Reading them right after the layer was
-   * made waits for them: about 1.5 ms per million values, of this parameter and of those before it.
-   *
-   * @throws StaleParametersError while a Trainer's device has newer values.
-   */
-  get data(): Float32Array {
-    return this.#host.share();
-  }
-
-  set data(values: Float32Array) {
-    this.#host.replace(this.#checked(values));
-  }
-
-  /** Number of elements. */
-  get size(): number {
-    return elementCount(this.shape);
-  }
-
-  #checked(values: Float32Array): Float32Array {
-    if (!types.isFloat32Array(values) || isDetached(values)) {
-      throw new ArgumentError(`Parameter expects a Float32Array, got ${describePixels(values)}`);
-    }
-    if (values.length !== elementCount(this.shape)) {
-      throw new ShapeError(
-        `Parameter of shape ${formatShape(this.shape)} expects ${elementCount(this.shape)} ` +
-          `values, got ${values.length}`,
-      );
-    }
-    return values;
   }
 }
 

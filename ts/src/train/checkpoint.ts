@@ -133,12 +133,12 @@ export async function latestCheckpoint(dir: string): Promise<string | undefined>
 export async function loadCheckpoint(path: string): Promise<CheckpointContents> {
   return readFrom(path, async (found) => {
     const state = await readState(found);
-    const model = await loadTensors(found, files.model, state);
+    const model = await loadTensors(found, files.model, state, true);
     return {
       path: found,
       state,
       model,
-      optimizer: await loadTensors(found, files.optimizer, state),
+      optimizer: await loadTensors(found, files.optimizer, state, false),
     };
   });
 }
@@ -157,7 +157,11 @@ export async function loadCheckpointModel(path: string): Promise<CheckpointModel
   checkPath('loadCheckpointModel', 'path', path);
   return readFrom(path, async (found) => {
     const state = await readState(found);
-    return { path: found, step: state.step, model: await loadTensors(found, files.model, state) };
+    return {
+      path: found,
+      step: state.step,
+      model: await loadTensors(found, files.model, state, true),
+    };
   });
 }
 
@@ -298,10 +302,12 @@ function unreadable(error: unknown, message: string): CheckpointError {
     : new DamagedCheckpointError(message, { cause: error });
 }
 
+/** @param hasIntegers Whether tensors may be of i32: a model's buffers are. */
 async function loadTensors(
   dir: string,
   name: string,
   state: CheckpointState,
+  hasIntegers: boolean,
 ): Promise<Record<string, StateTensor>> {
   const path = join(dir, name);
   const hash = createHash('sha256');
@@ -328,6 +334,7 @@ async function loadTensors(
   const tensors: [string, StateTensor][] = Object.entries(stored.tensors).map(([each, tensor]) => {
     const { data, shape } = tensor;
     if (data instanceof Float32Array) return [each, { data, shape }];
+    if (hasIntegers && data instanceof Int32Array) return [each, { data, shape }];
     throw new DamagedCheckpointError(
       `${path}: expected ${each} to be of f32 values, got a ${data.constructor.name}`,
     );

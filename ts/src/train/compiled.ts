@@ -8,7 +8,7 @@
  */
 import type { TracedGraph } from '../graph/steps.js';
 import { compile, type NativeInputs, type NativeProgram } from '../native.js';
-import { hostValuesOf, type Parameter } from '../nn/parameter.js';
+import { hostValuesOf, type ModuleTensor } from '../nn/module-tensor.js';
 import type { TargetOptions } from '../target.js';
 import type { InputSignature } from './batch.js';
 
@@ -64,8 +64,8 @@ export class CompiledGraph {
    */
   async compile(share: CompiledGraph | undefined): Promise<NativeProgram> {
     if (this.#program !== undefined) return this.#program;
-    for (const parameter of this.traced.parameters.values()) {
-      await hostValuesOf(parameter as Parameter).ready();
+    for (const source of this.traced.parameters.values()) {
+      await hostValuesOf(source as unknown as ModuleTensor).ready();
     }
     this.#program = await compile(this.traced.spec, { ...this.#target, share: share?.program });
     return this.#program;

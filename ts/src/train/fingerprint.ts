@@ -13,7 +13,7 @@ const multipliers = [0x01000193, 0x85ebca6b, 0xc2b2ae35, 0x27d4eb2f] as const;
  * 128 bits that differ where any bit of the array differs, but for one chance in 2^32 or less; the
  * event loop gets turns in between.
  */
-export async function fingerprint(values: Float32Array): Promise<string> {
+export async function fingerprint(values: Float32Array | Int32Array): Promise<string> {
   const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
   const lanes = new Int32Array(4);
   for (let begin = 0; begin < bits.length; begin += sliceLength) {

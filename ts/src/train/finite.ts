@@ -21,7 +21,7 @@ export async function firstNotFinite(
   return undefined;
 }
 
-function areFinite(values: Float32Array): boolean {
+function areFinite(values: Float32Array | Int32Array): boolean {
   let sum = 0;
   // x - x is 0, but for infinities and NaN, of which it is NaN.
   for (const value of values) sum += value - value;

@@ -25,9 +25,18 @@ export function traceFor(
   }
 }
 
-/** @throws ArgumentError where a parameter of the graph is not the network's any more. */
-export function checkParameters(caller: string, traced: TracedGraph, net: Module): void {
-  const present = new Set<unknown>(net.parameters());
+/** @throws ArgumentError where a parameter or buffer of the graph is not the network's any more. */
+export function checkParameters(
+  caller: string,
+  traced: TracedGraph,
+  net: Module,
+  loss?: Module,
+): void {
+  const present = new Set<unknown>([
+    ...net.parameters(),
+    ...net.buffers(),
+    ...(loss?.buffers() ?? []),
+  ]);
   for (const [name, source] of traced.parameters) {
     if (present.has(source)) continue;
     throw new ArgumentError(

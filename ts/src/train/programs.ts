@@ -10,11 +10,12 @@
 import { copyInSlices } from '../copy.js';
 import { elementCount } from '../graph/shapes.js';
 import { evalGraph, trainGraph } from '../graph/steps.js';
+import { allocateFloats } from '../memory.js';
 import type { NativeProgram } from '../native.js';
-import type { ParameterHolder } from '../nn/host-values.js';
+import type { HostArray, ParameterHolder } from '../nn/host-values.js';
 import type { CrossEntropyLoss, Module, StateDict, StateTensor } from '../nn/index.js';
-import { allParameters } from '../nn/module.js';
-import { hostValuesOf, type Parameter } from '../nn/parameter.js';
+import { savedTensors } from '../nn/module.js';
+import { hostValuesOf, type ModuleTensor } from '../nn/module-tensor.js';
 import type { CompileTarget } from '../target.js';
 import type { InputSignature } from './batch.js';
 import { CompiledGraph } from './compiled.js';
@@ -155,8 +156,9 @@ export class Programs {
 
   /** @throws ArgumentError where the programs are of layers that the network has no more. */
   checkNet(caller: string): void {
+    const { net, loss } = this.#options;
     for (const used of [this.#training, this.#evaluation]) {
-      if (used !== undefined) checkParameters(caller, used.graph.traced, this.#options.net);
+      if (used !== undefined) checkParameters(caller, used.graph.traced, net, loss);
     }
   }
 
@@ -193,37 +195,37 @@ export class Programs {
 
   /** Brings the network's host parameters up to date, whoever is ahead of them. */
   async sync(): Promise<void> {
-    for (const parameter of this.#options.net.parameters()) await this.#bringBack(parameter);
+    for (const tensor of tensorsOf(this.#options.net)) await this.#bringBack(tensor);
     await this.read();
   }
 
   /** Waits until no other holder is ahead with a parameter. */
-  async #bringBack(parameter: Parameter): Promise<void> {
-    const { holder } = hostValuesOf(parameter);
+  async #bringBack(tensor: ModuleTensor): Promise<void> {
+    const { holder } = hostValuesOf(tensor);
     if (holder !== undefined && holder !== this.#holder) await this.#holder.waitFor(holder);
   }
 
-  /** The newest parameters by their names in the network, in arrays of the caller's own. */
+  /** The newest parameters and buffers by their names in the network, in arrays of the caller's own. */
   async copyParameters(): Promise<StateDict> {
     const { training } = this;
     const live = new Map<unknown, string>();
     for (const [name, source] of training?.graph.traced.parameters ?? []) live.set(source, name);
-    const copies = new Map<Parameter, Float32Array>();
+    const copies = new Map<ModuleTensor, HostArray>();
     const dict: StateDict = {};
-    for (const [name, parameter] of allParameters(this.#options.net)) {
-      const host = hostValuesOf(parameter);
+    for (const [name, tensor] of savedTensors(this.#options.net)) {
+      const host = hostValuesOf(tensor);
       await host.ready();
-      await this.#bringBack(parameter);
-      const held = host.holder === this.#holder ? live.get(parameter) : undefined;
-      let data = copies.get(parameter);
+      await this.#bringBack(tensor);
+      const held = host.holder === this.#holder ? live.get(tensor) : undefined;
+      let data = copies.get(tensor);
       if (data === undefined && training !== undefined && held !== undefined) {
         data = await training.program.read(held);
       } else if (data === undefined) {
-        checkWhole(name, host.array, parameter.size);
-        data = await copyInSlices(host.array);
+        checkWhole(name, host.array, tensor.size);
+        data = await copyInSlices(host.array, emptyFor(tensor));
       }
-      copies.set(parameter, data);
-      dict[name] = { data, shape: parameter.shape };
+      copies.set(tensor, data);
+      dict[name] = { data, shape: tensor.shape };
     }
     return dict;
   }
@@ -231,7 +233,7 @@ export class Programs {
   /** Bytes of {@link copyParameters} and {@link readState}. */
   get snapshotBytes(): number {
     let elements = 0;
-    for (const parameter of this.#options.net.parameters()) elements += parameter.size;
+    for (const tensor of tensorsOf(this.#options.net)) elements += tensor.size;
     for (const shape of this.#training?.graph.traced.states.values() ?? []) {
       elements += elementCount(shape);
     }
@@ -266,6 +268,16 @@ export class Programs {
     await this.#evaluation?.graph.dispose();
     await this.#training?.graph.dispose();
   }
+}
+
+/** Every parameter and buffer, each once. */
+function tensorsOf(net: Module): ModuleTensor[] {
+  return [...net.parameters(), ...net.buffers()];
+}
+
+/** An array that takes a tensor's values. */
+function emptyFor({ dtype, size }: ModuleTensor): HostArray {
+  return dtype === 'i32' ? new Int32Array(size) : allocateFloats('a copy of a parameter', size);
 }
 
 async function writeState({ graph, program }: ProgramInUse, state: OptimizerState): Promise<void> {

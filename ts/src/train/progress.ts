@@ -8,7 +8,8 @@
 import { randomBytes } from 'node:crypto';
 import { ArgumentError, NotFiniteError } from '../errors.js';
 import type { Module, StateTensor } from '../nn/index.js';
-import { hostValuesOf } from '../nn/parameter.js';
+import { savedTensors } from '../nn/module.js';
+import { hostValuesOf } from '../nn/module-tensor.js';
 import { WaitingCalls } from '../waiting.js';
 import {
   amendCheckpoint,
@@ -112,13 +113,13 @@ export class Progress {
     return this.#writes.enqueue(() => amendCheckpoint(path, this.#run, position));
   }
 
-  /** Name of the first parameter whose host values are not finite. */
+  /** Name of the first parameter or buffer whose host values are not finite. */
   async firstNotFinite(): Promise<string | undefined> {
     const tensors: Record<string, StateTensor> = {};
-    for (const [name, parameter] of this.#net.namedParameters()) {
-      const host = hostValuesOf(parameter);
+    for (const [name, tensor] of savedTensors(this.#net)) {
+      const host = hostValuesOf(tensor);
       await host.ready();
-      tensors[name] = { data: host.array, shape: parameter.shape };
+      tensors[name] = { data: host.array, shape: tensor.shape };
     }
     return firstNotFinite(tensors);
   }

@@ -1,5 +1,6 @@
 /**
- * Owns what a program holds of a network's parameters, and how it follows them.
+ * Owns what a program holds of a network's parameters and buffers, and how it follows them.
+ * Below, a parameter is either.
  *
  * Policy: a program's copy of a parameter has the version of the host's values that it came from. It
  * is written again where the host has another version, or where a user has the host's array and its
@@ -8,15 +9,15 @@
  */
 import { ArgumentError } from '../errors.js';
 import type { NativeProgram } from '../native.js';
-import type { HostValues, ParameterHolder } from '../nn/host-values.js';
-import { hostValuesOf, type Parameter } from '../nn/parameter.js';
+import type { HostArray, HostValues, ParameterHolder } from '../nn/host-values.js';
+import { hostValuesOf, type ModuleTensor } from '../nn/module-tensor.js';
 import type { CompiledGraph } from './compiled.js';
 import { fingerprint } from './fingerprint.js';
 
 /** A parameter of the program. */
 interface HeldParameter {
   readonly name: string;
-  readonly parameter: Parameter;
+  readonly parameter: ModuleTensor;
   readonly host: HostValues;
   readonly size: number;
 }
@@ -47,7 +48,7 @@ export class ProgramWeights {
     const others = new Set(shared === undefined ? [] : shared.#parameters.map(({ host }) => host));
     this.#parameters = [...graph.traced.parameters]
       .map(([name, source]) => {
-        const parameter = source as Parameter;
+        const parameter = source as unknown as ModuleTensor;
         return { name, parameter, host: hostValuesOf(parameter), size: parameter.size };
       })
       .filter(({ host }) => !others.has(host));
@@ -134,7 +135,7 @@ export class ProgramWeights {
 }
 
 /** @throws ArgumentError where a parameter's array is not what it was when it was given. */
-export function checkWhole(name: string, array: Float32Array, size: number): void {
+export function checkWhole(name: string, array: HostArray, size: number): void {
   if (array.length === size) return;
   throw new ArgumentError(
     `the array of ${name} has ${array.length} of ${size} elements: its buffer was moved to another ` +
