@@ -98,7 +98,7 @@ describe('fit', () => {
     const { run } = diverging(3);
     const correct: number[] = [];
     const onStep: FitOptions['onStep'] = (event) => {
-      correct.push(event.correct);
+      correct.push(event.correct!);
     };
     await run({ onNaN: 'continue', onStep });
     expect(correct.slice(3)).toEqual([0, 0]);

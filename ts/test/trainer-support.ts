@@ -153,7 +153,12 @@ export async function trainTwoEpochs(
       return options.onStep?.(event);
     },
   });
-  const epochs = result.epochs.flatMap((e) => [e.epoch, e.loss, e.trainAccuracy, e.testLoss ?? -1]);
+  const epochs = result.epochs.flatMap((e) => [
+    e.epoch,
+    e.loss,
+    e.trainAccuracy ?? -1,
+    e.testLoss ?? -1,
+  ]);
   return { losses, epochs, weights: flat(await trainer.stateDict()) };
 }
 

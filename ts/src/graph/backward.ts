@@ -87,6 +87,7 @@ function addNodeGradient(
     shapeOf: (id) => builder.value(id).shape,
     emit: (op, inputs, attrs, shapes) =>
       builder.apply(op, inputs, attrs, { ...options, shapes, outputCount: shapes.length }),
+    one: () => builder.named('input', 'one', 'f32', []),
     give: (index, given) => {
       const id = input(index);
       const before = gradients.get(id);

@@ -57,6 +57,8 @@ export interface GradientContext {
   shapeOf(value: number): Shape;
   /** Adds a backward operation; `shapes` declares its output shapes, one for each output made. */
   emit(op: OpName, inputs: readonly number[], attrs: Attrs, shapes: readonly Shape[]): number[];
+  /** The number 1 as a value of the graph: the gradient `'one'` for operations that must read it. */
+  one(): number;
   /** Adds the gradient by an input. Gradients that come for the same value are summed. */
   give(input: number, gradient: Gradient): void;
 }
@@ -168,14 +170,8 @@ export function attrFits(kind: AttrKind, value: AttrValue | undefined): boolean 
   }
 }
 
-/** The gradient as a value of the graph; operations other than the loss cannot do with `'one'`. */
+/** The gradient as a value of the graph. */
 export function gradientValue(context: GradientContext, output: number): number | undefined {
   const gradient = context.gradOf(output);
-  if (gradient === 'one') {
-    throw new ArgumentError(
-      'the value to differentiate must be the loss itself or a sum of losses: ' +
-        'end the network with a loss such as nn.CrossEntropyLoss',
-    );
-  }
-  return gradient;
+  return gradient === 'one' ? context.one() : gradient;
 }

@@ -3,13 +3,22 @@
  *
  * Inputs that a run needs are named `image`, `label`, `count` (rows of the batch that are real),
  * `step` (1 for the first), `lr` (and `lr.1`, ... for further parameter groups); a graph has only
- * those that it uses. Outputs are `loss` and `correct`, or `logits` or `probabilities`.
+ * those that it uses, and `one`, the number 1, where the loss is the output of an ordinary operation.
+ * `label` are the targets, of the type and shape that the loss takes. Outputs are `loss` and, where
+ * the loss counts them, `correct`; or `logits` or `probabilities`.
  */
 
 import { checkInteger, checkOneOf, show } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
 import { addBackward } from './backward.js';
 import { finish } from './finish.js';
+import {
+  type LossFacts,
+  type LossModule,
+  type LossTargets,
+  reductionOf,
+  targetsOf,
+} from './loss.js';
 import { checkShape, largestSize, type Shape } from './shapes.js';
 import type { Attrs, GraphSpec, OpName, ValueSpec } from './spec.js';
 import { first, type ParameterSource, type Tensor, type TensorSource, Tracer } from './tensor.js';
@@ -69,6 +78,10 @@ export interface TracedGraph {
   readonly parameters: ReadonlyMap<string, TensorSource>;
   /** Names and shapes of the optimizer state, zero before the first step. */
   readonly states: ReadonlyMap<string, Shape>;
+  /** What is known of the loss; undefined for a prediction. */
+  readonly loss: LossFacts | undefined;
+  /** Whether a batch must have exactly `batchSize` rows: padded ones would take part in the result. */
+  readonly wholeBatches: boolean;
 }
 
 /** Name of the learning rate input of a parameter group. */
@@ -78,13 +91,14 @@ export function learningRateName(group: number): string {
 
 /**
  * The graph of one training step: forward in training mode, backward, and the optimizer.
- * Outputs: `loss` (f32) and `correct` (i32, rows whose largest logit is the label's).
+ * Outputs: `loss` (f32) and, where the loss counts them, `correct` (i32, rows whose largest logit is
+ * the label's).
  *
  * @throws ShapeError, ArgumentError With the path of the module that does not fit.
  */
 export function trainGraph(
   net: TraceableModule,
-  loss: TraceableModule,
+  loss: LossModule,
   optimizer: StepRule,
   image: ImageSpec,
   options: TraceOptions = {},
@@ -135,22 +149,18 @@ export function trainGraph(
       },
     });
   }
-  return finished(run, image, lossOutputs(run), states);
+  return finished(run, image, lossOutputs(run), states, run);
 }
 
 /**
  * The graph of an evaluation: forward in evaluation mode, and the loss.
- * Outputs: `loss` (f32) and `correct` (i32).
+ * Outputs: `loss` (f32) and, where the loss counts them, `correct` (i32).
  *
  * @throws ShapeError, ArgumentError With the path of the module that does not fit.
  */
-export function evalGraph(
-  net: TraceableModule,
-  loss: TraceableModule,
-  image: ImageSpec,
-): TracedGraph {
+export function evalGraph(net: TraceableModule, loss: LossModule, image: ImageSpec): TracedGraph {
   const run = traceLoss(net, loss, image, false, {});
-  return finished(run, image, lossOutputs(run));
+  return finished(run, image, lossOutputs(run), new Map(), run);
 }
 
 /**
@@ -167,18 +177,21 @@ export function predictGraph(
   checkOneOf('predictGraph', 'output', output, ['logits', 'probabilities']);
   const run = traceNet(net, image, false, {});
   const result =
-    output === 'logits' ? run.logits : first(run.tracer.record('softmax', [run.logits]));
+    output === 'logits' ? run.outputs[0] : first(run.tracer.record('softmax', [run.outputs[0]]));
   return finished(run, image, new Map([[output, result.id]]));
 }
 
 interface NetRun {
   tracer: Tracer;
   parameters: ReadonlyMap<TensorSource, string>;
-  logits: Tensor;
+  /** What the network returns. */
+  outputs: [Tensor, ...Tensor[]];
 }
 
 interface LossRun extends NetRun {
   loss: Tensor;
+  reduction: 'mean' | 'sum';
+  targets: LossTargets;
 }
 
 function traceNet(
@@ -199,25 +212,31 @@ function traceNet(
     const options = { who: 'image' };
     input = first(tracer.record('toFloat', [input], { mean: [...mean], std: [...std] }, options));
   }
-  return { tracer, parameters, logits: trace(tracer, net, [input], training) };
+  const outputs = trace(tracer, net, [input], training) as [Tensor, ...Tensor[]];
+  return { tracer, parameters, outputs };
 }
 
 function traceLoss(
   net: TraceableModule,
-  loss: TraceableModule,
+  loss: LossModule,
   image: ImageSpec,
   training: boolean,
   options: TraceOptions,
 ): LossRun {
   const run = traceNet(net, image, training, options, loss);
-  const label = run.tracer.input('label', 'i32', [image.batchSize]);
-  const value = trace(run.tracer, loss, [run.logits, label], training, 'loss');
+  const targets = targetsOf(loss, run.outputs[0], image.batchSize);
+  const label = run.tracer.input('label', targets.dtype, targets.shape);
+  if (loss.leavesPaddingOut !== true) run.tracer.requireWholeBatches();
+  const [value, ...more] = trace(run.tracer, loss, [...run.outputs, label], training, 'loss');
+  if (value === undefined || more.length > 0) {
+    throw new ArgumentError(`the loss must be a single f32 number, got ${more.length + 1} tensors`);
+  }
   if (value.shape.length !== 0 || value.dtype !== 'f32') {
     throw new ArgumentError(
       `the loss must be a single f32 number, got ${value.dtype} of shape ${show([...value.shape])}`,
     );
   }
-  return { ...run, loss: value };
+  return { ...run, loss: value, targets, reduction: reductionOf(loss) };
 }
 
 function lossOutputs(run: LossRun): Map<string, number> {
@@ -231,6 +250,7 @@ function finished(
   image: ImageSpec,
   outputs: ReadonlyMap<string, number>,
   states: ReadonlyMap<string, Shape> = new Map(),
+  lossRun?: LossRun,
 ): TracedGraph {
   run.tracer.close();
   const spec = finish(run.tracer.builder, outputs);
@@ -241,7 +261,13 @@ function finished(
     const source = sourceOf(run.parameters, value.name);
     if (value.kind === 'parameter' && source !== undefined) parameters.set(value.name, source);
   }
-  return { spec, batchSize: image.batchSize, inputs, parameters, states };
+  const loss = lossRun && {
+    reduction: lossRun.reduction,
+    targets: inputs.has('label') ? lossRun.targets : undefined,
+    hasCorrect: outputs.has('correct'),
+  };
+  const wholeBatches = run.tracer.needsWholeBatches;
+  return { spec, batchSize: image.batchSize, inputs, parameters, states, loss, wholeBatches };
 }
 
 function sourceOf(

@@ -48,6 +48,7 @@ export class Tracer {
   readonly #seed: readonly [number, number];
   readonly #paths: string[] = [''];
   #dropouts = 0;
+  #needsWholeBatches = false;
   #open = true;
 
   /**
@@ -142,6 +143,19 @@ export class Tracer {
   /** Attributes that give the next dropout a stream of random numbers of its own. */
   dropoutStream(): { seed: readonly [number, number]; stream: number } {
     return { seed: this.#seed, stream: this.#dropouts++ };
+  }
+
+  /**
+   * States that what is recorded would be wrong with padded rows at the end of a batch, since it mixes
+   * rows without regard to how many are real: the graph then takes batches of its own size alone.
+   */
+  requireWholeBatches(): void {
+    this.#needsWholeBatches = true;
+  }
+
+  /** Whether something that was recorded cannot do with padded rows. */
+  get needsWholeBatches(): boolean {
+    return this.#needsWholeBatches;
   }
 
   /** An error about the module whose forward is running. */

@@ -19,7 +19,7 @@ import {
 /** What tracing needs of a module: nn.Module has it. */
 export interface TraceableModule {
   training: boolean;
-  forward(...inputs: Tensor[]): Tensor;
+  forward(...inputs: Tensor[]): Tensor | readonly Tensor[];
   /** This module under the name '', then every module inside, each once, by path. */
   namedModules(): Iterable<[string, TraceableModule]>;
   /** Every parameter once, by name. */
@@ -48,6 +48,7 @@ export function sourceNames(
 /**
  * Calls `forward` of the network (or loss) and records what it does.
  *
+ * @returns What it returns: one tensor, or each of an array.
  * @param prefix Path of the network itself, before those of the modules inside.
  * @param training Whether modules behave as after `train()` or as after `eval()`. In a network that is
  *   in training mode, those inside that were put into evaluation mode by themselves keep it.
@@ -58,7 +59,7 @@ export function trace(
   inputs: readonly Tensor[],
   training: boolean,
   prefix = '',
-): Tensor {
+): Tensor[] {
   const undo: (() => void)[] = [];
   const isWhole = !net.training;
   try {
@@ -78,7 +79,7 @@ export function trace(
         );
       }
     }
-    return net.forward(...inputs);
+    return [net.forward(...inputs)].flat() as Tensor[];
   } finally {
     for (const restore of undo.reverse()) restore();
   }
@@ -95,10 +96,10 @@ function setTraining(module: TraceableModule, training: boolean): () => void {
 function shadowForward(tracer: Tracer, module: TraceableModule, path: string): () => void {
   const own = Object.getOwnPropertyDescriptor(module, 'forward');
   const original = module.forward;
-  const forward = (...inputs: Tensor[]): Tensor =>
+  const forward = (...inputs: Tensor[]): Tensor | readonly Tensor[] =>
     tracer.scope(path, () => {
       const output: unknown = original.apply(module, inputs);
-      if (output instanceof Tensor) return output;
+      if (output instanceof Tensor || isTensors(output)) return output;
       throw tracer.error(`forward must return a tensor, got ${show(output)}`);
     });
   Object.defineProperty(module, 'forward', { value: forward, configurable: true, writable: true });
@@ -106,6 +107,11 @@ function shadowForward(tracer: Tracer, module: TraceableModule, path: string): (
     if (own === undefined) Reflect.deleteProperty(module, 'forward');
     else Object.defineProperty(module, 'forward', own);
   };
+}
+
+function isTensors(value: unknown): value is readonly Tensor[] {
+  const isList = Array.isArray(value) && value.length > 0;
+  return isList && value.every((each) => each instanceof Tensor);
 }
 
 /** A tensor from whatever a user's code passed to a module's forward. */

@@ -13,6 +13,12 @@ export { Buffer } from './buffer.js';
 export { ModuleList, Sequential } from './containers.js';
 export * as functional from './functional.js';
 export { Conv2d, type Conv2dOptions, Linear, type LinearOptions } from './layers.js';
-export { CrossEntropyLoss } from './loss.js';
-export { type LoadableTensor, Module, type StateDict, type StateTensor } from './module.js';
+export { CrossEntropyLoss, Loss, type LossTargets } from './loss.js';
+export {
+  type LoadableTensor,
+  Module,
+  type Outputs,
+  type StateDict,
+  type StateTensor,
+} from './module.js';
 export { Parameter } from './parameter.js';

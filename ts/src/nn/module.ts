@@ -38,8 +38,17 @@ export interface LoadableTensor {
 /** Host tensors by PyTorch's names, such as `conv.0.weight`. */
 export type StateDict = Record<string, StateTensor>;
 
+/** What a module's `forward` may return: a tensor or, for a whole network that is trained, some. */
+export type Outputs = Tensor | readonly Tensor[];
+
+/** A module, whatever its `forward` returns. */
+type AnyModule = Module<Outputs>;
+
 /**
  * Base class of networks and layers.
+ *
+ * A network whose `forward` returns an array in training, such as one with auxiliary heads, extends
+ * `nn.Module<nn.Outputs>`. Its loss gets every tensor; predictions are made from the first.
  *
  * @example
  * ```ts
@@ -52,7 +61,7 @@ export type StateDict = Record<string, StateTensor>;
  * }
  * ```
  */
-export abstract class Module {
+export abstract class Module<Output extends Outputs = Tensor> {
   /** Whether dropout drops; set by {@link Module.train} and {@link Module.eval}. */
   training = true;
 
@@ -60,7 +69,7 @@ export abstract class Module {
    * Says what the module computes, on symbolic tensors. It runs once for each graph, not once for
    * each batch, so it must not depend on anything that changes between batches.
    */
-  abstract forward(...inputs: Tensor[]): Tensor;
+  abstract forward(...inputs: Tensor[]): Output;
 
   /** What stands between the parentheses when the module is printed. */
   extraRepr(): string {
@@ -80,12 +89,12 @@ export abstract class Module {
   }
 
   /** This module (under the name '') and every module inside, each once, parents first. */
-  namedModules(): IterableIterator<[string, Module]> {
+  namedModules(): IterableIterator<[string, AnyModule]> {
     return walk(this, '', new Set());
   }
 
   /** This module and every module inside, each once, parents first. */
-  *modules(): IterableIterator<Module> {
+  *modules(): IterableIterator<AnyModule> {
     for (const [, module] of this.namedModules()) yield module;
   }
 
@@ -262,10 +271,10 @@ export abstract class Module {
 }
 
 /** Buffers of each module, by name. */
-const registered = new WeakMap<Module, Map<string, Buffer>>();
+const registered = new WeakMap<AnyModule, Map<string, Buffer>>();
 
 /** @throws ArgumentError where a parameter or a module has the name of a buffer. */
-function checkBufferName(module: Module, name: string): void {
+function checkBufferName(module: AnyModule, name: string): void {
   const value = Object.hasOwn(module, name) && (module as unknown as Record<string, unknown>)[name];
   if (!(value instanceof Parameter || value instanceof Module)) return;
   throw new ArgumentError(
@@ -278,7 +287,7 @@ function checkBufferName(module: Module, name: string): void {
 const deepest = 256;
 
 /** The modules whose text is being made: each contains the next. */
-const printing = new Set<Module>();
+const printing = new Set<AnyModule>();
 
 /** A module by its path, for messages. */
 function named(path: string): string {
@@ -286,7 +295,7 @@ function named(path: string): string {
 }
 
 /** The parameters that are the module's own, by name. */
-export function* ownParameters(module: Module): IterableIterator<[string, Parameter]> {
+export function* ownParameters(module: AnyModule): IterableIterator<[string, Parameter]> {
   for (const [name, value] of members(module)) {
     if (value instanceof Parameter) yield [name, value];
   }
@@ -297,11 +306,11 @@ function join(path: string, name: string): string {
 }
 
 function* walk(
-  module: Module,
+  module: AnyModule,
   path: string,
-  seen: Set<Module>,
+  seen: Set<AnyModule>,
   depth = 0,
-): IterableIterator<[string, Module]> {
+): IterableIterator<[string, AnyModule]> {
   if (seen.has(module)) return;
   if (depth >= deepest) throw tooDeep(path);
   seen.add(module);
@@ -318,9 +327,9 @@ function* walk(
  * @throws ArgumentError where a module contains itself: its parameters would have names without end.
  */
 export function* savedTensors(
-  module: Module,
+  module: AnyModule,
   path = '',
-  around: readonly Module[] = [],
+  around: readonly AnyModule[] = [],
 ): IterableIterator<[string, ModuleTensor]> {
   const outer = around.indexOf(module);
   if (outer >= 0) {
@@ -342,7 +351,7 @@ export function* savedTensors(
 }
 
 /** A module's own enumerable properties, each read once. */
-function* members(module: Module): IterableIterator<[string, unknown]> {
+function* members(module: AnyModule): IterableIterator<[string, unknown]> {
   const object = module as unknown as Record<string, unknown>;
   for (const name of Object.keys(module)) {
     yield [name, readMember(module.constructor.name, object, name)];
@@ -358,7 +367,7 @@ function tooDeep(path: string): ArgumentError {
 /** What {@link matched} gives, for what a user gave. */
 function checked(
   who: string,
-  module: Module,
+  module: AnyModule,
   dict: Readonly<Record<string, LoadableTensor>>,
   options: { strict?: boolean },
 ): Matched<LoadableTensor> {
@@ -379,7 +388,7 @@ interface Matched<T extends LoadableTensor> {
 
 /** A module's parameters and buffers, each with the tensor of its name. */
 function matched<T extends LoadableTensor>(
-  module: Module,
+  module: AnyModule,
   dict: Readonly<Record<string, T>>,
   strict: boolean,
 ): Matched<T> {
@@ -417,7 +426,7 @@ function matched<T extends LoadableTensor>(
  *
  * @throws StateDictError where names or shapes do not match; nothing is changed then.
  */
-export function adoptStateDict(module: Module, dict: StateDict): void {
+export function adoptStateDict(module: AnyModule, dict: StateDict): void {
   for (const [tensor, { data }] of matched(module, dict, true).pairs) {
     hostValuesOf(tensor).adopt(converted(data, tensor.dtype));
   }

@@ -10,7 +10,7 @@ import { checkBoolean, checkInteger, checkOptions, show } from '../arguments.js'
 import { type DeviceChoice, type DeviceInfo, deviceNamed } from '../devices.js';
 import { ArgumentError } from '../errors.js';
 import { largestSize } from '../graph/shapes.js';
-import { Module } from '../nn/index.js';
+import { Module, type Outputs } from '../nn/index.js';
 import { type Algorithm, type CompileTarget, type Precision, resolveTarget } from '../target.js';
 import { checkImages, type ImageBatch } from '../train/batch.js';
 import { PredictPrograms } from './programs.js';
@@ -71,7 +71,7 @@ export interface Prediction {
  */
 export class Predictor implements AsyncDisposable {
   /** The network. */
-  readonly net: Module;
+  readonly net: Module<Outputs>;
   /** Images that the device takes at a time, at most. */
   readonly batchSize: number;
   /** The device's name and, where `'auto'` chose the CPU, why. */
@@ -83,7 +83,7 @@ export class Predictor implements AsyncDisposable {
    * @throws ArgumentError for an option that is not what it should be.
    * @throws DeviceError where the device cannot be used; its code says why.
    */
-  constructor(net: Module, options: PredictorOptions = {}) {
+  constructor(net: Module<Outputs>, options: PredictorOptions = {}) {
     if (!(net instanceof Module)) {
       throw new ArgumentError(`Predictor expects net to be a nn.Module, got ${show(net)}`);
     }

@@ -8,7 +8,7 @@
 import { DisposedError, ShapeError } from '../errors.js';
 import { predictGraph, type TracedGraph } from '../graph/steps.js';
 import type { NativeProgram } from '../native.js';
-import type { Module } from '../nn/index.js';
+import type { Module, Outputs } from '../nn/index.js';
 import type { Pixels } from '../pixels.js';
 import type { CompileTarget } from '../target.js';
 import { describeSignature, type InputSignature, sameSignature } from '../train/batch.js';
@@ -21,7 +21,7 @@ import { type Part, partsOf, programSizes } from './sizes.js';
 
 /** What a predictor computes, and where. */
 export interface PredictProgramsOptions {
-  readonly net: Module;
+  readonly net: Module<Outputs>;
   readonly target: CompileTarget;
   readonly output: 'logits' | 'probabilities';
   /** Images that the device takes at a time. */

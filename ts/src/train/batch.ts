@@ -9,7 +9,8 @@
 import { types } from 'node:util';
 import { readMember, show } from '../arguments.js';
 import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
-import { largestSize } from '../graph/shapes.js';
+import type { LossTargets } from '../graph/loss.js';
+import { elementCount, largestSize } from '../graph/shapes.js';
 import { mostChannels } from '../graph/steps.js';
 import { asPixels, describePixels, isIdentity, type Pixels, pixelType } from '../pixels.js';
 
@@ -33,9 +34,15 @@ export interface ImageBatch {
 
 /** Images with their classes. A batch of a `DataLoader` is one. */
 export interface LabelledBatch extends ImageBatch {
-  /** Class indices, [n]. */
-  readonly label: Int32Array;
+  /**
+   * Targets of the loss, in row-major order: class indices [n], or what else the loss takes, such as
+   * f32 values of the shape of the network's output. A loss that takes none reads none.
+   */
+  readonly label: Targets;
 }
+
+/** Targets of a loss: class indices or values. */
+export type Targets = Int32Array | Float32Array;
 
 /** What a program is compiled for, apart from the number of examples. */
 export interface InputSignature {
@@ -195,36 +202,56 @@ export function checkImages(caller: string, batch: ImageBatch): CheckedImages {
 }
 
 /**
- * Checks a batch's labels.
+ * Checks a batch's targets.
  *
  * @param size Number of examples.
- * @param classes Number of classes: labels are 0..classes-1.
- * @returns The labels.
- * @throws {@link DTypeError}, {@link ShapeError} or {@link ArgumentError}.
+ * @param targets What the loss takes, for a batch of any size; undefined where it takes none.
+ * @returns The targets; undefined where the loss takes none.
+ * @throws {@link DTypeError} where they are of another type, {@link ShapeError} where they are too few
+ *   or too many, {@link ArgumentError} for a label that is no class.
  */
-export function checkLabels(
+export function checkTargets(
   caller: string,
   batch: LabelledBatch,
   size: number,
-  classes: number,
-): Int32Array {
+  targets: LossTargets | undefined,
+): Targets | undefined {
+  if (targets === undefined) return undefined;
   const label: unknown = readMember(caller, batch, 'label');
-  if (!types.isInt32Array(label)) {
-    throw new DTypeError(
-      `${caller} expects label to be an Int32Array of class indices, got ${show(label)}`,
-    );
+  const { dtype, shape, classes, ignoreIndex } = targets;
+  if (!(dtype === 'i32' ? types.isInt32Array(label) : types.isFloat32Array(label))) {
+    const what = dtype === 'i32' ? 'an Int32Array of class indices' : 'a Float32Array of targets';
+    throw new DTypeError(`${caller} expects label to be ${what}, got ${show(label)}`);
   }
-  if (label.length !== size) {
-    throw new ShapeError(`${caller} expects ${size} labels, one per image, got ${label.length}`);
+  const values = label as Targets;
+  const [, ...one] = shape;
+  const wanted = size * elementCount(one);
+  if (values.length !== wanted) {
+    const what =
+      one.length === 0
+        ? `${size} labels, one per image`
+        : `label to have ${wanted} elements, [${[size, ...one].join(', ')}]`;
+    throw new ShapeError(`${caller} expects ${what}, got ${values.length}`);
   }
-  for (let row = 0; row < label.length; row++) {
-    const value = label[row]!;
-    if (value < 0 || value >= classes) {
+  if (classes !== undefined) checkClasses(caller, values, classes, ignoreIndex, elementCount(one));
+  return values;
+}
+
+/** @throws {@link ArgumentError} for a label that is no class. */
+function checkClasses(
+  caller: string,
+  labels: Targets,
+  classes: number,
+  ignored: number | undefined,
+  perExample: number,
+): void {
+  for (let index = 0; index < labels.length; index++) {
+    const value = labels[index]!;
+    if ((value < 0 || value >= classes) && value !== ignored) {
       throw new ArgumentError(
         `${caller} expects labels from 0 to ${classes - 1} (the network has ${classes} outputs), ` +
-          `got ${value} for example ${row} of the batch`,
+          `got ${value} for example ${Math.floor(index / perExample)} of the batch`,
       );
     }
   }
-  return label;
 }

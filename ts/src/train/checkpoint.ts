@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { checkPath } from '../arguments.js';
 import { CheckpointError, OutOfMemoryError } from '../errors.js';
 import { type Digest, readSmall, reasonOf, replaceFile, writeNew } from '../files.js';
-import type { Module, StateDict, StateTensor } from '../nn/index.js';
+import type { Module, Outputs, StateDict, StateTensor } from '../nn/index.js';
 import { adoptStateDict } from '../nn/module.js';
 import * as safetensors from '../safetensors.js';
 import { fileParts } from '../safetensors-format.js';
@@ -270,7 +270,7 @@ async function readState(path: string): Promise<CheckpointState> {
  *
  * @throws CheckpointError where they are of another one; nothing is changed then.
  */
-export function loadModel(net: Module, { path, model }: CheckpointContents): void {
+export function loadModel(net: Module<Outputs>, { path, model }: CheckpointContents): void {
   try {
     adoptStateDict(net, model);
   } catch (error) {

@@ -10,14 +10,14 @@ import type { TracedGraph } from '../graph/steps.js';
 import { compile, type NativeInputs, type NativeProgram } from '../native.js';
 import { hostValuesOf, type ModuleTensor } from '../nn/module-tensor.js';
 import type { TargetOptions } from '../target.js';
-import type { InputSignature } from './batch.js';
+import type { InputSignature, Targets } from './batch.js';
 
 /** Inputs of a run. Those that the graph does not use are left out of the call. */
 export interface RunInputs {
   /** [n, C, H, W] with n up to the batch size. */
   readonly image: Uint8Array | Float32Array;
-  /** [n] */
-  readonly label?: Int32Array;
+  /** Targets: [n], or of more axes. */
+  readonly label?: Targets;
   /** Number of examples n. */
   readonly size: number;
   /** 1 for the first step. */
@@ -79,6 +79,7 @@ export class CompiledGraph {
       if (name === 'image') filled[name] = image;
       else if (name === 'label' && label !== undefined) filled[name] = label;
       else if (name === 'count') filled[name] = size;
+      else if (name === 'one') filled[name] = 1;
       else if (name === 'step' && step !== undefined) filled[name] = step;
       else if (name === 'lr') filled[name] = lr?.[0] ?? 0;
       else if (name.startsWith('lr.')) filled[name] = lr?.[Number(name.slice(3))] ?? 0;

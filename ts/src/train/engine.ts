@@ -17,13 +17,12 @@ import { WaitingCalls } from '../waiting.js';
 import {
   type CheckedImages,
   checkImages,
-  checkLabels,
+  checkTargets,
   type InputSignature,
   type LabelledBatch,
 } from './batch.js';
 import type { CompiledGraph, RunInputs } from './compiled.js';
 import { checkFits, checkSignature } from './fits.js';
-import { lossClasses } from './graph-facts.js';
 import { isCalledByLoaderOf, refuseLoaderOf, withLoaderOf } from './loader-calls.js';
 import {
   type OptimizerState,
@@ -59,7 +58,7 @@ export interface Snapshot {
 }
 
 /** Inputs of a training step. */
-type TrainingInputs = RunInputs & Required<Pick<RunInputs, 'label' | 'lr'>>;
+type TrainingInputs = RunInputs & Required<Pick<RunInputs, 'lr'>>;
 
 /** Runs steps and evaluations of one trainer. */
 export class Engine implements ParameterHolder {
@@ -89,6 +88,12 @@ export class Engine implements ParameterHolder {
   /** Whether a caller was told that the device failed: nothing can be read from it any more. */
   get isDeviceLost(): boolean {
     return this.#runs.isDeviceLost;
+  }
+
+  /** Whether results tell how many examples are right, as far as a program was compiled. */
+  get countsCorrect(): boolean {
+    const used = this.#programs.training ?? this.#programs.evaluation;
+    return used?.graph.traced.loss?.hasCorrect !== false;
   }
 
   get isDisposed(): boolean {
@@ -156,13 +161,13 @@ export class Engine implements ParameterHolder {
     const expected = this.#coming ?? this.#programs.training?.graph;
     if (expected !== undefined) checkFits(caller, expected, signature, size);
     const graph = this.#graphFor(expected, signature, size, size);
-    const label = checkLabels(caller, batch, size, lossClasses(graph.traced));
+    const label = checkTargets(caller, batch, size, graph.traced.loss?.targets);
     const lr = this.#optimizer.paramGroups.map((group) => group.lr);
-    const end = this.#waiting.begin(caller, image.byteLength + label.byteLength);
+    const end = this.#waiting.begin(caller, image.byteLength + (label?.byteLength ?? 0));
     try {
       const submitted = await this.#submitChecked(caller, graph, signature, {
         image,
-        label,
+        ...(label === undefined ? {} : { label }),
         size,
         lr,
       });
@@ -186,14 +191,15 @@ export class Engine implements ParameterHolder {
     if (this.#queue.idle && training?.graph === graph && this.#programs.isCurrent) {
       return this.#submit(training, inputs);
     }
-    const copy = { ...inputs, image: image.slice(), label: label.slice() };
+    const copy = { ...inputs, image: image.slice() };
+    const copied = label === undefined ? copy : { ...copy, label: label.slice() };
     return this.#enqueueWith(graph, async () => {
       const now = this.#programs.training;
       if (now !== undefined) checkFits(caller, now.graph, signature, size);
       const ready = await this.#ready(caller, graph, signature, size, size);
       await this.#programs.update();
       this.assertUsable(caller);
-      return this.#submit(ready, copy);
+      return this.#submit(ready, copied);
     });
   }
 
@@ -345,7 +351,7 @@ export class Engine implements ParameterHolder {
     batchSize: number,
     size: number,
   ): CompiledGraph {
-    const largest = Math.max(batchSize, expected?.batchSize ?? 0);
+    const largest = rowsFor(expected, batchSize);
     if (expected?.batchSize === largest && expected.seed === this.seed) return expected;
     return this.#programs.trace(signature, largest, this.seed, size);
   }
@@ -395,7 +401,7 @@ export class Engine implements ParameterHolder {
     this.assertUsable(caller);
     const { training } = this.#programs;
     if (training !== undefined) checkSignature(caller, training.graph, signature);
-    const needed = Math.max(batchSize, training?.graph.batchSize ?? 0);
+    const needed = rowsFor(training?.graph, batchSize);
     const will = (each: CompiledGraph) => each.batchSize === needed && each.seed === this.seed;
     if (training !== undefined && will(training.graph)) return training;
     const next = will(graph) ? graph : this.#programs.trace(signature, needed, this.seed, size);
@@ -413,8 +419,9 @@ export class Engine implements ParameterHolder {
     const { evaluation } = this.#programs;
     if (evaluation !== undefined) checkSignature(caller, evaluation.graph, signature);
     const used = await this.#programs.evaluationFor(signature, Math.max(batchSize, size), size);
-    const label = checkLabels(caller, batch, size, lossClasses(used.graph.traced));
-    const promise = this.#runs.start(used, { image, label, size });
+    const label = checkTargets(caller, batch, size, used.graph.traced.loss?.targets);
+    const inputs = label === undefined ? { image, size } : { image, label, size };
+    const promise = this.#runs.start(used, inputs);
     release(caller, batch);
     return { promise };
   }
@@ -426,4 +433,13 @@ export class Engine implements ParameterHolder {
     this.#programs.hold();
     return { step, lr: inputs.lr, result };
   }
+}
+
+/**
+ * Rows of the program that takes a batch after one that is in use: no fewer than that one's, or
+ * exactly the batch's where none may be padded.
+ */
+function rowsFor(before: CompiledGraph | undefined, batchSize: number): number {
+  const isWhole = before?.traced.wholeBatches === true;
+  return isWhole ? batchSize : Math.max(batchSize, before?.batchSize ?? 0);
 }

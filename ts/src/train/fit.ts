@@ -217,8 +217,9 @@ export class FitLoop {
       step: this.#engine.step,
       loss: lossOfExamples / examples,
       lossPerExample: lossOfBatches / examples,
-      trainAccuracy: correct / examples,
-      ...(tested === undefined ? {} : { testAccuracy: tested.accuracy, testLoss: tested.loss }),
+      ...(this.#engine.countsCorrect ? { trainAccuracy: correct / examples } : {}),
+      ...(tested?.accuracy === undefined ? {} : { testAccuracy: tested.accuracy }),
+      ...(tested === undefined ? {} : { testLoss: tested.loss }),
       seconds: (performance.now() - this.#epochStart) / 1000,
     };
     Object.assign(position, { epoch: position.epoch + 1, batch: 0, sums: emptySums() });
@@ -289,7 +290,7 @@ export class FitLoop {
     position.batch += 1;
     sums.steps += 1;
     sums.examples += size;
-    sums.correct += correct;
+    sums.correct += correct ?? 0;
     sums.lossOfBatches += loss;
     sums.lossOfExamples += loss * size;
     sums.seconds = (now - this.#epochStart) / 1000;
@@ -298,9 +299,8 @@ export class FitLoop {
       epoch: position.epoch + 1,
       stepInEpoch: position.batch,
       loss,
-      correct,
       size,
-      trainAccuracy: sums.correct / sums.examples,
+      ...(correct === undefined ? {} : { correct, trainAccuracy: sums.correct / sums.examples }),
       lr: lr[0] ?? 0,
       ms: now - this.#lastResultAt,
     };

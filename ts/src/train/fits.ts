@@ -3,14 +3,17 @@ import { ShapeError } from '../errors.js';
 import { describeSignature, type InputSignature, sameSignature } from './batch.js';
 import type { CompiledGraph } from './compiled.js';
 
-/** @throws ShapeError where a batch is too large, or of another kind. */
+/**
+ * @throws ShapeError where a batch is too large, or of another kind. A graph that takes no padding
+ *   gives way to one of the batch's own size, whatever it is.
+ */
 export function checkFits(
   caller: string,
   graph: CompiledGraph,
   signature: InputSignature,
   size: number,
 ): void {
-  if (size > graph.batchSize) {
+  if (size > graph.batchSize && !graph.traced.wholeBatches) {
     throw new ShapeError(
       `${caller}: the training program is compiled for at most ${graph.batchSize} examples, ` +
         `got a batch of ${size}. Call trainer.compile({ batchSize: ${size}, ... }) first, ` +

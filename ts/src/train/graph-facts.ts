@@ -1,11 +1,10 @@
 /**
- * Owns what the trainer reads from a traced graph: its classes, its loss, its optimizer state.
+ * Owns what the trainer reads from a traced graph: its parameters, its classes, its optimizer state.
  */
 import { ArgumentError, CheckpointError, ShapeError } from '../errors.js';
 import { formatShape, sameShape } from '../graph/shapes.js';
-import type { NodeSpec } from '../graph/spec.js';
 import type { ImageSpec, TracedGraph } from '../graph/steps.js';
-import type { Module, StateTensor } from '../nn/index.js';
+import type { Module, Outputs, StateTensor } from '../nn/index.js';
 import type { InputSignature } from './batch.js';
 
 /**
@@ -29,7 +28,7 @@ export function traceFor(
 export function checkParameters(
   caller: string,
   traced: TracedGraph,
-  net: Module,
+  net: Module<Outputs>,
   loss?: Module,
 ): void {
   const present = new Set<unknown>([
@@ -54,20 +53,6 @@ export function imageSpec(signature: InputSignature, batchSize: number): ImageSp
   return dtype === 'u8' ? { ...spec, mean, std } : spec;
 }
 
-function lossNode(traced: TracedGraph): NodeSpec {
-  const { nodes, outputs } = traced.spec;
-  const node = nodes.find(({ op }) => op === 'softmaxCrossEntropy');
-  if (node === undefined || !outputs.some(({ name }) => name === 'correct')) {
-    throw new ArgumentError('Trainer: expected loss to be a nn.CrossEntropyLoss, got another loss');
-  }
-  return node;
-}
-
-/** Number of classes of a graph with a loss: columns of the logits [N, C]. */
-export function lossClasses(traced: TracedGraph): number {
-  return columns(traced, 'Trainer', lossNode(traced).inputs[0]);
-}
-
 /** Number of classes of a graph that predicts: columns of its output [N, C]. */
 export function outputClasses(traced: TracedGraph): number {
   return columns(traced, 'Predictor', traced.spec.outputs[0]?.value);
@@ -80,11 +65,6 @@ function columns(traced: TracedGraph, who: string, value: number | undefined): n
   throw new ShapeError(
     `${who} expects the network to return [N, classes], got ${formatShape(shape)}`,
   );
-}
-
-/** How the loss puts the examples' losses together. */
-export function reductionOf(traced: TracedGraph): 'mean' | 'sum' {
-  return lossNode(traced).attrs.reduction === 1 ? 'sum' : 'mean';
 }
 
 /** @throws CheckpointError where the state's names or shapes are not those of the graph. */

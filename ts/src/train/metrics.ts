@@ -20,7 +20,8 @@ export interface MetricsLine {
   epoch: number;
   /** Mean loss of the batch. */
   loss: number;
-  correct: number;
+  /** Absent where the loss does not count. */
+  correct?: number;
   size: number;
   lr: number;
   ms: number;
@@ -59,7 +60,16 @@ export class MetricsFile {
   write(event: StepEvent): void {
     if (!this.#isBegun || this.#hasFailed) return;
     const { step, epoch, loss, correct, size, lr, ms } = event;
-    const line: MetricsLine = { step, epoch, loss, correct, size, lr, ms: Number(ms.toFixed(3)) };
+    const counted = correct === undefined ? {} : { correct };
+    const line: MetricsLine = {
+      step,
+      epoch,
+      loss,
+      ...counted,
+      size,
+      lr,
+      ms: Number(ms.toFixed(3)),
+    };
     const first = this.#waiting === '';
     this.#waiting += `${JSON.stringify(line)}\n`;
     if (first) this.#tail = this.#tail.then(() => this.#append());

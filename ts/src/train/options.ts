@@ -10,7 +10,7 @@ import {
 } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
 import { largestSize } from '../graph/shapes.js';
-import { type CrossEntropyLoss, Module } from '../nn/index.js';
+import { Module, type Outputs } from '../nn/index.js';
 import type { Algorithm, Precision } from '../target.js';
 import type { CheckpointOptions } from './fit.js';
 import type { TrainerOptimizer } from './optimizer-settings.js';
@@ -19,8 +19,11 @@ import type { EpochEvent, Reporter, StepEvent } from './reporter.js';
 
 /** Options of `Trainer`. */
 export interface TrainerOptions {
-  /** The loss of a batch. */
-  loss: CrossEntropyLoss;
+  /**
+   * The loss of a batch: a `nn.CrossEntropyLoss` or another of `nn`'s losses, or any module whose
+   * `forward(output, target)` returns a single number. See `nn.Loss` for what one may say of itself.
+   */
+  loss: Module;
   /** The optimizer, made from `net.parameters()`. */
   optimizer: TrainerOptimizer;
   /**
@@ -102,7 +105,7 @@ export interface FitOptions {
 }
 
 /** @throws ArgumentError where the network or an option is not what it should be, but for those of {@link resolveTarget}. */
-export function checkTrainerOptions(net: Module, options: TrainerOptions): void {
+export function checkTrainerOptions(net: Module<Outputs>, options: TrainerOptions): void {
   if (!(net instanceof Module)) {
     throw new ArgumentError(`Trainer expects net to be a nn.Module, got ${show(net)}`);
   }
@@ -119,7 +122,9 @@ export function checkTrainerOptions(net: Module, options: TrainerOptions): void 
   ]);
   const { loss, optimizer, metricsFile } = options;
   if (!(loss instanceof Module)) {
-    throw new ArgumentError(`Trainer expects loss to be a nn.CrossEntropyLoss, got ${show(loss)}`);
+    throw new ArgumentError(
+      `Trainer expects loss to be a module such as nn.CrossEntropyLoss, got ${show(loss)}`,
+    );
   }
   const isOptimizer =
     typeof optimizer?.emitStep === 'function' &&

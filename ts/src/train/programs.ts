@@ -9,17 +9,17 @@
 
 import { copyInSlices } from '../copy.js';
 import { elementCount } from '../graph/shapes.js';
-import { evalGraph, trainGraph } from '../graph/steps.js';
+import { evalGraph, type TracedGraph, trainGraph } from '../graph/steps.js';
 import { allocateFloats } from '../memory.js';
 import type { NativeProgram } from '../native.js';
 import type { HostArray, ParameterHolder } from '../nn/host-values.js';
-import type { CrossEntropyLoss, Module, StateDict, StateTensor } from '../nn/index.js';
+import type { Module, Outputs, StateDict, StateTensor } from '../nn/index.js';
 import { savedTensors } from '../nn/module.js';
 import { hostValuesOf, type ModuleTensor } from '../nn/module-tensor.js';
 import type { CompileTarget } from '../target.js';
 import type { InputSignature } from './batch.js';
 import { CompiledGraph } from './compiled.js';
-import { checkParameters, checkState, imageSpec, lossClasses, traceFor } from './graph-facts.js';
+import { checkParameters, checkState, imageSpec, traceFor } from './graph-facts.js';
 import type { TrainerOptimizer } from './optimizer-settings.js';
 import { checkWhole, ProgramWeights } from './weights.js';
 
@@ -28,8 +28,8 @@ export type OptimizerState = Record<string, StateTensor>;
 
 /** What to train, and where. */
 export interface ProgramsOptions {
-  readonly net: Module;
-  readonly loss: CrossEntropyLoss;
+  readonly net: Module<Outputs>;
+  readonly loss: Module;
   readonly optimizer: TrainerOptimizer;
   readonly target: CompileTarget;
 }
@@ -78,11 +78,9 @@ export class Programs {
    */
   trace(signature: InputSignature, batchSize: number, seed: number, size: number): CompiledGraph {
     const { net, loss, optimizer, target } = this.#options;
-    const traced = traceFor(size, batchSize, (n) => {
-      const each = trainGraph(net, loss, optimizer, imageSpec(signature, n), { seed });
-      lossClasses(each);
-      return each;
-    });
+    const traced = traceFor(size, batchSize, (n) =>
+      trainGraph(net, loss, optimizer, imageSpec(signature, n), { seed }),
+    );
     return new CompiledGraph(traced, signature, target, seed);
   }
 
@@ -127,13 +125,13 @@ export class Programs {
     size: number,
   ): Promise<ProgramInUse> {
     const before = this.#evaluation;
-    if (before !== undefined && before.graph.batchSize >= batchSize) return before;
+    const fits = (graph: TracedGraph) =>
+      graph.wholeBatches ? graph.batchSize === size : graph.batchSize >= batchSize;
+    if (before !== undefined && fits(before.graph.traced)) return before;
     const { net, loss, target } = this.#options;
-    const traced = traceFor(size, batchSize, (n) => {
-      const each = evalGraph(net, loss, imageSpec(signature, n));
-      lossClasses(each);
-      return each;
-    });
+    const trace = (n: number) => evalGraph(net, loss, imageSpec(signature, n));
+    const largest = traceFor(size, batchSize, trace);
+    const traced = fits(largest) ? largest : trace(size);
     const graph = new CompiledGraph(traced, signature, target);
     await this.#drain();
     const training = this.#training;
@@ -271,7 +269,7 @@ export class Programs {
 }
 
 /** Every parameter and buffer, each once. */
-function tensorsOf(net: Module): ModuleTensor[] {
+function tensorsOf(net: Module<Outputs>): ModuleTensor[] {
   return [...net.parameters(), ...net.buffers()];
 }
 

@@ -7,7 +7,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { ArgumentError, NotFiniteError } from '../errors.js';
-import type { Module, StateTensor } from '../nn/index.js';
+import type { Module, Outputs, StateTensor } from '../nn/index.js';
 import { savedTensors } from '../nn/module.js';
 import { hostValuesOf } from '../nn/module-tensor.js';
 import { WaitingCalls } from '../waiting.js';
@@ -28,7 +28,7 @@ import { TaskQueue } from './task-queue.js';
 /** How far one trainer has come. */
 export class Progress {
   readonly position: Position = { epoch: 0, batch: 0, sums: emptySums(), loader: null };
-  readonly #net: Module;
+  readonly #net: Module<Outputs>;
   readonly #optimizer: TrainerOptimizer;
   readonly #engine: Engine;
   /** Checkpoints being written, one after the other. */
@@ -37,7 +37,7 @@ export class Progress {
   /** Name of the run in checkpoints. */
   #run = randomBytes(8).toString('hex');
 
-  constructor(net: Module, optimizer: TrainerOptimizer, engine: Engine) {
+  constructor(net: Module<Outputs>, optimizer: TrainerOptimizer, engine: Engine) {
     this.#net = net;
     this.#optimizer = optimizer;
     this.#engine = engine;

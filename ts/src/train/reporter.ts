@@ -17,12 +17,12 @@ export interface StepEvent {
   readonly stepInEpoch: number;
   /** Mean loss of the batch. */
   readonly loss: number;
-  /** Correctly classified examples of the batch. */
-  readonly correct: number;
+  /** Correctly classified examples of the batch; absent where the loss does not count them. */
+  readonly correct?: number;
   /** Examples in the batch. */
   readonly size: number;
-  /** Share of correct examples in the epoch so far, 0 to 1. */
-  readonly trainAccuracy: number;
+  /** Share of correct examples in the epoch so far, 0 to 1; absent as `correct` is. */
+  readonly trainAccuracy?: number;
   /** Learning rate of the first parameter group at this step. */
   readonly lr: number;
   /** Milliseconds since the previous step's result (for the first step, since it was submitted). */
@@ -42,9 +42,12 @@ export interface EpochEvent {
    * {@link loss} by about the batch size. This is the figure that the epoch's line prints.
    */
   readonly lossPerExample: number;
-  /** Share of correct training examples, 0 to 1, each judged before the step that learned it. */
-  readonly trainAccuracy: number;
-  /** Share of correct test examples, 0 to 1; absent without test data. */
+  /**
+   * Share of correct training examples, 0 to 1, each judged before the step that learned it; absent
+   * where the loss does not count them.
+   */
+  readonly trainAccuracy?: number;
+  /** Share of correct test examples, 0 to 1; absent without test data, and as `trainAccuracy` is. */
   readonly testAccuracy?: number;
   /** Mean loss over the test examples; absent without test data. */
   readonly testLoss?: number;
@@ -81,19 +84,27 @@ export interface TextStream {
   readonly columns?: number;
 }
 
-/** `step 1, train_acc: 0.0938` */
-export function formatStep(event: StepEvent): string {
-  return `step ${event.step}, train_acc: ${event.trainAccuracy.toFixed(4)}`;
+/** `step 1, train_acc: 0.0938`, or `step 1, loss: 2.3026` where nothing is counted. */
+export function formatStep({ step, loss, trainAccuracy }: StepEvent): string {
+  return trainAccuracy === undefined
+    ? `step ${step}, loss: ${loss.toFixed(4)}`
+    : `step ${step}, train_acc: ${trainAccuracy.toFixed(4)}`;
 }
 
-/** `epoch 1, loss 0.0047, train acc 0.770, test acc 0.865, time 128.3 sec` */
+/**
+ * `epoch 1, loss 0.0047, train acc 0.770, test acc 0.865, time 128.3 sec`, or
+ * `epoch 1, loss 0.6012, test loss 0.5870, time 128.3 sec`, with mean losses, where nothing is counted.
+ */
 export function formatEpoch(event: EpochEvent): string {
-  const parts = [
-    `epoch ${event.epoch}`,
-    `loss ${event.lossPerExample.toFixed(4)}`,
-    `train acc ${event.trainAccuracy.toFixed(3)}`,
-  ];
-  if (event.testAccuracy !== undefined) parts.push(`test acc ${event.testAccuracy.toFixed(3)}`);
+  const { trainAccuracy, testAccuracy, testLoss } = event;
+  const parts = [`epoch ${event.epoch}`];
+  if (trainAccuracy === undefined) {
+    parts.push(`loss ${event.loss.toFixed(4)}`);
+    if (testLoss !== undefined) parts.push(`test loss ${testLoss.toFixed(4)}`);
+  } else {
+    parts.push(`loss ${event.lossPerExample.toFixed(4)}`, `train acc ${trainAccuracy.toFixed(3)}`);
+    if (testAccuracy !== undefined) parts.push(`test acc ${testAccuracy.toFixed(3)}`);
+  }
   parts.push(`time ${event.seconds.toFixed(1)} sec`);
   return parts.join(', ');
 }

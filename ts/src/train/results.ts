@@ -26,8 +26,8 @@ export function release(caller: string, batch: ReleasableBatch): void {
 export interface BatchResult {
   /** Mean loss of the batch. */
   readonly loss: number;
-  /** Examples whose largest output was the label's. */
-  readonly correct: number;
+  /** Examples whose largest output was the label's; absent where the loss does not count them. */
+  readonly correct?: number;
   /** Examples in the batch. */
   readonly size: number;
 }
@@ -36,8 +36,11 @@ export interface BatchResult {
 export interface EvaluationResult {
   /** Mean loss over all examples. */
   readonly loss: number;
-  /** Share of examples whose largest output was the label's, 0 to 1. */
-  readonly accuracy: number;
+  /**
+   * Share of examples whose largest output was the label's, 0 to 1; absent where the loss does not
+   * count them.
+   */
+  readonly accuracy?: number;
   /** Number of examples. */
   readonly size: number;
 }
@@ -54,12 +57,13 @@ export interface SubmittedStep {
 /** The mean over batches, each of which counts by its examples. */
 export class MeanResult {
   #loss = 0;
-  #correct = 0;
+  #correct: number | undefined = 0;
   #size = 0;
 
   add({ loss, correct, size }: BatchResult): void {
     this.#loss += loss * size;
-    this.#correct += correct;
+    if (correct === undefined) this.#correct = undefined;
+    else if (this.#correct !== undefined) this.#correct += correct;
     this.#size += size;
   }
 
@@ -67,6 +71,7 @@ export class MeanResult {
   value(): EvaluationResult | undefined {
     if (this.#size === 0) return undefined;
     const size = this.#size;
-    return { loss: this.#loss / size, accuracy: this.#correct / size, size };
+    const result = { loss: this.#loss / size, size };
+    return this.#correct === undefined ? result : { ...result, accuracy: this.#correct / size };
   }
 }

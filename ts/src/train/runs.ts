@@ -4,7 +4,6 @@
  */
 import { isDeviceFailure } from '../errors.js';
 import type { RunInputs } from './compiled.js';
-import { reductionOf } from './graph-facts.js';
 import type { ProgramInUse } from './programs.js';
 import type { BatchResult } from './results.js';
 
@@ -24,11 +23,12 @@ export class Runs {
 
   /** Gives a batch to the device; runs come to it in the order of these calls. */
   start({ graph, program }: ProgramInUse, inputs: RunInputs): Promise<BatchResult> {
-    const isSum = reductionOf(graph.traced) === 'sum';
+    const { reduction, hasCorrect } = graph.traced.loss ?? {};
     const { size } = inputs;
     const result = graph.run(program, inputs).then((outputs): BatchResult => {
       const loss = Number(outputs.loss?.[0]);
-      return { loss: isSum ? loss / size : loss, correct: Number(outputs.correct?.[0]), size };
+      const result = { loss: reduction === 'sum' ? loss / size : loss, size };
+      return hasCorrect === true ? { ...result, correct: Number(outputs.correct?.[0]) } : result;
     });
     const ended: Promise<void> = result
       .then(

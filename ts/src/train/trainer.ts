@@ -12,7 +12,7 @@ import { type DeviceChoice, type DeviceInfo, deviceNamed } from '../devices.js';
 import { ArgumentError } from '../errors.js';
 import { largestSize } from '../graph/shapes.js';
 import type { PlanInfo } from '../native.js';
-import type { Module, StateDict } from '../nn/index.js';
+import type { Module, Outputs, StateDict } from '../nn/index.js';
 import { initialSeed } from '../random/index.js';
 import { type CompileTarget, type Precision, resolveTarget } from '../target.js';
 import { type LabelledBatch, makeSignature } from './batch.js';
@@ -63,7 +63,7 @@ export interface StepResult extends BatchResult {
  */
 export class Trainer implements AsyncDisposable {
   /** The network. */
-  readonly net: Module;
+  readonly net: Module<Outputs>;
   /** The optimizer; its learning rate may be changed between steps. */
   readonly optimizer: TrainerOptimizer;
   /** The device's name and, where `'auto'` chose the CPU, why. */
@@ -78,7 +78,7 @@ export class Trainer implements AsyncDisposable {
    * @throws ArgumentError for an option that is not what it should be.
    * @throws DeviceError where the device cannot be used; its code says why.
    */
-  constructor(net: Module, options: TrainerOptions) {
+  constructor(net: Module<Outputs>, options: TrainerOptions) {
     checkTrainerOptions(net, options);
     const { loss, optimizer, metricsFile } = options;
     const seed = checkInteger('Trainer', 'seed', options.seed ?? initialSeed(), 0);
@@ -171,8 +171,8 @@ export class Trainer implements AsyncDisposable {
    * Takes one training step. Calls may overlap: steps run in the order of the calls, and a batch
    * may be changed or released as soon as the call returned its promise.
    *
-   * @returns The batch's mean loss and correct examples, both before the update, and the step's
-   *   number.
+   * @returns The batch's mean loss and, where the loss counts them, correct examples, both before the
+   *   update, and the step's number.
    * @throws ShapeError, DTypeError, ArgumentError for a batch that does not fit, or a network whose
    *   layers were replaced, before any work.
    * @throws QueueFullError where calls are not awaited, and batches of more than 512 MiB wait: such a
@@ -187,7 +187,7 @@ export class Trainer implements AsyncDisposable {
   }
 
   /**
-   * Mean loss and accuracy over a loader, in evaluation mode. Steps that are called meanwhile wait;
+   * Mean loss and, where the loss counts it, accuracy over a loader, in evaluation mode. Steps that are called meanwhile wait;
    * called by the loader itself, which the evaluation waits for, they and all else but `stateDict`,
    * `syncParameters` and `dispose` are refused.
    *
