@@ -6,7 +6,9 @@ const dist = new URL('../../dist/', import.meta.url); // from build/bench
 
 const load = (path: string): Promise<unknown> => import(new URL(path, dist).href);
 
-export const steps = (await load('graph/steps.js')) as typeof import('../ts/src/graph/steps.js');
+export const wholeGraphs = (await load(
+  'program/graphs.js',
+)) as typeof import('../ts/src/program/graphs.js');
 export const graphs = {
   ...((await load('graph/builder.js')) as typeof import('../ts/src/graph/builder.js')),
   ...((await load('graph/finish.js')) as typeof import('../ts/src/graph/finish.js')),
@@ -14,6 +16,8 @@ export const graphs = {
   ...((await load('graph/rules/pooling.js')) as typeof import('../ts/src/graph/rules/pooling.js')),
 };
 export const compiled = (await load(
-  'train/compiled.js',
-)) as typeof import('../ts/src/train/compiled.js');
-export const native = (await load('native.js')) as typeof import('../ts/src/native.js');
+  'program/compiled.js',
+)) as typeof import('../ts/src/program/compiled.js');
+export const native = (await load(
+  'program/native.js',
+)) as typeof import('../ts/src/program/native.js');

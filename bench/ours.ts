@@ -4,7 +4,7 @@
  * turns into floats; that, and the copy of the inputs, is part of every time.
  */
 import { manualSeed, models, nn, optim } from 'neuronode';
-import { compiled, type native, steps } from './inside.js';
+import { compiled, type native, wholeGraphs } from './inside.js';
 import { timed } from './measure.js';
 
 const imageShape = [1, 224, 224] as const;
@@ -59,7 +59,7 @@ export class Training implements AsyncDisposable {
     const net = models.alexnet();
     const optimizer = new optim.Adam(net.parameters(), { lr: 0.001 });
     const image = { batchSize: batch, shape: imageShape };
-    const traced = steps.trainGraph(net, new nn.CrossEntropyLoss(), optimizer, image);
+    const traced = wholeGraphs.trainGraph(net, new nn.CrossEntropyLoss(), optimizer, image);
     const graph = new compiled.CompiledGraph(traced, signature, target);
     return new Training(graph, await graph.compile(undefined), batch);
   }
@@ -106,7 +106,10 @@ export class Inference implements AsyncDisposable {
 
   static async create(batch: number): Promise<Inference> {
     manualSeed(0);
-    const traced = steps.predictGraph(models.alexnet(), { batchSize: batch, shape: imageShape });
+    const traced = wholeGraphs.predictGraph(models.alexnet(), {
+      batchSize: batch,
+      shape: imageShape,
+    });
     const graph = new compiled.CompiledGraph(traced, signature, target);
     return new Inference(graph, await graph.compile(undefined), batch);
   }

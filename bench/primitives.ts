@@ -8,13 +8,13 @@
  * convolution alone takes the algorithm that is fastest alone; and where an operation is faster in
  * the step than alone (pooling, which reads plain layout alone), its time in the step counts.
  */
-import { native, type steps } from './inside.js';
+import { native, type wholeGraphs } from './inside.js';
 import { median } from './measure.js';
 import { type KernelTime, sumOf, syntheticLabels, Training } from './ours.js';
 import type { Measure } from './report.js';
 import type { Bench } from './speed.js';
 
-type Graph = ReturnType<typeof steps.trainGraph>['spec'];
+type Graph = ReturnType<typeof wholeGraphs.trainGraph>['spec'];
 type Node = Graph['nodes'][number];
 type Value = Graph['values'][number];
 type Inputs = Parameters<Awaited<ReturnType<typeof native.compile>>['profile']>[0];

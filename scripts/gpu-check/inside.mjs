@@ -9,10 +9,10 @@ const load = (path) => import(new URL(path, dist).href);
 export async function loadPackage() {
   return {
     package: await load('index.js'),
-    steps: await load('graph/steps.js'),
+    graphs: await load('program/graphs.js'),
     operations: (await load('graph/table.js')).operations,
     GraphBuilder: (await load('graph/builder.js')).GraphBuilder,
     finish: (await load('graph/finish.js')).finish,
-    native: await load('native.js'),
+    native: await load('program/native.js'),
   };
 }

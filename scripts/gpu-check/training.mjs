@@ -70,13 +70,13 @@ function pixels(count) {
  *   pooling?: string, recorded?: boolean }} options
  */
 export async function openTraining(inside, { network, batch, optimizer = 'adam', ...target }) {
-  const { package: neuronode, steps, native } = inside;
+  const { package: neuronode, graphs, native } = inside;
   neuronode.manualSeed(0);
   const { image: shape, make } = networks[network];
   const net = make(neuronode);
   const rule = optimizers[optimizer](neuronode, net);
   const image = { batchSize: batch, shape };
-  const traced = steps.trainGraph(net, new neuronode.nn.CrossEntropyLoss(), rule, image);
+  const traced = graphs.trainGraph(net, new neuronode.nn.CrossEntropyLoss(), rule, image);
   const program = await compile(native, traced.spec, target);
   const write = async (values) => {
     for (const [name, data] of values) await program.write(name, data);

@@ -19,7 +19,7 @@ import {
   OutOfMemoryError,
 } from './errors.js';
 import { openRegular, readInto, reasonOf, replaceFile, sliceBytes } from './files.js';
-import { checkMemory } from './memory.js';
+import { checkMemory } from './program/memory.js';
 import {
   checkHeaderLength,
   corrupt,

@@ -14,8 +14,8 @@ import {
 } from 'neuronode';
 import { describe, expect, onTestFinished, test } from 'vitest';
 // Inside views: the graphs, and a program of its own.
-import { predictGraph, trainGraph } from '../../dist/graph/steps.js';
-import { compile } from '../../dist/native.js';
+import { predictGraph, trainGraph } from '../../dist/program/graphs.js';
+import { compile } from '../../dist/program/native.js';
 import { temporaryFolder } from './data-support.js';
 import { testDevice } from './device.js';
 import { makeTrainer, seededTiny } from './trainer-support.js';

@@ -2,7 +2,7 @@
 import { ArgumentError, data } from 'neuronode';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 // Inside view: what memory is left.
-import { addon } from '../../dist/addon.js';
+import { addon } from '../../dist/program/addon.js';
 import { collect } from './data-support.js';
 
 const { DataLoader, Resize, TensorDataset } = data;

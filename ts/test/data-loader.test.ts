@@ -2,7 +2,7 @@
 import { DisposedError, data, manualSeed } from 'neuronode';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 // Inside view: what memory is left.
-import { addon } from '../../dist/addon.js';
+import { addon } from '../../dist/program/addon.js';
 import { collect, countLooksAtClock, syntheticDataset } from './data-support.js';
 
 const { DataLoader, Normalize, Resize, TensorDataset } = data;

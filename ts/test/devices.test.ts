@@ -14,7 +14,7 @@ import {
 } from 'neuronode';
 import { describe, expect, test } from 'vitest';
 import type { GraphSpec } from '../../dist/graph/spec.js';
-import { type CompileOptions, compile } from '../../dist/native.js';
+import { type CompileOptions, compile } from '../../dist/program/native.js';
 import { temporaryFolder } from './data-support.js';
 import { seededTiny, startScript } from './trainer-support.js';
 

@@ -7,8 +7,8 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { models, nn, optim } from 'neuronode';
 import { describe, expect, test } from 'vitest';
-import { trainGraph } from '../../dist/graph/steps.js';
 import { operations } from '../../dist/graph/table.js';
+import { trainGraph } from '../../dist/program/graphs.js';
 
 interface Cost {
   bytes: number;

@@ -8,7 +8,7 @@ import {
   predictGraph,
   type TracedGraph,
   trainGraph,
-} from '../../dist/graph/steps.js';
+} from '../../dist/program/graphs.js';
 
 const loss = new nn.CrossEntropyLoss();
 

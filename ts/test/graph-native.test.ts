@@ -4,15 +4,15 @@
  */
 import { manualSeed, models, nn, optim, type Tensor } from 'neuronode';
 import { describe, expect, it } from 'vitest';
+import { operations } from '../../dist/graph/table.js';
 import {
   evalGraph,
   type ImageSpec,
   predictGraph,
   type TracedGraph,
   trainGraph,
-} from '../../dist/graph/steps.js';
-import { operations } from '../../dist/graph/table.js';
-import { compile, nativeOperations } from '../../dist/native.js';
+} from '../../dist/program/graphs.js';
+import { compile, nativeOperations } from '../../dist/program/native.js';
 import { testDevice } from './device.js';
 import { hashAt } from './op-cases.js';
 import { ReferenceProgram } from './reference/interpreter.js';

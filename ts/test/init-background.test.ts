@@ -15,8 +15,8 @@ import {
   Trainer,
 } from 'neuronode';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { addon } from '../../dist/addon.js';
-import { hostValuesOf } from '../../dist/nn/module-tensor.js';
+import { addon } from '../../dist/program/addon.js';
+import { hostValuesOf } from '../../dist/program/module-tensor.js';
 import { BackgroundGenerator, worthHandingOver } from '../../dist/random/generator.js';
 import { Mt19937 } from '../../dist/random/index.js';
 import { temporaryFolder } from './data-support.js';

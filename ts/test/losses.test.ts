@@ -15,7 +15,7 @@ import {
 } from 'neuronode';
 import { describe, expect, onTestFinished, test } from 'vitest';
 // Inside view: the graphs.
-import { evalGraph, trainGraph } from '../../dist/graph/steps.js';
+import { evalGraph, trainGraph } from '../../dist/program/graphs.js';
 import { temporaryFolder } from './data-support.js';
 import { testDevice } from './device.js';
 import { makeTrainer } from './trainer-support.js';

@@ -4,7 +4,11 @@ import { getNumThreads, setNumThreads } from 'neuronode';
 import { describe, expect, it, vi } from 'vitest';
 import type { GraphSpec } from '../../dist/graph/spec.js';
 import { operations } from '../../dist/graph/table.js';
-import { type CompileOptions, compile as compileOn, nativeOperations } from '../../dist/native.js';
+import {
+  type CompileOptions,
+  compile as compileOn,
+  nativeOperations,
+} from '../../dist/program/native.js';
 import { testDevice } from './device.js';
 
 const compile = (graph: GraphSpec, options: CompileOptions = {}) =>
@@ -32,7 +36,7 @@ const x = new Float32Array(8 * 16 * 16 * 16).fill(1);
 
 /** Runs a script in a process of its own; `program` and `x` are ready in it. */
 function runScript(body: string): { status: number | null; output: string } {
-  const native = new URL('../../dist/native.js', import.meta.url).href;
+  const native = new URL('../../dist/program/native.js', import.meta.url).href;
   const prelude = `
     import { Worker } from 'node:worker_threads';
     const inside = await import(${JSON.stringify(native)});
@@ -182,7 +186,7 @@ describe('a process with runs in flight', () => {
 
   it('survives the termination of workers that have many', () => {
     const { status, output } = runScript(`
-      const native = ${JSON.stringify(new URL('../../dist/native.js', import.meta.url).href)};
+      const native = ${JSON.stringify(new URL('../../dist/program/native.js', import.meta.url).href)};
       const code = \`
         import { parentPort, workerData } from 'node:worker_threads';
         const { compile } = await import(workerData.native);

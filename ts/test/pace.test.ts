@@ -1,8 +1,8 @@
 /** Long work on the event loop gives others their turn, however it is divided into arrays. */
 import { describe, expect, test } from 'vitest';
-import { copyInSlices } from '../../dist/copy.js';
 import { Pace } from '../../dist/pace.js';
-import { fingerprint } from '../../dist/train/fingerprint.js';
+import { copyInSlices } from '../../dist/program/copy.js';
+import { fingerprint } from '../../dist/program/fingerprint.js';
 import { firstNotFinite } from '../../dist/train/finite.js';
 
 /** Turns that others get while some work is done. */

@@ -11,9 +11,9 @@ import {
   type Tensor,
 } from 'neuronode';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { CompiledGraph } from '../../dist/program/compiled.js';
 // Inside views: what is compiled, and what is written.
-import { NativeProgram } from '../../dist/native.js';
-import { CompiledGraph } from '../../dist/train/compiled.js';
+import { NativeProgram } from '../../dist/program/native.js';
 import { testDevice } from './device.js';
 import {
   firstRows,

@@ -14,8 +14,8 @@ import {
 } from 'neuronode';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 // Inside views: what is left.
-import { addon } from '../../dist/addon.js';
-import { checkMemory } from '../../dist/memory.js';
+import { addon } from '../../dist/program/addon.js';
+import { checkMemory } from '../../dist/program/memory.js';
 import { temporaryFolder } from './data-support.js';
 import { makeTrainer, packageUrl } from './trainer-support.js';
 

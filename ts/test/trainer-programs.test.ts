@@ -8,7 +8,7 @@ import {
   type Trainer,
 } from 'neuronode';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { NativeProgram } from '../../dist/native.js';
+import { NativeProgram } from '../../dist/program/native.js';
 import { temporaryFolder } from './data-support.js';
 import {
   firstRows,

@@ -2,7 +2,7 @@
 import { nn, Predictor, QueueFullError, ShapeError, type Tensor } from 'neuronode';
 import { expect, onTestFinished, test, vi } from 'vitest';
 // Inside view: what the device is given.
-import { NativeProgram } from '../../dist/native.js';
+import { NativeProgram } from '../../dist/program/native.js';
 import { Engine } from '../../dist/train/engine.js';
 import { temporaryFolder } from './data-support.js';
 import { deviceOps, testDevice } from './device.js';

@@ -9,10 +9,10 @@ import {
   type Trainer,
 } from 'neuronode';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { fingerprint } from '../../dist/program/fingerprint.js';
+import { hostValuesOf } from '../../dist/program/module-tensor.js';
 // Inside views: what is written to a program, and which arrays users have.
-import { NativeProgram } from '../../dist/native.js';
-import { hostValuesOf } from '../../dist/nn/module-tensor.js';
-import { fingerprint } from '../../dist/train/fingerprint.js';
+import { NativeProgram } from '../../dist/program/native.js';
 import { temporaryFolder } from './data-support.js';
 import { testDevice } from './device.js';
 import { flat, learnableLoader, makeTrainer, seededTiny, takeBatches } from './trainer-support.js';

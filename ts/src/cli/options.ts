@@ -6,7 +6,7 @@
  * and which status to exit with is for the caller (`run.ts`).
  */
 import { parseArgs } from 'node:util';
-import { type Algorithm, algorithms, type Precision, precisions } from '../target.js';
+import { type Algorithm, algorithms, type Precision, precisions } from '../program/target.js';
 
 /** A command line that cannot be understood. Programs print its message and exit with status 2. */
 export class UsageError extends Error {

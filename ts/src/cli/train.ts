@@ -3,7 +3,7 @@
  * said at the end.
  */
 import { relative } from 'node:path';
-import type { DeviceInfo } from '../devices.js';
+import type { DeviceInfo } from '../program/devices.js';
 import type { FitOptions, FitResult, Trainer } from '../train/index.js';
 import { parseTrainOptions, type TrainDefaults, type TrainOptions, trainUsage } from './options.js';
 import { Interrupted, runProgram } from './run.js';

@@ -3,8 +3,8 @@ import { types } from 'node:util';
 import { checkBoolean, checkOptions, show } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
 import type { Shape } from '../graph/shapes.js';
-import type { HostArray } from './host-values.js';
-import { hostValuesOf, ModuleTensor } from './module-tensor.js';
+import type { HostArray } from '../program/host-values.js';
+import { hostValuesOf, ModuleTensor } from '../program/module-tensor.js';
 
 /**
  * A tensor that belongs to a module's state and that no optimizer updates: the running statistics of

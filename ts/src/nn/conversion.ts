@@ -5,10 +5,10 @@
  * that was cut off would be wrong without anybody noticing.
  */
 import { types } from 'node:util';
-import { copyInSlices } from '../copy.js';
+import { copyInSlices } from '../program/copy.js';
+import type { HostArray } from '../program/host-values.js';
+import type { ModuleDType } from '../program/module-tensor.js';
 import { isBigInts, type TensorArray } from '../safetensors-types.js';
-import type { HostArray } from './host-values.js';
-import type { ModuleDType } from './module-tensor.js';
 
 /** The first value that the element type cannot hold exactly, where it must. */
 export function unrepresentable(

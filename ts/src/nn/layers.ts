@@ -13,7 +13,7 @@ import { ArgumentError } from '../errors.js';
 import { elementCount, formatShape, largestSize, type Shape } from '../graph/shapes.js';
 import type { Tensor } from '../graph/tensor.js';
 import { convAttrs, largestWindow } from '../graph/windows.js';
-import { checkMemory } from '../memory.js';
+import { checkMemory } from '../program/memory.js';
 import { defaultBias, defaultWeight } from '../random/init.js';
 import * as functional from './functional.js';
 import { Module } from './module.js';

@@ -10,12 +10,12 @@ import { checkBoolean, checkOptions, readMember, show } from '../arguments.js';
 import { ArgumentError, StateDictError } from '../errors.js';
 import { formatShape, type Shape, sameShape } from '../graph/shapes.js';
 import type { Tensor } from '../graph/tensor.js';
+import type { HostArray } from '../program/host-values.js';
+import { hostValuesOf, type ModuleTensor } from '../program/module-tensor.js';
 import { isTensorArray, type TensorArray } from '../safetensors-types.js';
 import { cut } from '../text.js';
 import { Buffer } from './buffer.js';
 import { converted, convertedInSlices, unrepresentable } from './conversion.js';
-import type { HostArray } from './host-values.js';
-import { hostValuesOf, type ModuleTensor } from './module-tensor.js';
 import { Parameter } from './parameter.js';
 import { describe } from './print.js';
 

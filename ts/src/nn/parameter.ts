@@ -1,7 +1,7 @@
 /** Owns a trainable tensor. */
 import type { Shape } from '../graph/shapes.js';
+import { hostValuesOf, ModuleTensor } from '../program/module-tensor.js';
 import type { InitialValues } from '../random/init.js';
-import { hostValuesOf, ModuleTensor } from './module-tensor.js';
 
 /**
  * A trainable tensor: shape, values, and whether it is trained.

@@ -5,10 +5,10 @@
  * that update values in place run one at a time on their program; others share it.
  */
 
-import { getNumThreads } from '../devices.js';
 import type { GraphSpec } from '../graph/spec.js';
-import { compile, type NativeProgram } from '../native.js';
-import type { CompileTarget } from '../target.js';
+import { getNumThreads } from '../program/devices.js';
+import { compile, type NativeProgram } from '../program/native.js';
+import type { CompileTarget } from '../program/target.js';
 
 const mostPrograms = 8;
 

@@ -11,40 +11,14 @@ import type { Operation, Slot } from '../graph/operation.js';
 import { checkShape, elementCount, type Shape } from '../graph/shapes.js';
 import type { Attrs, OpName } from '../graph/spec.js';
 import { operations } from '../graph/table.js';
-import type { NativeArray } from '../native.js';
-import {
-  type Algorithm,
-  type Pooling,
-  type Precision,
-  resolveTarget,
-  type TargetOptions,
-} from '../target.js';
+import type { NativeArray } from '../program/native.js';
+import { resolveTarget, type TargetOptions, targetOptionNames } from '../program/target.js';
 import { WaitingCalls } from '../waiting.js';
 import { withProgram } from './cache.js';
 import { arrayType, checkTensor, type HostTensor } from './tensors.js';
 
-/** Where and how a single operation runs. */
-export interface OpOptions {
-  /** Device; the CPU by default. */
-  device?: string;
-  /** How convolutions are computed on the CPU; `'auto'` by default. */
-  algorithm?: Algorithm;
-  /** How products are computed: `'f32'` by default, and on the CPU in any case. */
-  precision?: Precision;
-  /** Whether results must repeat bit for bit; as the trainer's option. False by default. */
-  deterministic?: boolean;
-  /** Whose max-pooling to use: our own by default. */
-  pooling?: Pooling;
-}
-
-/** Names of the options that every operation has. */
-export const opOptionNames = [
-  'device',
-  'algorithm',
-  'precision',
-  'deterministic',
-  'pooling',
-] as const satisfies readonly (keyof OpOptions & keyof TargetOptions)[];
+/** Where and how a single operation runs: on the CPU by default. */
+export interface OpOptions extends TargetOptions {}
 
 /** Checks an operation's options, and returns those that every operation has apart. */
 export function splitOptions<T extends OpOptions>(
@@ -52,8 +26,11 @@ export function splitOptions<T extends OpOptions>(
   options: T,
   ownNames: readonly Exclude<keyof T, keyof OpOptions>[] = [],
 ): [own: Omit<T, keyof OpOptions>, common: OpOptions] {
-  const given = checkOptions(who, options, [...(ownNames as readonly string[]), ...opOptionNames]);
-  const isCommon = (name: string) => (opOptionNames as readonly string[]).includes(name);
+  const given = checkOptions(who, options, [
+    ...(ownNames as readonly string[]),
+    ...targetOptionNames,
+  ]);
+  const isCommon = (name: string) => (targetOptionNames as readonly string[]).includes(name);
   const entries = Object.entries(given);
   const common = entries.filter(([name]) => isCommon(name));
   const own = entries.filter(([name]) => !isCommon(name));
@@ -96,7 +73,7 @@ export async function run(
       `there is no operation ${show(op)}; there are ${Object.keys(operations).join(', ')}`,
     );
   }
-  const settings = checkOptions(op, options, ['outputs', 'shapes', ...opOptionNames]);
+  const settings = checkOptions(op, options, ['outputs', 'shapes', ...targetOptionNames]);
   const { target } = resolveTarget(op, settings, 'cpu');
   const names = operation.outputs.map(({ name }) => name);
   checkNames(op, attrs, Object.keys(operation.attrs), 'attribute');

@@ -5,8 +5,8 @@ import { checkBoolean, readMember, show } from '../arguments.js';
 import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
 import { checkShape, elementCount, formatShape, type Shape } from '../graph/shapes.js';
 import type { DType } from '../graph/spec.js';
-import type { NativeArray } from '../native.js';
 import { describePixels, isDetached } from '../pixels.js';
+import type { NativeArray } from '../program/native.js';
 
 /** A tensor on the host: values in row-major order, and sizes. */
 export interface HostTensor<Data extends NativeArray = NativeArray> {

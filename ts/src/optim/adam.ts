@@ -2,7 +2,7 @@
  * Owns Adam (Kingma and Ba, 2015) and AdamW (Loshchilov and Hutter, 2019). Formulas and defaults:
  * torch.optim.Adam, torch.optim.AdamW. State: exp_avg.<parameter>, exp_avg_sq.<parameter>.
  */
-import type { StepContext } from '../graph/steps.js';
+import type { StepContext } from '../graph/step-rule.js';
 import { type AdamSettings, adamAttrs, adamDefaults, checkAdam } from '../graph/updates.js';
 import { Optimizer, type Trained } from './options.js';
 

@@ -2,7 +2,7 @@
 
 import { checkOptions, show } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
-import type { StepContext, StepRule } from '../graph/steps.js';
+import type { StepContext, StepRule } from '../graph/step-rule.js';
 import { Parameter } from '../nn/parameter.js';
 
 /** Options that every parameter group has. */

@@ -2,7 +2,7 @@
  * Owns stochastic gradient descent. Formulas and defaults: torch.optim.SGD.
  * State, with momentum: momentum_buffer.<parameter>.
  */
-import type { StepContext } from '../graph/steps.js';
+import type { StepContext } from '../graph/step-rule.js';
 import { checkSgd, type SgdSettings, sgdAttrs, sgdDefaults } from '../graph/updates.js';
 import { Optimizer, type Trained } from './options.js';
 

@@ -7,26 +7,21 @@
  */
 
 import { checkBoolean, checkInteger, checkOptions, show } from '../arguments.js';
-import { type DeviceChoice, type DeviceInfo, deviceNamed } from '../devices.js';
 import { ArgumentError } from '../errors.js';
 import { largestSize } from '../graph/shapes.js';
 import { Module, type Outputs } from '../nn/index.js';
-import { type Algorithm, type CompileTarget, type Precision, resolveTarget } from '../target.js';
-import { checkImages, type ImageBatch } from '../train/batch.js';
+import { checkImages, type ImageBatch } from '../program/batch.js';
+import { type DeviceChoice, type DeviceInfo, deviceNamed } from '../program/devices.js';
+import {
+  type CompileTarget,
+  resolveTarget,
+  type TargetOptions,
+  targetOptionNames,
+} from '../program/target.js';
 import { PredictPrograms } from './programs.js';
 
 /** Options of {@link Predictor}. */
-export interface PredictorOptions {
-  /** Where to compute; as the trainer's option. Default: `'auto'`. */
-  device?: string | undefined;
-  /** How convolutions compute; as the trainer's option. Default: `'auto'`. */
-  algorithm?: Algorithm | undefined;
-  /** How products are computed; as the trainer's option. Default: `'f32'`. */
-  precision?: Precision | undefined;
-  /** Whether results must repeat bit for bit; as the trainer's option. Default: false. */
-  deterministic?: boolean | undefined;
-  /** Whether to time the plans of cuDNN; as the trainer's option. Default: false. */
-  autotune?: boolean | undefined;
+export interface PredictorOptions extends TargetOptions {
   /**
    * Images that the device takes at a time, at most. Programs for one image, for eight, and for this
    * many are compiled when they are first needed. Default: 64.
@@ -87,21 +82,13 @@ export class Predictor implements AsyncDisposable {
     if (!(net instanceof Module)) {
       throw new ArgumentError(`Predictor expects net to be a nn.Module, got ${show(net)}`);
     }
-    checkOptions('Predictor', options, [
-      'device',
-      'algorithm',
-      'precision',
-      'deterministic',
-      'autotune',
-      'batchSize',
-      'softmax',
-    ]);
-    const { batchSize = 64, softmax = true, ...wanted } = options;
+    checkOptions('Predictor', options, [...targetOptionNames, 'batchSize', 'softmax']);
+    const { batchSize = 64, softmax = true } = options;
     checkBoolean('Predictor', 'softmax', softmax);
     this.net = net;
     this.batchSize = checkInteger('Predictor', 'batchSize', batchSize, 1, largestSize);
     this.#output = softmax ? 'probabilities' : 'logits';
-    const { target, choice } = resolveTarget('Predictor', wanted, 'auto');
+    const { target, choice } = resolveTarget('Predictor', options, 'auto');
     this.#target = target;
     this.deviceChoice = choice;
     this.#programs = new PredictPrograms({

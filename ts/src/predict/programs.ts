@@ -6,16 +6,16 @@
  * end first, and later ones wait, so that each call computes with the values of one moment.
  */
 import { DisposedError, ShapeError } from '../errors.js';
-import { predictGraph, type TracedGraph } from '../graph/steps.js';
-import type { NativeProgram } from '../native.js';
 import type { Module, Outputs } from '../nn/index.js';
 import type { Pixels } from '../pixels.js';
-import type { CompileTarget } from '../target.js';
-import { describeSignature, type InputSignature, sameSignature } from '../train/batch.js';
-import { CompiledGraph, type RunOutputs } from '../train/compiled.js';
-import { checkParameters, imageSpec, outputClasses, traceFor } from '../train/graph-facts.js';
-import { TaskQueue } from '../train/task-queue.js';
-import { ProgramWeights } from '../train/weights.js';
+import { describeSignature, type InputSignature, sameSignature } from '../program/batch.js';
+import { CompiledGraph, type RunOutputs } from '../program/compiled.js';
+import { checkParameters, imageSpec, outputClasses, traceFor } from '../program/graph-facts.js';
+import { predictGraph, type TracedGraph } from '../program/graphs.js';
+import type { NativeProgram } from '../program/native.js';
+import type { CompileTarget } from '../program/target.js';
+import { TaskQueue } from '../program/task-queue.js';
+import { ProgramWeights } from '../program/weights.js';
 import { WaitingCalls } from '../waiting.js';
 import { type Part, partsOf, programSizes } from './sizes.js';
 

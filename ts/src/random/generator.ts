@@ -6,20 +6,14 @@
  * follows is drawn there too. Where the addon cannot be loaded it stays here. The numbers are the
  * same either way.
  */
-import { addon, type RawGenerator } from '../addon.js';
+
 import { errorFromNative, NativeError } from '../errors.js';
+import { addon, type RawGenerator } from '../program/addon.js';
+import type { Filling } from '../program/host-values.js';
 import { Mt19937 } from './mt19937.js';
 
 /** Elements from which an array is handed over: fewer are drawn in less than a millisecond. */
 export const worthHandingOver = 1 << 16;
-
-/** An array that is being filled. Until then nobody may read or change it. */
-export interface Filling {
-  /** Fills at once what is not filled yet, of this array and of those before it. */
-  finish(): void;
-  /** Resolves when it is filled; rejects where its worker thread is ended before. */
-  readonly done: Promise<void>;
-}
 
 /** One stream of random numbers. */
 export class BackgroundGenerator {

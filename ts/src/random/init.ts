@@ -3,8 +3,8 @@
  * torch.nn.Linear and torch.nn.Conv2d.
  */
 import { elementCount, formatShape, type Shape } from '../graph/shapes.js';
-import { allocateFloats } from '../memory.js';
-import type { Filling } from './generator.js';
+import type { Filling } from '../program/host-values.js';
+import { allocateFloats } from '../program/memory.js';
 import { defaultGenerator } from './index.js';
 
 /** Initial values, which may be drawn yet. */

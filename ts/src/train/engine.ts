@@ -10,18 +10,19 @@
  */
 import { abortable } from '../abortable.js';
 import { ArgumentError, DisposedError, isDeviceFailure } from '../errors.js';
-import type { PlanInfo } from '../native.js';
-import type { ParameterHolder } from '../nn/host-values.js';
 import type { StateDict } from '../nn/index.js';
-import { WaitingCalls } from '../waiting.js';
 import {
   type CheckedImages,
   checkImages,
   checkTargets,
   type InputSignature,
   type LabelledBatch,
-} from './batch.js';
-import type { CompiledGraph, RunInputs } from './compiled.js';
+} from '../program/batch.js';
+import type { CompiledGraph, RunInputs } from '../program/compiled.js';
+import type { ParameterHolder } from '../program/host-values.js';
+import type { PlanInfo } from '../program/native.js';
+import { TaskQueue } from '../program/task-queue.js';
+import { WaitingCalls } from '../waiting.js';
 import { checkFits, checkSignature } from './fits.js';
 import { isCalledByLoaderOf, refuseLoaderOf, withLoaderOf } from './loader-calls.js';
 import {
@@ -39,7 +40,6 @@ import {
   type SubmittedStep,
 } from './results.js';
 import { Runs } from './runs.js';
-import { TaskQueue } from './task-queue.js';
 
 /** A state of training to go back to, beside the parameters. */
 export interface RestoredTraining {

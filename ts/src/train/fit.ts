@@ -10,7 +10,7 @@
  */
 import { abortable } from '../abortable.js';
 import { ArgumentError, NotFiniteError } from '../errors.js';
-import { checkImages } from './batch.js';
+import { checkImages } from '../program/batch.js';
 import { emptySums } from './checkpoint-state.js';
 import type { Engine } from './engine.js';
 import type { MetricsFile } from './metrics.js';

@@ -1,7 +1,7 @@
 /** Owns the checks of a batch against the program that would take it. */
 import { ShapeError } from '../errors.js';
-import { describeSignature, type InputSignature, sameSignature } from './batch.js';
-import type { CompiledGraph } from './compiled.js';
+import { describeSignature, type InputSignature, sameSignature } from '../program/batch.js';
+import type { CompiledGraph } from '../program/compiled.js';
 
 /**
  * @throws ShapeError where a batch is too large, or of another kind. A graph that takes no padding

@@ -1,5 +1,5 @@
 /** Training: the public names. */
-export type { ImageBatch, LabelledBatch } from './batch.js';
+export type { ImageBatch, LabelledBatch } from '../program/batch.js';
 export { type CheckpointModel, latestCheckpoint, loadCheckpointModel } from './checkpoint.js';
 export type { CheckpointOptions, FitResult } from './fit.js';
 export type { MetricsLine } from './metrics.js';

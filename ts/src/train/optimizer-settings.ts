@@ -5,7 +5,7 @@
  * taken up by an optimizer with the same options only.
  */
 import { CheckpointError } from '../errors.js';
-import type { StepRule } from '../graph/steps.js';
+import type { StepRule } from '../graph/step-rule.js';
 import type { CheckpointContents } from './checkpoint.js';
 import type { CheckpointState } from './checkpoint-state.js';
 

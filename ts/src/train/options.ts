@@ -11,14 +11,14 @@ import {
 import { ArgumentError } from '../errors.js';
 import { largestSize } from '../graph/shapes.js';
 import { Module, type Outputs } from '../nn/index.js';
-import type { Algorithm, Precision } from '../target.js';
+import { type TargetOptions, targetOptionNames } from '../program/target.js';
 import type { CheckpointOptions } from './fit.js';
 import type { TrainerOptimizer } from './optimizer-settings.js';
 import type { BatchLoader } from './position.js';
 import type { EpochEvent, Reporter, StepEvent } from './reporter.js';
 
 /** Options of `Trainer`. */
-export interface TrainerOptions {
+export interface TrainerOptions extends TargetOptions {
   /**
    * The loss of a batch: a `nn.CrossEntropyLoss` or another of `nn`'s losses, or any module whose
    * `forward(output, target)` returns a single number. See `nn.Loss` for what one may say of itself.
@@ -26,35 +26,6 @@ export interface TrainerOptions {
   loss: Module;
   /** The optimizer, made from `net.parameters()`. */
   optimizer: TrainerOptimizer;
-  /**
-   * Where to train: `'cpu'`, `'cuda'` (the first GPU), `'cuda:1'`, or `'auto'`: the first GPU where
-   * there is one, else the CPU. Default: `'auto'`. A device that was named is never replaced.
-   */
-  device?: string | undefined;
-  /**
-   * How convolutions compute: `'auto'` times the algorithms and takes what is fastest here,
-   * `'direct'` and `'winograd'` name one, on the CPU. Default: `'auto'`. Runs that must repeat bit
-   * for bit name one, or set `deterministic`: two timings may choose differently, and algorithms
-   * round differently. The number of threads changes no bit.
-   */
-  algorithm?: Algorithm | undefined;
-  /**
-   * How products are computed: `'f32'`, or on a GPU also `'tf32'` (operands rounded to 10 bits of
-   * mantissa) and `'bf16'` (activations and operands kept as bf16). Parameters, optimizer state, loss
-   * and reductions are f32 in any case. Default: `'f32'`.
-   */
-  precision?: Precision | undefined;
-  /**
-   * Whether a run must repeat bit for bit: on a GPU, kernels of its libraries whose results depend
-   * on the order of their threads are refused; on the CPU, `'auto'` chooses algorithms by shape
-   * instead of timing them. Default: false.
-   */
-  deterministic?: boolean | undefined;
-  /**
-   * Whether to time the convolution plans that cuDNN offers, and take the fastest, on a GPU. Two
-   * timings may choose differently. Default: false.
-   */
-  autotune?: boolean | undefined;
   /** Seed of dropout, 0 or more; that of `manualSeed` by default. */
   seed?: number | undefined;
   /**
@@ -112,11 +83,7 @@ export function checkTrainerOptions(net: Module<Outputs>, options: TrainerOption
   checkOptions('Trainer', options, [
     'loss',
     'optimizer',
-    'device',
-    'algorithm',
-    'precision',
-    'deterministic',
-    'autotune',
+    ...targetOptionNames,
     'seed',
     'metricsFile',
   ]);

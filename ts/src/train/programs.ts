@@ -7,21 +7,22 @@
  * engine's queue; only `trace` and the getters may be called at any moment.
  */
 
-import { copyInSlices } from '../copy.js';
 import { elementCount } from '../graph/shapes.js';
-import { evalGraph, type TracedGraph, trainGraph } from '../graph/steps.js';
-import { allocateFloats } from '../memory.js';
-import type { NativeProgram } from '../native.js';
-import type { HostArray, ParameterHolder } from '../nn/host-values.js';
 import type { Module, Outputs, StateDict, StateTensor } from '../nn/index.js';
 import { savedTensors } from '../nn/module.js';
-import { hostValuesOf, type ModuleTensor } from '../nn/module-tensor.js';
-import type { CompileTarget } from '../target.js';
-import type { InputSignature } from './batch.js';
-import { CompiledGraph } from './compiled.js';
-import { checkParameters, checkState, imageSpec, traceFor } from './graph-facts.js';
+import type { InputSignature } from '../program/batch.js';
+import { CompiledGraph } from '../program/compiled.js';
+import { copyInSlices } from '../program/copy.js';
+import { checkParameters, imageSpec, traceFor } from '../program/graph-facts.js';
+import { evalGraph, type TracedGraph, trainGraph } from '../program/graphs.js';
+import type { HostArray, ParameterHolder } from '../program/host-values.js';
+import { allocateFloats } from '../program/memory.js';
+import { hostValuesOf, type ModuleTensor } from '../program/module-tensor.js';
+import type { NativeProgram } from '../program/native.js';
+import type { CompileTarget } from '../program/target.js';
+import { checkWhole, ProgramWeights } from '../program/weights.js';
 import type { TrainerOptimizer } from './optimizer-settings.js';
-import { checkWhole, ProgramWeights } from './weights.js';
+import { checkState } from './optimizer-state.js';
 
 /** Optimizer state by name, in plain layout. */
 export type OptimizerState = Record<string, StateTensor>;
@@ -193,14 +194,10 @@ export class Programs {
 
   /** Brings the network's host parameters up to date, whoever is ahead of them. */
   async sync(): Promise<void> {
-    for (const tensor of tensorsOf(this.#options.net)) await this.#bringBack(tensor);
+    for (const tensor of tensorsOf(this.#options.net)) {
+      await hostValuesOf(tensor).bringBack(this.#holder);
+    }
     await this.read();
-  }
-
-  /** Waits until no other holder is ahead with a parameter. */
-  async #bringBack(tensor: ModuleTensor): Promise<void> {
-    const { holder } = hostValuesOf(tensor);
-    if (holder !== undefined && holder !== this.#holder) await this.#holder.waitFor(holder);
   }
 
   /** The newest parameters and buffers by their names in the network, in arrays of the caller's own. */
@@ -213,7 +210,7 @@ export class Programs {
     for (const [name, tensor] of savedTensors(this.#options.net)) {
       const host = hostValuesOf(tensor);
       await host.ready();
-      await this.#bringBack(tensor);
+      await host.bringBack(this.#holder);
       const held = host.holder === this.#holder ? live.get(tensor) : undefined;
       let data = copies.get(tensor);
       if (data === undefined && training !== undefined && held !== undefined) {

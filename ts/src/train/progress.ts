@@ -9,7 +9,8 @@ import { randomBytes } from 'node:crypto';
 import { ArgumentError, NotFiniteError } from '../errors.js';
 import type { Module, Outputs, StateTensor } from '../nn/index.js';
 import { savedTensors } from '../nn/module.js';
-import { hostValuesOf } from '../nn/module-tensor.js';
+import { hostValuesOf } from '../program/module-tensor.js';
+import { TaskQueue } from '../program/task-queue.js';
 import { WaitingCalls } from '../waiting.js';
 import {
   amendCheckpoint,
@@ -23,7 +24,6 @@ import { firstNotFinite } from './finite.js';
 import type { BegunCheckpoint, CheckpointOptions } from './fit.js';
 import { checkOptimizer, groupSettings, type TrainerOptimizer } from './optimizer-settings.js';
 import { type BatchLoader, checkLoader, continues, type Position } from './position.js';
-import { TaskQueue } from './task-queue.js';
 
 /** How far one trainer has come. */
 export class Progress {

@@ -1,7 +1,7 @@
 /** Owns what goes into training and comes out of it: batches, and the results of steps and evaluations. */
 import { readMember, show } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
-import type { LabelledBatch } from './batch.js';
+import type { LabelledBatch } from '../program/batch.js';
 
 /** A batch whose memory may be given back after use; those of a `DataLoader` are. */
 export type ReleasableBatch = LabelledBatch & { release?(): void };

@@ -3,7 +3,7 @@
  * whether the device was lost.
  */
 import { isDeviceFailure } from '../errors.js';
-import type { RunInputs } from './compiled.js';
+import type { RunInputs } from '../program/compiled.js';
 import type { ProgramInUse } from './programs.js';
 import type { BatchResult } from './results.js';
 

@@ -8,14 +8,14 @@
  * so that nothing large is copied on the event loop.
  */
 import { checkInteger, checkOneOf, checkOptions, checkPath } from '../arguments.js';
-import { type DeviceChoice, type DeviceInfo, deviceNamed } from '../devices.js';
 import { ArgumentError } from '../errors.js';
 import { largestSize } from '../graph/shapes.js';
-import type { PlanInfo } from '../native.js';
 import type { Module, Outputs, StateDict } from '../nn/index.js';
+import { type LabelledBatch, makeSignature } from '../program/batch.js';
+import { type DeviceChoice, type DeviceInfo, deviceNamed } from '../program/devices.js';
+import type { PlanInfo } from '../program/native.js';
+import { type CompileTarget, type Precision, resolveTarget } from '../program/target.js';
 import { initialSeed } from '../random/index.js';
-import { type CompileTarget, type Precision, resolveTarget } from '../target.js';
-import { type LabelledBatch, makeSignature } from './batch.js';
 import { loadCheckpoint } from './checkpoint.js';
 import { Engine } from './engine.js';
 import { FitLoop, type FitResult, warn } from './fit.js';
@@ -84,9 +84,7 @@ export class Trainer implements AsyncDisposable {
     const seed = checkInteger('Trainer', 'seed', options.seed ?? initialSeed(), 0);
     this.net = net;
     this.optimizer = optimizer;
-    const { device, algorithm, precision, deterministic, autotune } = options;
-    const wanted = { device, algorithm, precision, deterministic, autotune };
-    const { target, choice } = resolveTarget('Trainer', wanted, 'auto');
+    const { target, choice } = resolveTarget('Trainer', options, 'auto');
     this.#target = target;
     this.deviceChoice = choice;
     this.#metrics = metricsFile === undefined ? undefined : new MetricsFile(metricsFile);

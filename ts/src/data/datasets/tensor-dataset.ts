@@ -7,7 +7,6 @@
 
 import { checkOptions, show } from '../../arguments.js';
 import { ArgumentError, OutOfMemoryError, ShapeError } from '../../errors.js';
-import { checkMemory } from '../../memory.js';
 import {
   asPixels,
   describePixels,
@@ -17,6 +16,7 @@ import {
   pixelType,
   viewPixels,
 } from '../../pixels.js';
+import { checkMemory } from '../../program/memory.js';
 import { Resampler } from '../transforms/resample.js';
 import { type ImagePlan, planImages, type Transform } from '../transforms/transforms.js';
 import { type Dataset, type ImageShape, longestSide, type Sample } from '../types.js';

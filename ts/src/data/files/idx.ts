@@ -9,7 +9,7 @@ import { endianness } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import { checkOptions, checkPath, checkSignal, show } from '../../arguments.js';
 import { ArgumentError, DataError, NeuronodeError, OutOfMemoryError } from '../../errors.js';
-import { checkMemory } from '../../memory.js';
+import { checkMemory } from '../../program/memory.js';
 import { readContents } from './contents.js';
 import { gunzipStart, gunzipWithin, isGzip, isGzipDamage, MAX_RATIO } from './gzip.js';
 

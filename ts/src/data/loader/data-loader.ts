@@ -8,8 +8,8 @@
 import { unlessAborted } from '../../abortable.js';
 import { checkInteger, readMember, show } from '../../arguments.js';
 import { ArgumentError, DisposedError } from '../../errors.js';
-import { checkMemory } from '../../memory.js';
 import { pixelBytes, pixelType } from '../../pixels.js';
+import { checkMemory } from '../../program/memory.js';
 import {
   checkImageShape,
   imageSize,

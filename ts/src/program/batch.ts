@@ -11,8 +11,8 @@ import { readMember, show } from '../arguments.js';
 import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
 import type { LossTargets } from '../graph/loss.js';
 import { elementCount, largestSize } from '../graph/shapes.js';
-import { mostChannels } from '../graph/steps.js';
 import { asPixels, describePixels, isIdentity, type Pixels, pixelType } from '../pixels.js';
+import { mostChannels } from './graphs.js';
 
 /** Images as a network takes them. A batch of a `DataLoader` is one. */
 export interface ImageBatch {

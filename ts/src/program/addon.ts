@@ -8,10 +8,9 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { NativeError } from './errors.js';
-import type { GraphSpec, OpName } from './graph/spec.js';
-import type { NativeArray, NativeInputs, PlanInfo } from './native.js';
-import type { CompileTarget } from './target.js';
+import { NativeError } from '../errors.js';
+import type { GraphSpec, OpName } from '../graph/spec.js';
+import type { CompileTarget, NativeArray, NativeInputs, PlanInfo } from './contract.js';
 
 /** A device as the addon tells of it: names and figures that depend on its kind. */
 export interface RawDevice {
@@ -102,7 +101,7 @@ function limitSpinning(): void {
 function addonPath(): string {
   const override = process.env.NEURONODE_ADDON;
   if (override !== undefined && override !== '') return override;
-  return fileURLToPath(new URL('../build/Release/neuronode.node', import.meta.url));
+  return fileURLToPath(new URL('../../build/Release/neuronode.node', import.meta.url));
 }
 
 /**

@@ -10,19 +10,26 @@
 
 import { checkInteger, checkOneOf, show } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
-import { addBackward } from './backward.js';
-import { finish } from './finish.js';
+import { addBackward } from '../graph/backward.js';
+import { finish } from '../graph/finish.js';
 import {
   type LossFacts,
   type LossModule,
   type LossTargets,
   reductionOf,
   targetsOf,
-} from './loss.js';
-import { checkShape, largestSize, type Shape } from './shapes.js';
-import type { Attrs, GraphSpec, OpName, ValueSpec } from './spec.js';
-import { first, type ParameterSource, type Tensor, type TensorSource, Tracer } from './tensor.js';
-import { sourceNames, type TraceableModule, trace } from './trace.js';
+} from '../graph/loss.js';
+import { checkShape, largestSize, type Shape } from '../graph/shapes.js';
+import type { GraphSpec, ValueSpec } from '../graph/spec.js';
+import { learningRateName, type StepRule } from '../graph/step-rule.js';
+import {
+  first,
+  type ParameterSource,
+  type Tensor,
+  type TensorSource,
+  Tracer,
+} from '../graph/tensor.js';
+import { sourceNames, type TraceableModule, trace } from '../graph/trace.js';
 
 /** Channels of an image, at most: each has a mean and a standard deviation. */
 export const mostChannels = 2 ** 16;
@@ -46,28 +53,6 @@ export interface TraceOptions {
   seed?: number | bigint;
 }
 
-/** What a training step asks of an optimizer: the classes in optim have it. */
-export interface StepRule {
-  /** Every parameter it updates. */
-  parameters(): readonly ParameterSource[];
-  /** Index of the parameter group that updates this parameter. */
-  groupOf(parameter: ParameterSource): number | undefined;
-  /** Adds the node that updates one parameter. */
-  emitStep(context: StepContext): void;
-}
-
-/** What an optimizer sees of one parameter. Values are indices into the graph's values. */
-export interface StepContext {
-  readonly group: number;
-  readonly parameter: number;
-  readonly gradient: number;
-  readonly step: number;
-  readonly lr: number;
-  /** The state `<prefix>.<parameter>` of the parameter's shape, zero before the first step. */
-  state(prefix: string): number;
-  emit(op: OpName, inputs: readonly number[], attrs: Attrs): void;
-}
-
 /** A finished graph and what a caller needs to run it. */
 export interface TracedGraph {
   readonly spec: GraphSpec;
@@ -82,11 +67,6 @@ export interface TracedGraph {
   readonly loss: LossFacts | undefined;
   /** Whether a batch must have exactly `batchSize` rows: padded ones would take part in the result. */
   readonly wholeBatches: boolean;
-}
-
-/** Name of the learning rate input of a parameter group. */
-export function learningRateName(group: number): string {
-  return group === 0 ? 'lr' : `lr.${group}`;
 }
 
 /**

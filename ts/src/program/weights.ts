@@ -8,11 +8,11 @@
  * Updates come one at a time, while no run that must not see them is under way.
  */
 import { ArgumentError } from '../errors.js';
-import type { NativeProgram } from '../native.js';
-import type { HostArray, HostValues, ParameterHolder } from '../nn/host-values.js';
-import { hostValuesOf, type ModuleTensor } from '../nn/module-tensor.js';
 import type { CompiledGraph } from './compiled.js';
 import { fingerprint } from './fingerprint.js';
+import type { HostArray, HostValues, ParameterHolder } from './host-values.js';
+import { hostValuesOf, type ModuleTensor } from './module-tensor.js';
+import type { NativeProgram } from './native.js';
 
 /** A parameter of the program. */
 interface HeldParameter {
@@ -87,15 +87,13 @@ export class ProgramWeights {
     let next = 0;
     while (next < this.#parameters.length) {
       const { name, host, size } = this.#parameters[next]!;
-      const { holder } = host;
-      if (holder !== undefined && holder !== owner) {
-        await (owner === undefined ? holder.sync() : owner.waitFor(holder));
+      if (await host.bringBack(owner)) {
         // Meanwhile others may have taken on from what was brought up to date before.
         next = 0;
         continue;
       }
       next += 1;
-      if (holder !== undefined) continue;
+      if (host.holder !== undefined) continue;
       const { array, version, isShared } = host;
       checkWhole(name, array, size);
       const before = this.#written.get(host);

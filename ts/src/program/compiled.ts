@@ -6,11 +6,12 @@
  * need. Native code copies inputs during the call to `run`, and pads batches that are smaller than
  * the program; `count` tells it how many examples are real.
  */
-import type { TracedGraph } from '../graph/steps.js';
-import { compile, type NativeInputs, type NativeProgram } from '../native.js';
-import { hostValuesOf, type ModuleTensor } from '../nn/module-tensor.js';
-import type { TargetOptions } from '../target.js';
+
 import type { InputSignature, Targets } from './batch.js';
+import type { TracedGraph } from './graphs.js';
+import { hostValuesOf, type ModuleTensor } from './module-tensor.js';
+import { compile, type NativeInputs, type NativeProgram } from './native.js';
+import type { TargetOptions } from './target.js';
 
 /** Inputs of a run. Those that the graph does not use are left out of the call. */
 export interface RunInputs {

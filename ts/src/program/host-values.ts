@@ -9,7 +9,14 @@
  * cannot gets them at once.
  */
 import { errorFromNative, StaleParametersError } from '../errors.js';
-import type { Filling } from '../random/generator.js';
+
+/** An array that is being filled. Until then nobody may read or change it. */
+export interface Filling {
+  /** Fills at once what is not filled yet, of this array and of those before it. */
+  finish(): void;
+  /** Resolves when it is filled; rejects where its worker thread is ended before. */
+  readonly done: Promise<void>;
+}
 
 /** Values of a parameter or buffer: f32 or i32. */
 export type HostArray = Float32Array | Int32Array;
@@ -53,6 +60,20 @@ export class HostValues<A extends HostArray = HostArray> {
   /** Who is ahead of the host; undefined where the host has the newest values. */
   get holder(): ParameterHolder | undefined {
     return this.#holder;
+  }
+
+  /**
+   * Waits for what another holder than `owner` is ahead with, so that the host, or by then someone
+   * else, has it. The one way in which values come back from a device.
+   *
+   * @param owner Who may be ahead itself, and waits as a holder does.
+   * @returns Whether there was anything to wait for.
+   */
+  async bringBack(owner: ParameterHolder | undefined): Promise<boolean> {
+    const holder = this.#holder;
+    if (holder === undefined || holder === owner) return false;
+    await (owner === undefined ? holder.sync() : owner.waitFor(holder));
+    return true;
   }
 
   /** How often a holder went ahead: it tells whether one did so since its values were read. */

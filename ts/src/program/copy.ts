@@ -1,8 +1,8 @@
 /** Owns copies of large arrays that leave the event loop free. */
-import { ArgumentError, ShapeError } from './errors.js';
+import { ArgumentError, ShapeError } from '../errors.js';
+import { Pace } from '../pace.js';
+import { isBigInts, type TensorArray } from '../safetensors-types.js';
 import { allocateFloats } from './memory.js';
-import { Pace } from './pace.js';
-import { isBigInts, type TensorArray } from './safetensors-types.js';
 
 /** Elements that are copied without a pause: 2 MB take less than a millisecond or two. */
 export const sliceLength = 1 << 19;

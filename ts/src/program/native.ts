@@ -5,43 +5,21 @@
  * Policy: what crosses to native code is checked there too; what it throws becomes a
  * NeuronodeError whose stack starts at the caller.
  */
+
+import { errorFromNative } from '../errors.js';
+import type { GraphSpec, OpName } from '../graph/spec.js';
 import { addon, type RawProgram } from './addon.js';
+import type { NativeArray, NativeInputs, PlanInfo, PlanStep } from './contract.js';
 import { copyInSlices, sliceLength } from './copy.js';
-import { errorFromNative } from './errors.js';
-import type { GraphSpec, OpName, Phase } from './graph/spec.js';
+
+export type { NativeArray, NativeInputs, PlanInfo, PlanStep } from './contract.js';
+
 import { resolveTarget, type TargetOptions } from './target.js';
-
-/** Typed arrays that cross to and from native code. */
-export type NativeArray = Float32Array | Float64Array | Int32Array | Uint8Array;
-
-/** One kernel of a program. */
-export interface PlanStep {
-  /** Path of the module that the kernel serves; empty for a reorder between layouts. */
-  readonly name: string;
-  readonly op: OpName | 'reorder';
-  readonly phase: Phase;
-  /** The kernel that was chosen, such as `'winograd F(4x4,3x3)'`. */
-  readonly kernel: string;
-}
-
-/** What a program is made of. */
-export interface PlanInfo {
-  /** Bytes of activations, gradients and workspace. */
-  readonly arenaBytes: number;
-  /** Part of the arena that kernels use one after the other. */
-  readonly workspaceBytes: number;
-  /** Bytes of parameters and optimizer state, shared ones included. */
-  readonly persistentBytes: number;
-  readonly steps: readonly PlanStep[];
-}
 
 /** A kernel with its median time in milliseconds. */
 export interface ProfileStep extends PlanStep {
   readonly medianMs: number;
 }
-
-/** Inputs of a run by name. Fewer rows than compiled for are padded with zeros. */
-export type NativeInputs = Readonly<Record<string, NativeArray | number>>;
 
 /** Where and how a program computes; on the CPU by default. */
 export interface CompileOptions extends TargetOptions {

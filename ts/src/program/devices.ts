@@ -4,15 +4,16 @@
  * Policy: a device that was named is never replaced by another. `'auto'` takes the first GPU that
  * works, else the CPU, and can tell why. Whoever asks for the CPU opens none of NVIDIA's libraries.
  */
-import { addon, type RawDevice } from './addon.js';
-import { show } from './arguments.js';
+
+import { show } from '../arguments.js';
 import {
   ArgumentError,
   DeviceError,
   type DeviceErrorCode,
   errorFromCode,
   errorFromNative,
-} from './errors.js';
+} from '../errors.js';
+import { addon, type RawDevice } from './addon.js';
 
 /** The processor. */
 export interface CpuDeviceInfo {

@@ -6,8 +6,8 @@
  * what an array can hold, is an OutOfMemoryError that names what it was for.
  */
 import { freemem } from 'node:os';
+import { NativeError, OutOfMemoryError } from '../errors.js';
 import { addon } from './addon.js';
-import { NativeError, OutOfMemoryError } from './errors.js';
 
 /** Arrays below this are not worth asking the system for. */
 const worthAsking = 16 * 2 ** 20;

@@ -1,11 +1,11 @@
 /**
- * Owns what the trainer reads from a traced graph: its parameters, its classes, its optimizer state.
+ * Owns what trainers and predictors read from a traced graph: its images, its parameters, its classes.
  */
-import { ArgumentError, CheckpointError, ShapeError } from '../errors.js';
-import { formatShape, sameShape } from '../graph/shapes.js';
-import type { ImageSpec, TracedGraph } from '../graph/steps.js';
-import type { Module, Outputs, StateTensor } from '../nn/index.js';
+import { ArgumentError, ShapeError } from '../errors.js';
+import { formatShape } from '../graph/shapes.js';
+import { sourceNames, type TraceableModule } from '../graph/trace.js';
 import type { InputSignature } from './batch.js';
+import type { ImageSpec, TracedGraph } from './graphs.js';
 
 /**
  * Traces a graph for more examples than the batch at hand has. Where that fails, the error shows the
@@ -28,14 +28,10 @@ export function traceFor(
 export function checkParameters(
   caller: string,
   traced: TracedGraph,
-  net: Module<Outputs>,
-  loss?: Module,
+  net: TraceableModule,
+  loss?: TraceableModule,
 ): void {
-  const present = new Set<unknown>([
-    ...net.parameters(),
-    ...net.buffers(),
-    ...(loss?.buffers() ?? []),
-  ]);
+  const present = new Set<unknown>(sourceNames(net, loss).keys());
   for (const [name, source] of traced.parameters) {
     if (present.has(source)) continue;
     throw new ArgumentError(
@@ -65,28 +61,4 @@ function columns(traced: TracedGraph, who: string, value: number | undefined): n
   throw new ShapeError(
     `${who} expects the network to return [N, classes], got ${formatShape(shape)}`,
   );
-}
-
-/** @throws CheckpointError where the state's names or shapes are not those of the graph. */
-export function checkState(
-  traced: TracedGraph,
-  state: Readonly<Record<string, StateTensor>>,
-): void {
-  const misfit = (what: string) =>
-    new CheckpointError(
-      `the checkpoint's optimizer state does not fit: ${what}. ` +
-        'Use the network and the optimizer that it was saved with.',
-    );
-  for (const [name, shape] of traced.states) {
-    const tensor = Object.hasOwn(state, name) ? state[name] : undefined;
-    if (tensor === undefined) throw misfit(`${name} is missing`);
-    if (!sameShape(tensor.shape, shape)) {
-      throw misfit(
-        `expected ${name} of shape ${formatShape(shape)}, got ${formatShape(tensor.shape)}`,
-      );
-    }
-  }
-  for (const name of Object.keys(state)) {
-    if (!traced.states.has(name)) throw misfit(`${name} is not of this optimizer`);
-  }
 }
