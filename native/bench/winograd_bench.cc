@@ -17,8 +17,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "cpu/convolution/winograd/winograd.h"
 #include "cpu/onednn.h"
-#include "cpu/winograd.h"
 
 namespace neuronode {
 namespace {

@@ -7,6 +7,7 @@
 #include "error.h"
 #include "executor.h"
 #include "kernel_request.h"
+#include "kernels/reorder.h"
 
 namespace neuronode::cuda {
 
@@ -120,10 +121,11 @@ std::unique_ptr<Kernel> CudaBackend::makeKernel(const FusedNode& node,
     case Op::ReluGrad:
     case Op::Sigmoid:
     case Op::SigmoidGrad:
+    case Op::Add:
+      return makePointwise(request);
     case Op::Dropout:
     case Op::DropoutGrad:
-    case Op::Add:
-      return makeElementwise(request);
+      return makeDropout(request);
     case Op::SoftmaxCrossEntropy:
       return makeLoss(request);
     case Op::Softmax:

@@ -10,8 +10,8 @@
 
 #include "backend.h"
 #include "context.h"
+#include "floats.h"
 #include "function_kernel.h"
-#include "kernels/elementwise.h"
 
 namespace neuronode::cuda {
 
@@ -51,7 +51,8 @@ std::unique_ptr<Kernel> makePooling(const KernelRequest& request);
 std::unique_ptr<Kernel> makeLinear(const KernelRequest& request);
 std::unique_ptr<Kernel> makeGemm(const KernelRequest& request);
 std::unique_ptr<Kernel> makeToFloat(const KernelRequest& request);
-std::unique_ptr<Kernel> makeElementwise(const KernelRequest& request);
+std::unique_ptr<Kernel> makePointwise(const KernelRequest& request);
+std::unique_ptr<Kernel> makeDropout(const KernelRequest& request);
 std::unique_ptr<Kernel> makeSoftmax(const KernelRequest& request);
 std::unique_ptr<Kernel> makeLoss(const KernelRequest& request);
 std::unique_ptr<Kernel> makeOptimizerStep(const KernelRequest& request);
@@ -62,6 +63,11 @@ Layout preferredByPooling(const KernelRequest& request, size_t input);
 Layout preferredByLinear(const KernelRequest& request, size_t input);
 Layout preferredByLoss(const KernelRequest& request, size_t input);
 Layout preferredByOptimizer(const KernelRequest& request, size_t input);
+
+// The layout, or the plain one where nobody has decided it.
+inline Layout decided(Layout layout) {
+  return layout == Layout::Undecided ? Layout::Plain : layout;
+}
 
 // From row to row of a matrix with that many columns.
 inline int64_t pitchOf(const LayoutInfo& info, int64_t columns) {

@@ -1,5 +1,5 @@
 // The weight gradient over channel-blocked activations, against a float64 reference.
-#include "cpu/blocked_weight_grad.h"
+#include "cpu/convolution/blocked_weight_grad.h"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 // Shapes of convolutions for the tests of kernels.
 #pragma once
 
-#include "cpu/conv_shape.h"
+#include "cpu/convolution/conv_shape.h"
 
 namespace neuronode::testing {
 

@@ -1,5 +1,5 @@
 // Dropout against a mask drawn element by element in plain order.
-#include "cpu/dropout.h"
+#include "cpu/dropout/dropout.h"
 
 #include <array>
 

@@ -1,5 +1,5 @@
 // The weight gradient for few input channels, against a float64 reference.
-#include "cpu/few_channels.h"
+#include "cpu/convolution/few_channels.h"
 
 #include <gtest/gtest.h>
 #include <omp.h>

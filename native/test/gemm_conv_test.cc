@@ -1,5 +1,5 @@
 // Convolution and its gradients by matrix products, against a float64 reference.
-#include "cpu/gemm_conv.h"
+#include "cpu/convolution/gemm_conv.h"
 
 #include <gtest/gtest.h>
 

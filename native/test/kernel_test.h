@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "cpu/elementwise.h"
 #include "cpu/isa.h"
+#include "cpu/plane_shape.h"
 
 namespace neuronode::testing {
 

@@ -1,5 +1,5 @@
 // Softmax and cross-entropy against float64.
-#include "cpu/loss.h"
+#include "cpu/loss/loss.h"
 
 #include <cmath>
 #include <limits>

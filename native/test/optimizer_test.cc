@@ -1,5 +1,5 @@
 // Optimizer steps against PyTorch's values and against float64 over odd sizes.
-#include "cpu/optimizer.h"
+#include "cpu/optimizer/optimizer.h"
 
 #include <cmath>
 

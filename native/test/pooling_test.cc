@@ -1,5 +1,5 @@
 // Pooling in every layout against float64 loops over plain NCHW.
-#include "cpu/pooling.h"
+#include "cpu/pooling/pooling.h"
 
 #include <array>
 #include <cmath>

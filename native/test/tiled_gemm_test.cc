@@ -1,5 +1,5 @@
 // Matrix products against float64, and the same bits on any number of threads.
-#include "cpu/tiled_gemm.h"
+#include "cpu/linear/tiled_gemm.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // Winograd convolutions against naive ones in float64, for every instruction set that this
 // processor has and for the 16-lane code without AVX-512; memory bounds; independence of threads.
-#include "cpu/winograd.h"
+#include "cpu/convolution/winograd/winograd.h"
 
 #include <gtest/gtest.h>
 #include <omp.h>
@@ -18,7 +18,7 @@
 // The code that AVX-512 builds run, with 16 lanes, lowered to the baseline's registers.
 #define NN_ISA lanes16
 #define NN_WINOGRAD_LANES 16
-#include "cpu/winograd_instance.h"
+#include "cpu/convolution/winograd/instance.h"
 
 namespace neuronode {
 namespace {

@@ -7,6 +7,9 @@
 #include "convolution/geometry.h"
 #include "convolution/matrix_product.h"
 #include "kernel_request.h"
+#include "kernels/bias.h"
+#include "kernels/reorder.h"
+#include "pointwise/pointwise.h"
 
 namespace neuronode::cuda {
 

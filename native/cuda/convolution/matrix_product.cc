@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/im2col.h"
+#include "convolution/im2col.h"
 #include "status.h"
 
 namespace neuronode::cuda {

@@ -5,10 +5,12 @@
 // never checks alignment. Packs of bytes and words serve pooling's indices.
 #pragma once
 
+#include <cuda_runtime_api.h>
+
 #include <cstdint>
 #include <limits>
 
-#include "kernels/elementwise.h"
+#include "floats.h"
 #include "launch.h"
 #include "math/bf16.h"
 #include "math/macros.h"

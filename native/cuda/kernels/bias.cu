@@ -4,6 +4,7 @@
 // eighth row in f32; lanes are added in their order, and chunks in f64: the same bits every time.
 #include <algorithm>
 
+#include "kernels/bias.h"
 #include "kernels/streaming.h"
 #include "math/activation.h"
 

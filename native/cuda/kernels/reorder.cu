@@ -3,6 +3,7 @@
 // Policy: where one side is plain and the other channels-last, tiles are turned in shared memory,
 // so that both sides are read and written in rows. Equal layouts are copied or converted as
 // streams. Whatever is left goes element by element.
+#include "kernels/reorder.h"
 #include "kernels/streaming.h"
 
 namespace neuronode::cuda {

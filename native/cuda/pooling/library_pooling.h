@@ -7,8 +7,8 @@
 #include <memory>
 #include <string>
 
-#include "kernels/pooling.h"
 #include "layouts.h"
+#include "pooling/pooling.h"
 
 namespace neuronode::cuda {
 

@@ -180,14 +180,16 @@ std::unique_ptr<Kernel> CpuBackend::makeKernel(const FusedNode& node,
     case Op::AdaptiveAvgPool2dGrad:
       return makePooling(request);
     case Op::ToFloat:
+      return makeToFloat(request);
     case Op::Relu:
     case Op::ReluGrad:
     case Op::Sigmoid:
     case Op::SigmoidGrad:
+    case Op::Add:
+      return makePointwise(request);
     case Op::Dropout:
     case Op::DropoutGrad:
-    case Op::Add:
-      return makeElementwise(request);
+      return makeDropout(request);
     case Op::Softmax:
     case Op::SoftmaxCrossEntropy:
       return makeLoss(request);

@@ -8,7 +8,7 @@
 
 #include <cstddef>
 
-#include "cpu/winograd_vector.h"
+#include "cpu/convolution/winograd/vector.h"
 
 namespace neuronode::NN_ISA {
 

@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "cpu/cpu_backend.h"
-#include "cpu/elementwise.h"
+#include "cpu/plane_shape.h"
 #include "function_kernel.h"
 
 namespace neuronode {
@@ -23,7 +23,9 @@ std::unique_ptr<Kernel> makeConvolution(const KernelRequest& request);
 std::unique_ptr<Kernel> makeLinear(const KernelRequest& request);
 std::unique_ptr<Kernel> makeGemm(const KernelRequest& request);
 std::unique_ptr<Kernel> makePooling(const KernelRequest& request);
-std::unique_ptr<Kernel> makeElementwise(const KernelRequest& request);
+std::unique_ptr<Kernel> makeToFloat(const KernelRequest& request);
+std::unique_ptr<Kernel> makePointwise(const KernelRequest& request);
+std::unique_ptr<Kernel> makeDropout(const KernelRequest& request);
 std::unique_ptr<Kernel> makeLoss(const KernelRequest& request);
 std::unique_ptr<Kernel> makeOptimizerStep(const KernelRequest& request);
 

@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "cpu/kernels.h"
+#include "cpu/pointwise/pointwise.h"
 
 namespace neuronode {
 
@@ -45,9 +46,9 @@ class OnednnKernel : public Kernel {
       stream_.wait();
     });
     auto* result = as<float>(outputs[0]);
-    if (reluFloats_ > 0) elementwiseKernels().relu(result, result, reluFloats_);
+    if (reluFloats_ > 0) pointwiseKernels().relu(result, result, reluFloats_);
     if (maskedFloats_ > 0) {
-      elementwiseKernels().reluGrad(result, as<const float>(inputs.back()), result, maskedFloats_);
+      pointwiseKernels().reluGrad(result, as<const float>(inputs.back()), result, maskedFloats_);
     }
   }
 

@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "backend_nets.h"
-#include "kernels/elementwise.h"
+#include "pointwise/pointwise.h"
 
 namespace neuronode::cuda::testing {
 namespace {

@@ -1,5 +1,5 @@
 // Windows to columns and back, against loops over plain definitions.
-#include "kernels/im2col.h"
+#include "convolution/im2col.h"
 #include "kernels_test.h"
 
 namespace neuronode::cuda {

@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "cpu/loss.h"
-#include "kernels/loss.h"
+#include "cpu/loss/loss.h"
 #include "kernels_test.h"
+#include "loss/loss.h"
 
 namespace neuronode::cuda {
 namespace {

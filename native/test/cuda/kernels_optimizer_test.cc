@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "cpu/optimizer.h"
-#include "kernels/optimizer.h"
+#include "cpu/optimizer/optimizer.h"
 #include "kernels_test.h"
+#include "optimizer/optimizer.h"
 
 namespace neuronode::cuda {
 namespace {

@@ -2,9 +2,9 @@
 // bf16 what f32 arithmetic on the rounded inputs gives, rounded once.
 #include <cmath>
 
-#include "cpu/pooling.h"
-#include "kernels/pooling.h"
+#include "cpu/pooling/pooling.h"
 #include "kernels_test.h"
+#include "pooling/pooling.h"
 
 namespace neuronode::cuda {
 namespace {

@@ -1,6 +1,7 @@
 // Reorders between every two layouts, against the maps element by element.
 #include <cmath>
 
+#include "kernels/reorder.h"
 #include "kernels_test.h"
 
 namespace neuronode::cuda {

@@ -10,8 +10,8 @@
 
 #include "../kernel_test.h"
 #include "emulation/emulation.h"
+#include "floats.h"
 #include "handles.h"
-#include "kernels/elementwise.h"
 #include "loading/libraries.h"
 #include "math/bf16.h"
 #include "status.h"

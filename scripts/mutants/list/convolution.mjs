@@ -74,7 +74,7 @@ export const convolution = [
   {
     id: 'group-stride',
     what: 'every group of a convolution reads the channels of the first',
-    file: 'native/cuda/kernels/im2col.cu',
+    file: 'native/cuda/convolution/im2col.cu',
     edits: [['          group * channels,\n', '          0 * group,\n']],
     tests: 'CudaIm2Col.*',
   },

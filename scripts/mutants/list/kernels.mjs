@@ -3,7 +3,7 @@ export const kernels = [
   {
     id: 'dropout-index',
     what: "dropout's mask goes by the place in memory instead of PyTorch's order",
-    file: 'native/cuda/kernels/dropout.cu',
+    file: 'native/cuda/dropout/dropout.cu',
     edits: [
       [
         'dropoutWords(static_cast<uint64_t>(plain) / 4, key,',
@@ -15,7 +15,7 @@ export const kernels = [
   {
     id: 'dropout-tail',
     what: 'the elements after the last pack of dropout read the first word of their counter',
-    file: 'native/cuda/kernels/dropout.cu',
+    file: 'native/cuda/dropout/dropout.cu',
     edits: [['const int lane = static_cast<int>(at % 4);', 'const int lane = 0;']],
     tests: 'CudaElementwise.Dropout*',
   },
@@ -57,7 +57,7 @@ export const kernels = [
   {
     id: 'to-float-channel',
     what: 'every channel is normalised by the mean of the first',
-    file: 'native/cuda/kernels/to_float.cu',
+    file: 'native/cuda/conversion/to_float.cu',
     edits: [
       [
         `    const auto c = static_cast<int>(plain < 0 ? 0 : plain / pixels % scalars.channels);
@@ -71,7 +71,7 @@ export const kernels = [
   {
     id: 'adam-step-off-by-one',
     what: 'Adam corrects its moments by the next step',
-    file: 'native/cuda/kernels/optimizer.cu',
+    file: 'native/cuda/optimizer/optimizer.cu',
     edits: [
       [
         'math::adamScalars(options, *table.step, *table.lr)',
@@ -83,7 +83,7 @@ export const kernels = [
   {
     id: 'adam-correction',
     what: 'the second moment of Adam is not corrected',
-    file: 'native/cuda/kernels/optimizer.cu',
+    file: 'native/cuda/optimizer/optimizer.cu',
     edits: [
       [
         'if (block.thread == 0) shared.scalars = math::adamScalars(options, *table.step, *table.lr);',
@@ -95,7 +95,7 @@ export const kernels = [
   {
     id: 'adam-barrier',
     what: 'a block of Adam reads its scalars without a barrier after they are written',
-    file: 'native/cuda/kernels/optimizer.cu',
+    file: 'native/cuda/optimizer/optimizer.cu',
     edits: [
       [
         'kPhases = 2;\n  struct Shared {\n    math::AdamScalars scalars;',
@@ -111,14 +111,14 @@ export const kernels = [
   {
     id: 'update-tail',
     what: 'the last element of a tensor is not updated',
-    file: 'native/cuda/kernels/optimizer.cu',
+    file: 'native/cuda/optimizer/optimizer.cu',
     edits: [['i < count; i += kUpdateThreads', 'i < count - 1; i += kUpdateThreads']],
     tests: 'CudaOptimizer.*',
   },
   {
     id: 'shadow-not-written',
     what: 'the bf16 copy of a weight stays as it was when the weight is updated',
-    file: 'native/cuda/kernels/optimizer.cu',
+    file: 'native/cuda/optimizer/optimizer.cu',
     edits: [
       [
         'store<N>(inGlobal(t.second) + at, second);\n    if (t.shadow != nullptr) store<N>(inGlobal(t.shadow) + at, param);',
@@ -130,7 +130,7 @@ export const kernels = [
   {
     id: 'shadow-truncated',
     what: 'the bf16 copy of a weight is cut off instead of rounded',
-    file: 'native/cuda/kernels/optimizer.cu',
+    file: 'native/cuda/optimizer/optimizer.cu',
     edits: [
       [
         'store<N>(inGlobal(t.second) + at, second);\n    if (t.shadow != nullptr) store<N>(inGlobal(t.shadow) + at, param);',
@@ -142,42 +142,42 @@ export const kernels = [
   {
     id: 'moments-swapped',
     what: "Adam's second moment is its first",
-    file: 'native/cuda/make_optimizer.cc',
+    file: 'native/cuda/optimizer/make_optimizer.cc',
     edits: [['in[at(places_.state(i, 1))]', 'in[at(places_.state(i, 0))]']],
     tests: 'BackendOps.AgreeWithTheCpuInF32:BackendTraining.FollowsTheCpu',
   },
   {
     id: 'pool-mask-ignored',
     what: "ReLU's gradient is left out of max-pooling's",
-    file: 'native/cuda/kernels/max_pool.cu',
+    file: 'native/cuda/pooling/max_pool.cu',
     edits: [['places[j] == cell && !(mask != nullptr && pooled[j] <= 0.0f)', 'places[j] == cell']],
     tests: 'CudaPooling.Maxima*',
   },
   {
     id: 'pool-last-of-ties',
     what: 'max-pooling takes the last of equal values',
-    file: 'native/cuda/kernels/max_pool.cu',
+    file: 'native/cuda/pooling/max_pool.cu',
     edits: [['values[j] > best[j] || ', 'values[j] >= best[j] || ']],
     tests: 'CudaPooling.Maxima*',
   },
   {
     id: 'pool-drops-nan',
     what: 'max-pooling passes over NaN',
-    file: 'native/cuda/kernels/max_pool.cu',
+    file: 'native/cuda/pooling/max_pool.cu',
     edits: [['values[j] > best[j] || values[j] != values[j];', 'values[j] > best[j];']],
     tests: 'CudaPooling.Maxima*',
   },
   {
     id: 'padding-rows-count',
     what: 'the rows that fill up a batch count in the loss',
-    file: 'native/cuda/kernels/loss.cu',
+    file: 'native/cuda/loss/loss.cu',
     edits: [['const bool counts = block.index < valid;', 'const bool counts = valid >= 0;']],
     tests: 'CudaLoss.*',
   },
   {
     id: 'mean-over-all-rows',
     what: 'the gradient of the mean loss is divided by the rows of the batch, real or not',
-    file: 'native/cuda/kernels/loss.cu',
+    file: 'native/cuda/loss/loss.cu',
     edits: [
       [
         'static_cast<float>(1.0 / static_cast<double>(valid));',

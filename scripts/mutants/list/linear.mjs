@@ -3,7 +3,7 @@ export const linear = [
   {
     id: 'fc1-unpermuted',
     what: 'the first linear layer takes its weight in plain order beside channels-last features',
-    file: 'native/cuda/linear.cc',
+    file: 'native/cuda/linear/make_linear.cc',
     edits: [
       [
         `  const LayoutInfo wInfo = featuresLike(xInfo, operands);
@@ -17,7 +17,7 @@ export const linear = [
   {
     id: 'weight-gradient-unpermuted',
     what: "the first linear layer's weight gradient comes out in another order than the weight",
-    file: 'native/cuda/linear.cc',
+    file: 'native/cuda/linear/make_linear.cc',
     edits: [
       [
         'const LayoutInfo gwInfo = featuresLike(xInfo, Storage::F32);',
@@ -29,7 +29,7 @@ export const linear = [
   {
     id: 'output-pitch',
     what: 'a product writes rows without the pitch that their layout has',
-    file: 'native/cuda/linear.cc',
+    file: 'native/cuda/linear/make_linear.cc',
     edits: [
       [
         `                              .pitchY = pitchOf(yInfo, y.shape[1]),
@@ -49,7 +49,7 @@ export const linear = [
   {
     id: 'tf32-by-default',
     what: 'products in f32 round their operands to tf32',
-    file: 'native/cuda/matmul.cc',
+    file: 'native/cuda/linear/matmul.cc',
     edits: [
       [
         'return tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;',
@@ -61,7 +61,7 @@ export const linear = [
   {
     id: 'linear-mask-ignored',
     what: "ReLU's gradient is left out of a linear layer's input gradient",
-    file: 'native/cuda/linear.cc',
+    file: 'native/cuda/linear/make_linear.cc',
     edits: [
       [
         'if (mask) reluGrad(stream, gx, {in[2], storage}, gx, count);',
@@ -73,7 +73,7 @@ export const linear = [
   {
     id: 'wrong-leading-dimension',
     what: 'the leading dimension of a transposed operand is that of the other',
-    file: 'native/cuda/matmul.cc',
+    file: 'native/cuda/linear/matmul.cc',
     edits: [
       [
         'static_cast<int>(p.pitchB), at.a, dataType(p.operands), static_cast<int>(p.pitchA), &beta,',

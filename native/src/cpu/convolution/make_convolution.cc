@@ -1,0 +1,143 @@
+// Chooses a convolution's algorithm: as asked for, by timing each that fits once, or, where runs
+// must repeat bit for bit, by shape.
+//
+// Policy: whichever is chosen, its bits do not depend on the number of threads.
+#include <omp.h>
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <string_view>
+
+#include "cpu/convolution/conv_direct.h"
+#include "cpu/convolution/conv_tensors.h"
+#include "cpu/convolution/conv_weight_grad.h"
+#include "cpu/convolution/winograd/conv_winograd.h"
+
+namespace neuronode {
+
+namespace {
+
+std::unique_ptr<Kernel> make(const KernelRequest& request, ConvKernel choice) {
+  switch (choice) {
+    case ConvKernel::Winograd:
+      return makeWinogradConvolution(request);
+    case ConvKernel::FewChannels:
+      return makeFewChannelsWeightGrad(request);
+    case ConvKernel::Blocked:
+      return makeBlockedWeightGrad(request);
+    case ConvKernel::Library:
+      break;
+  }
+  return makeDirectConvolution(request);
+}
+
+// Times the request with fewer images: times scale with them, so that it needs no full batch.
+class Probe {
+ public:
+  explicit Probe(const KernelRequest& request) : fewer_(request, kImages) {}
+
+  // The best of a few runs, in milliseconds; infinite where there is no memory for it.
+  double time(ConvKernel choice) const {
+    try {
+      return timeWithMemory(choice);
+    } catch (const Error& error) {
+      if (error.code() != std::string_view(errc::kOutOfMemory)) throw;
+      return std::numeric_limits<double>::infinity();
+    }
+  }
+
+ private:
+  double timeWithMemory(ConvKernel choice) const {
+    const KernelRequest& request = fewer_.request();
+    const std::unique_ptr<Kernel> kernel = make(request, choice);
+    std::vector<std::unique_ptr<Buffer>> buffers;
+    const std::vector<void*> in = allocate(request.inputs, kernel->inputLayouts, buffers);
+    const std::vector<void*> out = allocate(request.outputs, kernel->outputLayouts, buffers);
+    buffers.push_back(request.backend.allocate(kernel->workspaceBytes));
+    void* workspace = buffers.back()->data();
+    kernel->run(in, out, workspace);  // warms up
+    constexpr int kRuns = 3;
+    double best = std::numeric_limits<double>::infinity();
+    for (int i = 0; i < kRuns; ++i) {
+      const auto start = std::chrono::steady_clock::now();
+      kernel->run(in, out, workspace);
+      const std::chrono::duration<double, std::milli> took =
+          std::chrono::steady_clock::now() - start;
+      best = std::min(best, took.count());
+    }
+    return best;
+  }
+
+  std::vector<void*> allocate(std::span<const TensorDesc> descs, const std::vector<Layout>& layouts,
+                              std::vector<std::unique_ptr<Buffer>>& buffers) const {
+    std::vector<void*> pointers;
+    for (size_t i = 0; i < descs.size(); ++i) {
+      TensorDesc desc = descs[i];
+      desc.layout = layouts[i];
+      CpuBackend& backend = fewer_.request().backend;
+      buffers.push_back(backend.allocate(backend.bytes(desc)));
+      pointers.push_back(buffers.back()->data());
+    }
+    return pointers;
+  }
+
+  static constexpr int64_t kImages = 16;
+  FewerImages fewer_;
+};
+
+// Everything that a time depends on.
+std::string geometryKey(const KernelRequest& request) {
+  std::string key = opName(request.node.spec.op);
+  for (const TensorDesc& desc : request.inputs) key += shapeString(desc.shape);
+  for (const TensorDesc& desc : request.outputs) key += shapeString(desc.shape);
+  for (const char* name : {"stride", "padding", "dilation"}) {
+    const Attrs::Pair pair = request.pair(name);
+    key += shapeString({pair.h, pair.w});
+  }
+  return key + " " + std::to_string(omp_get_max_threads());
+}
+
+ConvKernel fastest(const KernelRequest& request, const std::vector<ConvKernel>& candidates) {
+  std::map<std::string, ConvKernel>& timed = request.backend.timedConvolutions();
+  const std::string key = geometryKey(request);
+  auto found = timed.find(key);
+  if (found == timed.end()) {
+    const Probe probe(request);
+    ConvKernel best = candidates[0];
+    double bestTime = std::numeric_limits<double>::infinity();
+    for (ConvKernel candidate : candidates) {
+      const double time = probe.time(candidate);
+      if (time < bestTime) best = candidate, bestTime = time;
+    }
+    found = timed.emplace(key, best).first;
+  }
+  return found->second;
+}
+
+ConvKernel choose(const KernelRequest& request) {
+  const WinogradFit fit = winogradFit(request);
+  const bool fewChannels = fewChannelsFit(request);
+  const bool blocked = !fewChannels && blockedWeightGradFits(request);
+  std::vector<ConvKernel> candidates{blocked ? ConvKernel::Blocked : ConvKernel::Library};
+  if (fewChannels) candidates.push_back(ConvKernel::FewChannels);
+  switch (request.options.algorithm) {
+    case ConvAlgorithm::Winograd:
+      return fit == WinogradFit::No ? candidates.back() : ConvKernel::Winograd;
+    case ConvAlgorithm::Direct:
+      return candidates.back();
+    case ConvAlgorithm::Auto:
+      if (fit == WinogradFit::Promising) candidates.push_back(ConvKernel::Winograd);
+      if (request.options.deterministic) return candidates.back();  // times differ from run to run
+      break;
+  }
+  return candidates.size() == 1 ? candidates[0] : fastest(request, candidates);
+}
+
+}  // namespace
+
+std::unique_ptr<Kernel> makeConvolution(const KernelRequest& request) {
+  return make(request, choose(request));
+}
+
+}  // namespace neuronode

@@ -1,0 +1,2 @@
+// The Winograd kernels, compiled once per instruction set (see cpu/isa.h).
+#include "cpu/convolution/winograd/instance.h"

@@ -1,2 +1,0 @@
-// The Winograd kernels, compiled once per instruction set (see cpu/isa.h).
-#include "cpu/winograd_instance.h"
