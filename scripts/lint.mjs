@@ -1,4 +1,4 @@
-/** `npm run lint`: checks style and formatting of TypeScript, C++ and CUDA files, writing nothing. */
+/** `npm run lint`: checks style and formatting of TypeScript, C++ and CUDA files, and the layers of ts/src, writing nothing. */
 import { main } from './lib/report.mjs';
 import { lint } from './lib/sections.mjs';
 

@@ -12,6 +12,7 @@ import { clangFormat } from './clang-format.mjs';
 import { runCudaGates } from './cuda-gates.mjs';
 import { cudaObstacle } from './cuda-toolchain.mjs';
 import { shown } from './exec.mjs';
+import { layerFaults } from './layers.mjs';
 import { addonIn, inRoot, releaseDir, sanitizeDir } from './paths.mjs';
 import { note, StepError } from './report.mjs';
 import { runNativeTests, runTypeScriptTests, summary, total } from './suites.mjs';
@@ -22,13 +23,15 @@ export async function biome(...args) {
   return (await shown(process.execPath, [bin, ...args])) === 0;
 }
 
-/** Formatters and linters, writing nothing. */
+/** Formatters, linters and the check of layers, writing nothing. */
 export async function lint() {
   await bootstrap('lint');
   const typescript = await biome('ci', '--error-on-warnings');
   const native = await clangFormat('--dry-run', '-Werror');
-  const ok = typescript && native;
-  if (!ok) note('npm run format puts formatting right');
+  const faults = layerFaults(inRoot('ts', 'src'));
+  for (const fault of faults) note(fault);
+  const ok = typescript && native && faults.length === 0;
+  if (!typescript || !native) note('npm run format puts formatting right');
   return { ok };
 }
 

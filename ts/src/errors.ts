@@ -62,6 +62,11 @@ export function errorFromCode(
     : factory(message, options);
 }
 
+/** Why something failed, as a message's last part. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /**
  * Turns what the addon threw into the matching class. The original error stays as `cause`.
  *
@@ -74,7 +79,7 @@ export function errorFromNative(
   stackFrom?: Function,
 ): NeuronodeError {
   if (error instanceof NeuronodeError) return error;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = reasonOf(error);
   const code = (error as { code?: unknown } | null | undefined)?.code;
   const converted =
     typeof code === 'string'

@@ -36,11 +36,6 @@ export interface FilePart {
   readonly length: number;
 }
 
-/** Why something failed, as a message's last part. */
-export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 /** Whether an error says that there is no such file. */
 export function isMissing(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).code === 'ENOENT';

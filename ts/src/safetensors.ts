@@ -17,8 +17,9 @@ import {
   DataError,
   NeuronodeError,
   OutOfMemoryError,
+  reasonOf,
 } from './errors.js';
-import { openRegular, readInto, reasonOf, replaceFile, sliceBytes } from './files.js';
+import { openRegular, readInto, replaceFile, sliceBytes } from './files.js';
 import { checkMemory } from './program/memory.js';
 import {
   checkHeaderLength,

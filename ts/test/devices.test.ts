@@ -74,6 +74,8 @@ describe('the CPU', () => {
     [{ device: 'cpu', precision: 'f16' }, /one of 'f32', 'tf32', 'bf16', got 'f16'/],
     [{ device: 'cpu', deterministic: 1 }, /deterministic to be true or false, got 1/],
     [{ device: 'cpu', algorithm: 'fft' }, /algorithm to be one of .* got 'fft'/],
+    [{ device: 'cpu', pooling: 'cudnn' }, /pooling to be one of 'own', 'library', got 'cudnn'/],
+    [{ device: 'cpu', autotune: 'yes' }, /autotune to be true or false, got 'yes'/],
     [{ device: 'gpu' }, /'cuda' or 'cuda:N', got 'gpu'/],
     [{ device: 'cuda:-1' }, /'cuda' or 'cuda:N', got 'cuda:-1'/],
     [{ device: 'cuda:' }, /'cuda' or 'cuda:N', got 'cuda:'/],
@@ -87,6 +89,26 @@ describe('the CPU', () => {
     expect(error).toBeInstanceOf(ArgumentError);
     expect((error as Error).message).toMatch(message);
   });
+});
+
+test('every caller takes the options of targets', async () => {
+  const all = {
+    device: 'cpu',
+    algorithm: 'direct',
+    precision: 'f32',
+    deterministic: true,
+    autotune: false,
+    pooling: 'library',
+  } as const;
+  const net = seededTiny();
+  const optimizer = new optim.Adam(net.parameters());
+  const image = { image: new Uint8Array(100), imageShape: [1, 1, 10, 10] };
+  await using predictor = new Predictor(net, all);
+  const { classes } = await predictor.predict(image);
+  await using trainer = new Trainer(net, { loss: new nn.CrossEntropyLoss(), optimizer, ...all });
+  await trainer.step({ ...image, label: classes });
+  const { data } = await ops.relu({ data: Float32Array.of(-1, 2), shape: [2] }, all);
+  expect([...data]).toEqual([0, 2]);
 });
 
 describe('without the NVIDIA backend', () => {

@@ -155,7 +155,7 @@ function present(name: string, text: string): string {
  *
  * @param args The arguments without the program, `process.argv.slice(2)`.
  * @returns The options, or `'help'` where help was asked for.
- * @throws {@link UsageError} for an unknown option or a value out of range.
+ * @throws UsageError for an unknown option or a value out of range.
  */
 export function parseTrainOptions(
   args: readonly string[],

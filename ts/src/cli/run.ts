@@ -11,8 +11,7 @@
  */
 import { constants } from 'node:os';
 import { isatty } from 'node:tty';
-import { FileError, NeuronodeError } from '../errors.js';
-import { reasonOf } from '../files.js';
+import { FileError, NeuronodeError, reasonOf } from '../errors.js';
 import { UsageError } from './options.js';
 
 /** Signals that end a program in order. */
@@ -46,7 +45,7 @@ const sameKeyMs = 500;
 
 /** The line that tells the user of an error: `error [ERR_NN_SHAPE]: ...`. */
 export function describeError(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = reasonOf(error);
   const code = (error as { code?: unknown } | null | undefined)?.code;
   const head = typeof code === 'string' ? `error [${code}]` : 'error';
   const debug = (process.env.NEURONODE_DEBUG ?? '') !== '';

@@ -16,7 +16,7 @@ import { operations } from './table.js';
  * Adds the backward nodes of `loss` to the graph.
  *
  * @param wanted The values (parameters) whose gradients are wanted.
- * @returns Gradient of the loss by each wanted value that the loss depends on.
+ * @returns Gradient of the loss with respect to each wanted value that the loss depends on.
  */
 export function addBackward(
   builder: GraphBuilder,

@@ -3,6 +3,7 @@
  * node through the machinery that whole networks use.
  */
 
+import { types } from 'node:util';
 import { checkNames, checkOneOf, checkOptions, readMember, show } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
 import { GraphBuilder } from '../graph/builder.js';
@@ -83,7 +84,9 @@ export async function run(
   const updates = new Set(operation.updates ?? []);
   const builder = new GraphBuilder();
   const ids = given.map(({ slot, type, shape }, index) => {
-    const kind = !updates.has(index) ? 'input' : index === 0 ? 'parameter' : 'state';
+    // Natively a state is of floats.
+    const isParameter = index === 0 || type === 'i32';
+    const kind = !updates.has(index) ? 'input' : isParameter ? 'parameter' : 'state';
     return builder.named(kind, slot.name, type, shape);
   });
   const shapes = operation.outputs.map(({ name }) => {
@@ -104,7 +107,9 @@ export async function run(
     const values: Record<string, NativeArray | number> = {};
     for (const [index, { slot, value, data }] of given.entries()) {
       if (!updates.has(index)) values[slot.name] = value;
-      else if (data instanceof Float32Array) await program.write(slot.name, data);
+      else if (types.isFloat32Array(data) || types.isInt32Array(data)) {
+        await program.write(slot.name, data);
+      }
     }
     const results = await program.run(values);
     const tensors: [string, HostTensor][] = [];

@@ -80,8 +80,9 @@ export function describeSignature(signature: InputSignature): string {
  * Builds a signature from its parts.
  *
  * @param caller Name of the public call, for messages.
- * @throws {@link ShapeError} where imageShape is not [C, H, W] of positive integers.
- * @throws {@link ArgumentError} where mean or std do not fit, or would change floats.
+ * @throws ShapeError where imageShape is not [C, H, W] of positive integers.
+ * @throws ArgumentError where mean or std are not one number for each channel (finite; std above 0), or would change
+ *   floats.
  */
 export function makeSignature(
   caller: string,
@@ -159,9 +160,9 @@ export interface CheckedImages {
  * Checks a batch's images and says what they are.
  *
  * @param caller Name of the public call, for messages.
- * @throws {@link ArgumentError} where the batch is no batch, or empty.
- * @throws {@link DTypeError} where `image` is neither bytes nor floats.
- * @throws {@link ShapeError} where `image` does not have the shape's number of elements.
+ * @throws ArgumentError where the batch is no batch, or empty.
+ * @throws DTypeError where `image` is neither bytes nor floats.
+ * @throws ShapeError where `image` does not have the shape's number of elements.
  */
 export function checkImages(caller: string, batch: ImageBatch): CheckedImages {
   if (typeof batch !== 'object' || batch === null) {
@@ -207,8 +208,8 @@ export function checkImages(caller: string, batch: ImageBatch): CheckedImages {
  * @param size Number of examples.
  * @param targets What the loss takes, for a batch of any size; undefined where it takes none.
  * @returns The targets; undefined where the loss takes none.
- * @throws {@link DTypeError} where they are of another type, {@link ShapeError} where they are too few
- *   or too many, {@link ArgumentError} for a label that is no class.
+ * @throws DTypeError where they are of another type, ShapeError where they are too few or too many,
+ *   ArgumentError for a label that is no class.
  */
 export function checkTargets(
   caller: string,
@@ -237,7 +238,7 @@ export function checkTargets(
   return values;
 }
 
-/** @throws {@link ArgumentError} for a label that is no class. */
+/** @throws ArgumentError for a label that is no class. */
 function checkClasses(
   caller: string,
   labels: Targets,

@@ -74,7 +74,7 @@ export interface TracedGraph {
  * Outputs: `loss` (f32) and, where the loss counts them, `correct` (i32, rows whose largest logit is
  * the label's).
  *
- * @throws ShapeError, ArgumentError With the path of the module that does not fit.
+ * @throws ShapeError, ArgumentError where a module does not take its input, with the module's path.
  */
 export function trainGraph(
   net: TraceableModule,
@@ -136,7 +136,7 @@ export function trainGraph(
  * The graph of an evaluation: forward in evaluation mode, and the loss.
  * Outputs: `loss` (f32) and, where the loss counts them, `correct` (i32).
  *
- * @throws ShapeError, ArgumentError With the path of the module that does not fit.
+ * @throws ShapeError, ArgumentError where a module does not take its input, with the module's path.
  */
 export function evalGraph(net: TraceableModule, loss: LossModule, image: ImageSpec): TracedGraph {
   const run = traceLoss(net, loss, image, false, {});
@@ -147,7 +147,7 @@ export function evalGraph(net: TraceableModule, loss: LossModule, image: ImageSp
  * The graph of a prediction: forward in evaluation mode.
  * Output: `logits`, whatever the network returns; or `probabilities`, their softmax [N, C].
  *
- * @throws ShapeError, ArgumentError With the path of the module that does not fit.
+ * @throws ShapeError, ArgumentError where a module does not take its input, with the module's path.
  */
 export function predictGraph(
   net: TraceableModule,

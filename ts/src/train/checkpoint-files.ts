@@ -20,8 +20,8 @@ import { lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { threadId } from 'node:worker_threads';
-import { CheckpointError } from '../errors.js';
-import { isMissing, makeDirectories, readSmall, reasonOf } from '../files.js';
+import { CheckpointError, reasonOf } from '../errors.js';
+import { isMissing, makeDirectories, readSmall } from '../files.js';
 import { longestState, parseOrigin } from './checkpoint-state.js';
 
 const stepPattern = /^step-(\d{8,})(\.old(?:-[0-9a-f-]+)?)?$/;
@@ -77,7 +77,7 @@ export function checkpointName(step: number): string {
  * The checkpoints in a directory, in the order in which they were written. A directory that does not
  * exist has none.
  *
- * @throws {@link CheckpointError} where the directory cannot be read.
+ * @throws CheckpointError where the directory cannot be read.
  */
 export async function listCheckpoints(dir: string): Promise<FoundCheckpoint[]> {
   for (;;) {
@@ -158,7 +158,7 @@ function unusable(dir: string, doing: string, error: unknown): CheckpointError {
  * @param step Number of the step, which names the checkpoint.
  * @param write Fills the directory that it is given, and syncs each file.
  * @returns Path of the finished checkpoint.
- * @throws {@link CheckpointError} where a file cannot be written; nothing visible has changed then.
+ * @throws CheckpointError where a file cannot be written; nothing visible has changed then.
  */
 export async function writeCheckpointDirectory(
   dir: string,
@@ -265,7 +265,7 @@ function isAlive(pid: number): boolean {
 /**
  * Deletes all but the `keep` newest checkpoints of a run; `current` always stays.
  *
- * @throws {@link CheckpointError} where one cannot be deleted.
+ * @throws CheckpointError where one cannot be deleted.
  */
 export async function deleteOldCheckpoints(
   dir: string,

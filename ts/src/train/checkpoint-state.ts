@@ -7,8 +7,8 @@
  */
 import { createHash } from 'node:crypto';
 import { show } from '../arguments.js';
-import { CheckpointError } from '../errors.js';
-import { type Digest, reasonOf } from '../files.js';
+import { CheckpointError, reasonOf } from '../errors.js';
+import type { Digest } from '../files.js';
 import { membersOf, parsePart } from '../json-members.js';
 
 /** Version of the format that this package writes. */

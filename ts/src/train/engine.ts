@@ -147,7 +147,8 @@ export class Engine implements ParameterHolder {
    * Checks a batch, then submits one training step. The batch may be changed once this returns.
    *
    * @param images The batch's, where they were checked before.
-   * @throws Typed errors for a batch that does not fit, before any work.
+   * @throws ShapeError, DTypeError, ArgumentError for a batch that the program does not take, before any
+   *   work.
    */
   async submit(
     caller: string,

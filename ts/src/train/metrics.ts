@@ -10,8 +10,7 @@
  */
 import { constants } from 'node:fs';
 import { appendFile, open } from 'node:fs/promises';
-import { FileError } from '../errors.js';
-import { reasonOf } from '../files.js';
+import { FileError, reasonOf } from '../errors.js';
 import type { StepEvent } from './reporter.js';
 
 /** One line of the metrics file. */

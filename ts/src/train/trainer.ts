@@ -30,9 +30,9 @@ import {
   type TrainerOptions,
 } from './options.js';
 import type { BatchLoader } from './position.js';
-import { Progress } from './progress.js';
 import { TextReporter } from './reporter.js';
 import type { BatchResult, EvaluationResult } from './results.js';
+import { TrainingState } from './training-state.js';
 
 /** Result of one training step. */
 export interface StepResult extends BatchResult {
@@ -71,7 +71,7 @@ export class Trainer implements AsyncDisposable {
   readonly #target: CompileTarget;
   readonly #engine: Engine;
   readonly #metrics: MetricsFile | undefined;
-  readonly #progress: Progress;
+  readonly #state: TrainingState;
   #isFitting = false;
 
   /**
@@ -89,7 +89,7 @@ export class Trainer implements AsyncDisposable {
     this.deviceChoice = choice;
     this.#metrics = metricsFile === undefined ? undefined : new MetricsFile(metricsFile);
     this.#engine = new Engine({ net, loss, optimizer, target }, seed);
-    this.#progress = new Progress(net, optimizer, this.#engine);
+    this.#state = new TrainingState(net, optimizer, this.#engine);
   }
 
   /**
@@ -113,7 +113,7 @@ export class Trainer implements AsyncDisposable {
 
   /** Epochs of `fit` that are complete, those before a resume included. */
   get epochCount(): number {
-    return this.#progress.position.epoch;
+    return this.#state.position.epoch;
   }
 
   /** Seed of dropout. */
@@ -237,15 +237,15 @@ export class Trainer implements AsyncDisposable {
     signal?.throwIfAborted();
     this.#isFitting = true;
     try {
-      const progress = this.#progress;
-      const { position } = progress;
+      const state = this.#state;
+      const { position } = state;
       let resumedFrom: string | undefined;
       if (resume !== undefined) {
         const contents = await loadCheckpoint(resume);
         resumedFrom = contents.path;
-        await progress.restore(caller, contents, train);
+        await state.restore(caller, contents, train);
       } else {
-        progress.begin(train);
+        state.begin(train);
       }
       await this.#metrics?.begin();
       const reporter = log === true ? new TextReporter() : log;
@@ -262,15 +262,15 @@ export class Trainer implements AsyncDisposable {
         onEpoch,
         onNaN,
         resumedFrom,
-        save: (where) => progress.save(caller, where),
-        endEpoch: (path, at) => progress.noteEndOfEpoch(path, at),
+        save: (where) => state.save(caller, where),
+        endEpoch: (path, at) => state.noteEndOfEpoch(path, at),
       });
       const result = await loop.run().catch(async (error: unknown) => {
         await this.#settle(caller).catch(warn);
         throw error;
       });
       await this.#settle(caller);
-      const name = onNaN === 'stop' ? await progress.firstNotFinite() : undefined;
+      const name = onNaN === 'stop' ? await state.firstNotFinite() : undefined;
       if (name !== undefined) throw loop.diverged(`${name} is not after step ${result.step}`);
       return result;
     } finally {
@@ -326,7 +326,7 @@ export class Trainer implements AsyncDisposable {
     checkOptions(caller, options, ['keepLast']);
     const { keepLast } = options;
     if (keepLast !== undefined) checkInteger(caller, 'keepLast', keepLast, 1);
-    const { written } = await this.#progress.save(caller, { dir, keepLast });
+    const { written } = await this.#state.save(caller, { dir, keepLast });
     return written;
   }
 
@@ -346,7 +346,7 @@ export class Trainer implements AsyncDisposable {
     this.#engine.assertUsable(caller);
     this.#assertNotFitting(caller);
     checkPath(caller, 'path', path);
-    await this.#progress.restore(caller, await loadCheckpoint(path));
+    await this.#state.restore(caller, await loadCheckpoint(path));
   }
 
   /**
@@ -357,7 +357,7 @@ export class Trainer implements AsyncDisposable {
   async dispose(): Promise<void> {
     try {
       await this.#engine.dispose();
-      await this.#progress.settled();
+      await this.#state.settled();
     } finally {
       await this.#metrics?.end();
     }

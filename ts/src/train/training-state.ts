@@ -26,7 +26,7 @@ import { checkOptimizer, groupSettings, type TrainerOptimizer } from './optimize
 import { type BatchLoader, checkLoader, continues, type Position } from './position.js';
 
 /** How far one trainer has come. */
-export class Progress {
+export class TrainingState {
   readonly position: Position = { epoch: 0, batch: 0, sums: emptySums(), loader: null };
   readonly #net: Module<Outputs>;
   readonly #optimizer: TrainerOptimizer;
