@@ -130,7 +130,9 @@ export async function onednn3() {
     if ((await shown('python3', [...pip, ...wheel], { env })) !== 0) return { ok: false };
   }
   const sources = ['native/src/cpu', 'native/bench']
-    .flatMap((folder) => readdirSync(inRoot(folder)).map((name) => inRoot(folder, name)))
+    .flatMap((folder) =>
+      readdirSync(inRoot(folder), { recursive: true }).map((name) => inRoot(folder, name)),
+    )
     .filter(
       (path) => path.endsWith('.cc') && /onednn|cpu_backend/.test(readFileSync(path, 'utf8')),
     );
