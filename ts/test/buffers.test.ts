@@ -283,6 +283,12 @@ describe('training', () => {
     await trainer.step(batch);
     expect([...(await trainer.stateDict())['norm.shift']!.data]).toEqual([1, 2]);
     expect([net.training, net.norm.training]).toEqual([true, false]);
+    // Between steps, too.
+    net.norm.train();
+    await trainer.step(batch);
+    net.norm.eval();
+    await trainer.step(batch);
+    expect([...(await trainer.stateDict())['norm.shift']!.data]).toEqual(moved(1));
     // Who evaluated the whole network before training it still trains all of it.
     const other = new Net().eval();
     const second = sgd(other);

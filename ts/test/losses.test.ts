@@ -13,8 +13,9 @@ import {
   TextReporter,
   type Trainer,
 } from 'neuronode';
-import { describe, expect, onTestFinished, test } from 'vitest';
-// Inside view: the graphs.
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+// Inside views: the graphs, and what is compiled.
+import { CompiledGraph } from '../../dist/program/compiled.js';
 import { evalGraph, trainGraph } from '../../dist/program/graphs.js';
 import { temporaryFolder } from './data-support.js';
 import { testDevice } from './device.js';
@@ -142,6 +143,36 @@ describe('any single number', () => {
     };
     const [mixed, same] = [await run(4, 2, 4, 1), await run(4, 4, 4, 4)];
     for (const [i, value] of same.entries()) expect(mixed[i]).toBeCloseTo(value, 5);
+  });
+
+  test('compiles a program for each of two sizes of batch, once', async () => {
+    const compiles = vi.spyOn(CompiledGraph.prototype, 'compile');
+    onTestFinished(() => compiles.mockRestore());
+    const programs = async () => {
+      const all = await Promise.all(compiles.mock.results.map(({ value }) => value));
+      return new Set(all).size;
+    };
+    const trainer = sgd(makeNet(), new SumLoss());
+    const loader = loaderOf(batchOf(4), batchOf(4), batchOf(2));
+    await trainer.fit(loader, { epochs: 2, log: false });
+    expect(await programs()).toBe(2);
+    const tested = [await trainer.evaluate(loader), await trainer.evaluate(loader)];
+    expect(tested[1]).toEqual(tested[0]);
+    expect(await programs()).toBe(4);
+    // What is given to the network meanwhile reaches both.
+    trainer.net.loadStateDict(makeNet().stateDict());
+    const alone = await sgd(makeNet(), new SumLoss()).evaluate(loader);
+    expect(await trainer.evaluate(loader)).toEqual(alone);
+    await trainer.step(batchOf(2));
+    const { loss } = await trainer.step(batchOf(4));
+    const other = sgd(makeNet(), new SumLoss());
+    await other.step(batchOf(2));
+    expect(loss).toBe((await other.step(batchOf(4))).loss);
+    // A third size takes the spare's place.
+    const before = await programs();
+    await trainer.step(batchOf(3));
+    await trainer.step(batchOf(4));
+    expect(await programs()).toBe(before + 1);
   });
 
   test('is a loss where it reads no targets at all', async () => {

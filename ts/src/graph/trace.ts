@@ -46,6 +46,16 @@ export function sourceNames(
 }
 
 /**
+ * Paths of the modules that keep evaluation mode in a training step, as a text to compare: those of a
+ * network in training mode that were put into evaluation mode by themselves.
+ */
+export function modesOf(net: TraceableModule): string {
+  if (!net.training) return '';
+  const kept = [...net.namedModules()].filter(([, module]) => !module.training);
+  return kept.map(([path]) => path).join();
+}
+
+/**
  * Calls `forward` of the network (or loss) and records what it does.
  *
  * @returns What it returns: one tensor, or each of an array.

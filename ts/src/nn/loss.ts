@@ -36,7 +36,8 @@ export abstract class Loss extends Module {
   /**
    * Whether padded rows, which a batch smaller than the program has at its end, take no part in the
    * loss: it reads the number of real rows. Otherwise a program is compiled for each size of batch
-   * when it comes; a loader with `dropLast` has one. Default: false.
+   * when it comes, and those of the last two sizes are kept; a loader with `dropLast` has one.
+   * Default: false.
    */
   readonly leavesPaddingOut: boolean = false;
 

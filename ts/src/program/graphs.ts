@@ -29,7 +29,7 @@ import {
   type TensorSource,
   Tracer,
 } from '../graph/tensor.js';
-import { sourceNames, type TraceableModule, trace } from '../graph/trace.js';
+import { modesOf, sourceNames, type TraceableModule, trace } from '../graph/trace.js';
 
 /** Channels of an image, at most: each has a mean and a standard deviation. */
 export const mostChannels = 2 ** 16;
@@ -63,6 +63,8 @@ export interface TracedGraph {
   readonly parameters: ReadonlyMap<string, TensorSource>;
   /** Names and shapes of the optimizer state, zero before the first step. */
   readonly states: ReadonlyMap<string, Shape>;
+  /** What {@link modesOf} said of the network. */
+  readonly modes: string;
   /** What is known of the loss; undefined for a prediction. */
   readonly loss: LossFacts | undefined;
   /** Whether a batch must have exactly `batchSize` rows: padded ones would take part in the result. */
@@ -164,6 +166,7 @@ export function predictGraph(
 interface NetRun {
   tracer: Tracer;
   parameters: ReadonlyMap<TensorSource, string>;
+  modes: string;
   /** What the network returns. */
   outputs: [Tensor, ...Tensor[]];
 }
@@ -193,7 +196,7 @@ function traceNet(
     input = first(tracer.record('toFloat', [input], { mean: [...mean], std: [...std] }, options));
   }
   const outputs = trace(tracer, net, [input], training) as [Tensor, ...Tensor[]];
-  return { tracer, parameters, outputs };
+  return { tracer, parameters, modes: modesOf(net), outputs };
 }
 
 function traceLoss(
@@ -246,8 +249,16 @@ function finished(
     targets: inputs.has('label') ? lossRun.targets : undefined,
     hasCorrect: outputs.has('correct'),
   };
-  const wholeBatches = run.tracer.needsWholeBatches;
-  return { spec, batchSize: image.batchSize, inputs, parameters, states, loss, wholeBatches };
+  return {
+    spec,
+    batchSize: image.batchSize,
+    inputs,
+    parameters,
+    states,
+    modes: run.modes,
+    loss,
+    wholeBatches: run.tracer.needsWholeBatches,
+  };
 }
 
 function sourceOf(

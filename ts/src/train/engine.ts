@@ -353,7 +353,9 @@ export class Engine implements ParameterHolder {
     size: number,
   ): CompiledGraph {
     const largest = rowsFor(expected, batchSize);
-    if (expected?.batchSize === largest && expected.seed === this.seed) return expected;
+    if (expected?.batchSize === largest && this.#programs.isValid(expected, this.seed)) {
+      return expected;
+    }
     return this.#programs.trace(signature, largest, this.seed, size);
   }
 
@@ -403,7 +405,8 @@ export class Engine implements ParameterHolder {
     const { training } = this.#programs;
     if (training !== undefined) checkSignature(caller, training.graph, signature);
     const needed = rowsFor(training?.graph, batchSize);
-    const will = (each: CompiledGraph) => each.batchSize === needed && each.seed === this.seed;
+    const will = (each: CompiledGraph) =>
+      each.batchSize === needed && this.#programs.isValid(each, this.seed);
     if (training !== undefined && will(training.graph)) return training;
     const next = will(graph) ? graph : this.#programs.trace(signature, needed, this.seed, size);
     const installed = await this.#programs.install(next);

@@ -4,10 +4,13 @@
  * Policy: a program is in use once it is compiled and has its parameters and optimizer state. Until
  * then, and where that fails, the one before it stays. From the first step on the programs are the
  * holder of the parameters that they train, until the host has them back. Calls come one at a time, through the
- * engine's queue; only `trace` and the getters may be called at any moment.
+ * engine's queue; only `trace` and the getters may be called at any moment. Where batches cannot be
+ * padded, the program of the size before stays as a spare: an epoch's last batch is often smaller, and
+ * the next epoch begins with whole ones again. A spare has its parameters in the same memory.
  */
 
 import { elementCount } from '../graph/shapes.js';
+import { modesOf } from '../graph/trace.js';
 import type { Module, Outputs, StateDict, StateTensor } from '../nn/index.js';
 import { savedTensors } from '../nn/module.js';
 import type { InputSignature } from '../program/batch.js';
@@ -49,6 +52,9 @@ export class Programs {
   readonly #holder: ParameterHolder;
   #training: ProgramInUse | undefined;
   #evaluation: ProgramInUse | undefined;
+  /** Programs of another size of batch, which have their parameters in the same memory. */
+  #spareTraining: ProgramInUse | undefined;
+  #spareEvaluation: ProgramInUse | undefined;
   /** Optimizer state of a checkpoint that waits for the training program. */
   #restored: OptimizerState | undefined;
 
@@ -72,12 +78,19 @@ export class Programs {
     return this.#evaluation;
   }
 
+  /** Whether a graph of a training step is still that of the network and seed. */
+  isValid(graph: CompiledGraph, seed: number): boolean {
+    return graph.seed === seed && graph.traced.modes === modesOf(this.#options.net);
+  }
+
   /**
    * Traces a training step; finds every error of shape.
    *
    * @param size Examples of the batch at hand, for messages.
    */
   trace(signature: InputSignature, batchSize: number, seed: number, size: number): CompiledGraph {
+    const spare = this.#spareTraining?.graph;
+    if (spare?.batchSize === batchSize && this.isValid(spare, seed)) return spare;
     const { net, loss, optimizer, target } = this.#options;
     const traced = traceFor(size, batchSize, (n) =>
       trainGraph(net, loss, optimizer, imageSpec(signature, n), { seed }),
@@ -90,6 +103,10 @@ export class Programs {
     if (this.#restored !== undefined) checkState(graph.traced, this.#restored);
     await this.#drain();
     const before = this.#training;
+    const spare = this.#spareTraining;
+    const wasSpare = spare?.graph === graph;
+    this.#spareTraining = undefined;
+    if (!wasSpare) await spare?.graph.dispose();
     // What the new program does not have could not be read from it.
     if (before?.weights.areIn(graph) === false) {
       await before.weights.read(before.program, this.#holder);
@@ -104,14 +121,22 @@ export class Programs {
       await graph.dispose();
       throw error;
     }
-    const evaluation = this.#evaluation;
     this.#training = training;
-    this.#evaluation = undefined;
     this.#restored = undefined;
     // An evaluation that was compiled first has parameters of its own; the next one shares these.
-    await evaluation?.graph.dispose();
-    await before?.graph.dispose();
+    if (!wasSpare) await this.#disposeEvaluations();
+    const staysSpare =
+      graph.traced.wholeBatches && before !== undefined && this.isValid(before.graph, graph.seed);
+    if (staysSpare) this.#spareTraining = before;
+    else await before?.graph.dispose();
     return training;
+  }
+
+  async #disposeEvaluations(): Promise<void> {
+    const evaluations = [this.#evaluation, this.#spareEvaluation];
+    this.#evaluation = undefined;
+    this.#spareEvaluation = undefined;
+    for (const each of evaluations) await each?.graph.dispose();
   }
 
   /**
@@ -129,12 +154,14 @@ export class Programs {
     const fits = (graph: TracedGraph) =>
       graph.wholeBatches ? graph.batchSize === size : graph.batchSize >= batchSize;
     if (before !== undefined && fits(before.graph.traced)) return before;
-    const { net, loss, target } = this.#options;
-    const trace = (n: number) => evalGraph(net, loss, imageSpec(signature, n));
-    const largest = traceFor(size, batchSize, trace);
-    const traced = fits(largest) ? largest : trace(size);
-    const graph = new CompiledGraph(traced, signature, target);
+    const spare = this.#spareEvaluation;
+    const graph =
+      spare !== undefined && fits(spare.graph.traced)
+        ? spare.graph
+        : this.#traceEvaluation(signature, batchSize, size, fits);
     await this.#drain();
+    this.#spareEvaluation = undefined;
+    if (graph !== spare?.graph) await spare?.graph.dispose();
     const training = this.#training;
     const program = await graph.compile((training ?? before)?.graph);
     const weights =
@@ -149,8 +176,22 @@ export class Programs {
       throw error;
     }
     this.#evaluation = evaluation;
-    await before?.graph.dispose();
+    if (graph.traced.wholeBatches) this.#spareEvaluation = before;
+    else await before?.graph.dispose();
     return evaluation;
+  }
+
+  /** The graph of an evaluation, of the batch's own size where it takes no padding. */
+  #traceEvaluation(
+    signature: InputSignature,
+    batchSize: number,
+    size: number,
+    fits: (graph: TracedGraph) => boolean,
+  ): CompiledGraph {
+    const { net, loss, target } = this.#options;
+    const trace = (n: number) => evalGraph(net, loss, imageSpec(signature, n));
+    const largest = traceFor(size, batchSize, trace);
+    return new CompiledGraph(fits(largest) ? largest : trace(size), signature, target);
   }
 
   /** @throws ArgumentError where the programs are of layers that the network has no more. */
@@ -260,8 +301,8 @@ export class Programs {
 
   /** Frees the programs. Idempotent. */
   async dispose(): Promise<void> {
-    await this.#evaluation?.graph.dispose();
-    await this.#training?.graph.dispose();
+    const all = [this.#spareEvaluation, this.#evaluation, this.#spareTraining, this.#training];
+    for (const each of all) await each?.graph.dispose();
   }
 }
 
