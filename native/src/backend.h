@@ -38,8 +38,8 @@ struct FusedNode {
   // among spec.inputs, before the mask.
   bool poolTensors = false;
   // Optimizer steps of several parameters in one kernel, where the backend merges them: spec.inputs
-  // are those of each step in turn, without the scalars that they share, which follow once.
-  // Adam: (param, grad, m, v)*, step, lr. SGD: (param, grad[, buffer])*, step, lr.
+  // are those of each step in turn, (parameter, gradient, state...)*, and then, once, the scalars
+  // that they share: step, lr.
   int updates = 1;
   // Optimizer steps that were merged: the parameters (as inputs) of which the kernel writes a
   // rounded copy as well, as its outputs, in the layouts that those already have.

@@ -130,7 +130,7 @@ class FakeExecutor : public Executor {
 };
 
 // SGD of several parameters: p -= lr * (buffer = momentum * buffer + g).
-FakeKernel::Body sgdBody(FakeBackend& backend, const FusedNode& node, bool merged) {
+FakeKernel::Body sgdBody(FakeBackend& backend, const FusedNode& node) {
   const auto size = static_cast<int>(node.spec.inputs.size());
   const int stride = updateStride(node);
   const bool hasBuffer = stride == 3;
@@ -138,15 +138,13 @@ FakeKernel::Body sgdBody(FakeBackend& backend, const FusedNode& node, bool merge
   return [=, &backend, shadows = node.shadows, updates = node.updates](
              std::vector<View>& in, std::vector<View>& out, const std::vector<void*>& pointers) {
     backend.updateInputs = pointers;
-    const bool bufferLast = hasBuffer && !merged;
-    const auto lr =
-        static_cast<float>(*static_cast<const double*>(pointers[bufferLast ? 3 : size - 1]));
+    const auto lr = static_cast<float>(*static_cast<const double*>(pointers[size - 1]));
     for (int u = 0; u < updates; ++u) {
       View &p = in[u * stride], &g = in[u * stride + 1];
       for (int64_t i = 0; i < p.count(); ++i) {
         float step = g.get(i);
         if (hasBuffer) {
-          View& buffer = in[bufferLast ? 4 : u * stride + 2];
+          View& buffer = in[u * stride + 2];
           step += momentum * buffer.get(i);
           buffer.set(i, step);
         }
@@ -221,13 +219,11 @@ std::unique_ptr<Kernel> FakeBackend::makeKernel(const FusedNode& node,
     case Op::SgdStep: {
       // In full precision, all as the parameter lies.
       const int stride = updateStride(node);
-      const bool bufferLast = !merges && node.spec.inputs.size() == 5;
       for (int u = 0; u < node.updates; ++u) {
         const Layout layout = storageLayout(in[u * stride].layout);
-        for (int i = 0; i < stride; ++i)
-          in[bufferLast && i == 2 ? 4 : u * stride + i].layout = layout;
+        for (int i = 0; i < stride; ++i) in[u * stride + i].layout = layout;
       }
-      return std::make_unique<FakeKernel>(*this, in, out, sgdBody(*this, node, merges));
+      return std::make_unique<FakeKernel>(*this, in, out, sgdBody(*this, node));
     }
     default:
       throw Error(errc::kArgument, "fake: no kernel");

@@ -48,8 +48,8 @@ struct Net {
     lr = add(graph, ValueKind::Input, {}, "lr", DType::F64);
     for (const char* name : {"dampening", "nesterov", "weightDecay"}) attrs.set(name, {0});
     attrs.set("momentum", {0.5});
-    addNode(graph, Op::SgdStep, {p, x, step, lr, bufferP}, {}, attrs);
-    addNode(graph, Op::SgdStep, {q, x, step, lr, bufferQ}, {}, attrs);
+    addNode(graph, Op::SgdStep, {p, x, bufferP, step, lr}, {}, attrs);
+    addNode(graph, Op::SgdStep, {q, x, bufferQ, step, lr}, {}, attrs);
   }
 };
 
@@ -208,7 +208,7 @@ TEST_P(Layouts, AViewOfAParameterIsACopyInAnyLayout) {
   const Net training;
   const int step = add(net.graph, ValueKind::Input, {}, "step", DType::I32);
   const int lr = add(net.graph, ValueKind::Input, {}, "lr", DType::F64);
-  addNode(net.graph, Op::SgdStep, {net.p, net.x, step, lr, net.bufferP}, {}, training.attrs);
+  addNode(net.graph, Op::SgdStep, {net.p, net.x, net.bufferP, step, lr}, {}, training.attrs);
   addNamed(net.graph, "any", Op::Relu, {view}, late);
   net.graph.outputs = {{"y", late}};
   auto program = compile(net.graph);

@@ -135,7 +135,7 @@ struct Momentum {
     for (const char* name : {"dampening", "nesterov", "weightDecay"}) attrs.set(name, {0});
     attrs.set("momentum", {0.5});
   }
-  void addStep() { addNode(graph, Op::SgdStep, {p, g, step, lr, buffer}, {}, attrs); }
+  void addStep() { addNode(graph, Op::SgdStep, {p, g, buffer, step, lr}, {}, attrs); }
 };
 
 TEST_F(ProgramTest, StateInAnotherLayoutThanItsParameterIsUpdatedToo) {

@@ -19,7 +19,12 @@ const count = (shape) => shape.reduce((product, extent) => product * extent, 1);
 /** The values of a node by the names that its operation gives them; absent ones are left out. */
 function slotsOf(node, operations) {
   const { inputs, outputs } = operations[node.op];
-  const pair = (ids, slots) => ids.map((id, index) => [slots[index].name, id]);
+  const pair = (ids, slots) => {
+    // Of the optional ones the last may be absent.
+    let left = ids.length - slots.filter(({ optional }) => !optional).length;
+    const present = slots.filter(({ optional }) => !optional || left-- > 0);
+    return ids.map((id, index) => [present[index].name, id]);
+  };
   return Object.fromEntries([...pair(node.inputs, inputs), ...pair(node.outputs, outputs)]);
 }
 
@@ -36,12 +41,13 @@ function elementBytes({ dtype, kind, shape }, slot, op) {
 }
 
 function bytesOf(node, values, operations, precision) {
-  const isStep = operations[node.op].updates !== undefined;
+  const { inputs, updates } = operations[node.op];
+  const isStep = updates !== undefined;
   let bytes = 0;
   for (const [slot, id] of Object.entries(slotsOf(node, operations))) {
     const value = values[id];
     const size = precision === 'bf16' ? elementBytes(value, slot, node.op) : sizes[value.dtype];
-    const isUpdated = isStep && operations[node.op].updates.includes(node.inputs.indexOf(id));
+    const isUpdated = isStep && updates.some((index) => inputs[index].name === slot);
     bytes += count(value.shape) * size * (isUpdated ? 2 : 1);
     // The rounded copy of a weight is written in the same pass.
     if (isStep && slot === 'p' && precision === 'bf16' && value.shape.length > 1) {

@@ -21,17 +21,15 @@ int stateCount(const KernelRequest& request) {
   return request.node.spec.attrs.number("momentum") != 0 ? 1 : 0;
 }
 
-// Where a merged step's tensors are among its inputs. One SGD step that was not merged has its
-// momentum buffer behind the scalars.
+// Where the tensors are among a step's inputs.
 struct Places {
   int updates = 1, states = 0;
-  bool bufferLast = false;
 
   int stride() const { return 2 + states; }
   int param(int update) const { return update * stride(); }
   int grad(int update) const { return param(update) + 1; }
-  int state(int update, int which) const { return bufferLast ? 4 : param(update) + 2 + which; }
-  int step() const { return bufferLast ? 2 : updates * stride(); }
+  int state(int update, int which) const { return param(update) + 2 + which; }
+  int step() const { return updates * stride(); }
   int lr() const { return step() + 1; }
   int inputs() const { return updates * stride() + 2; }
 };
@@ -146,14 +144,10 @@ class UpdateKernel : public Kernel {
 
 std::unique_ptr<Kernel> makeOptimizerStep(const KernelRequest& request) {
   const int states = stateCount(request);
-  Places places{.updates = request.node.updates, .states = states};
+  const Places places{.updates = request.node.updates, .states = states};
   if (request.inputs.size() != static_cast<size_t>(places.inputs())) {
     throw Error(errc::kArgument, "sgdStep takes a momentum buffer exactly if momentum is not 0");
   }
-  // As the graph gives it: (param, grad, step, lr[, buffer]).
-  const bool isSgd = request.op() == Op::SgdStep;
-  places.bufferLast =
-      isSgd && states == 1 && places.updates == 1 && request.inputs[2].dtype == DType::I32;
   return std::make_unique<UpdateKernel>(request, places);
 }
 

@@ -97,9 +97,11 @@ Napi::Value memoryLeft(const Napi::CallbackInfo& info) {
 }
 
 Napi::Array operationNames(Napi::Env env) {
-  const std::vector<std::string> names = opNames();
-  Napi::Array array = Napi::Array::New(env, names.size());
-  for (size_t i = 0; i < names.size(); ++i) array.Set(static_cast<uint32_t>(i), names[i]);
+  const std::vector<Op>& operations = allOps();
+  Napi::Array array = Napi::Array::New(env, operations.size());
+  for (size_t i = 0; i < operations.size(); ++i) {
+    array.Set(static_cast<uint32_t>(i), opName(operations[i]));
+  }
   return array;
 }
 

@@ -122,7 +122,7 @@ Layout Compiler::hintFor(int value) {
 // Asks a merged step to write the rounded copies of its parameters too.
 FusedNode Compiler::withShadows(const FusedNode& node) {
   FusedNode result = node;
-  if (!isUpdate(node.spec.op) || !backend_.mergesUpdates()) return result;
+  if (!isMergeable(node.spec.op) || !backend_.mergesUpdates()) return result;
   const int stride = updateStride(node);
   for (int i = 0; i < node.updates; ++i) {
     const std::vector<int>& copies = copies_[node.spec.inputs[i * stride]];
@@ -168,13 +168,13 @@ void Compiler::addNode(const FusedNode& original) {
   step.kernel = std::move(kernel);
   const PendingStep used{nullptr, step.inputs, step.outputs};
   addStep(std::move(step), node.spec);
-  if (isUpdate(node.spec.op)) finishUpdate(node, used);
+  finishUpdate(node, used);
 }
 
-// Parameters and state were updated in place. Where that was a copy in another layout, it goes
+// Where parameters and state were updated in place. If that was a copy in another layout, it goes
 // back; shadows that the kernel did not write are refreshed; and no other copy is true any more.
 void Compiler::finishUpdate(const FusedNode& node, const PendingStep& step) {
-  for (const int input : updatedInputs(node, backend_.mergesUpdates())) {
+  for (const int input : updatedInputs(node)) {
     const int value = node.spec.inputs[input], used = step.inputs[input];
     if (!isPersistent(graph_.values[value])) continue;
     updated_[value] = true;

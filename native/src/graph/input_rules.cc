@@ -10,14 +10,18 @@ InputRules::InputRules(const GraphSpec& graph) {
     return spec.kind == ValueKind::Input ? spec.name : std::string();
   };
   for (const NodeSpec& node : graph.nodes) {
-    if (node.op == Op::SoftmaxCrossEntropy) {
-      const Shape& logits = graph.values[static_cast<size_t>(node.inputs[0])].shape;
-      losses_.push_back({nameOf(node.inputs[1]), nameOf(node.inputs[2]), logits[0], logits[1]});
+    const OpInfo& info = opInfo(node.op);
+    const auto name = [&](int input) {
+      return input == OpInfo::kNone ? std::string() : nameOf(node.inputs[input]);
+    };
+    if (info.labels != OpInfo::kNone) {
+      const Shape& scores = graph.values[static_cast<size_t>(node.inputs[0])].shape;
+      losses_.push_back({name(info.labels), name(info.count), scores[0], scores[1]});
     }
-    if (node.op == Op::AdamStep || node.op == Op::SgdStep) {
-      const std::string name = nameOf(node.inputs[node.op == Op::AdamStep ? 4 : 2]);
-      const bool known = !steps_.empty() && steps_.back().name == name;
-      if (!name.empty() && !known) steps_.push_back({name});
+    if (info.shared > 0) {
+      const std::string step = nameOf(node.inputs[node.inputs.size() - info.shared]);
+      const bool known = !steps_.empty() && steps_.back().name == step;
+      if (!step.empty() && !known) steps_.push_back({step});
     }
   }
 }

@@ -2,27 +2,12 @@
 
 #include <algorithm>
 #include <set>
+#include <span>
 #include <utility>
 
 namespace neuronode {
 
 namespace {
-
-constexpr int kScalars = 2;  // step and learning rate
-
-// A step's inputs: tensors in the merged order, then step and learning rate.
-struct Inputs {
-  std::vector<int> tensors;
-  int step, lr;
-};
-
-Inputs inputsOf(const NodeSpec& node) {
-  const std::vector<int>& in = node.inputs;
-  if (node.op == Op::AdamStep) return {{in[0], in[1], in[2], in[3]}, in[4], in[5]};
-  Inputs inputs{{in[0], in[1]}, in[2], in[3]};
-  if (in.size() == 5) inputs.tensors.push_back(in[4]);  // the momentum buffer
-  return inputs;
-}
 
 class Merger {
  public:
@@ -32,7 +17,7 @@ class Merger {
   std::vector<FusedNode> run() {
     for (size_t i = 0; i < nodes_.size(); ++i) {
       closeReadBy(nodes_[i].spec);
-      if (isUpdate(nodes_[i].spec.op)) join(i);
+      if (isMergeable(nodes_[i].spec.op)) join(i);
     }
     for (const Group& group : open_) close(group);
     std::vector<FusedNode> kept;
@@ -57,10 +42,17 @@ class Merger {
     });
   }
 
-  bool belongTogether(const NodeSpec& a, const NodeSpec& b) const {
-    const Inputs x = inputsOf(a), y = inputsOf(b);
-    return a.op == b.op && x.tensors.size() == y.tensors.size() && x.step == y.step &&
-           x.lr == y.lr && a.attrs == b.attrs;
+  // How many of a step's inputs come before the scalars.
+  static size_t tensors(const NodeSpec& step) {
+    return step.inputs.size() - opInfo(step.op).shared;
+  }
+
+  static bool belongTogether(const NodeSpec& a, const NodeSpec& b) {
+    const auto scalars = [](const NodeSpec& step) {
+      return std::span(step.inputs).subspan(tensors(step));
+    };
+    return a.op == b.op && tensors(a) == tensors(b) && a.attrs == b.attrs &&
+           std::ranges::equal(scalars(a), scalars(b));
   }
 
   void join(size_t i) {
@@ -77,17 +69,16 @@ class Merger {
 
   void close(const Group& group) {
     const NodeSpec& first = nodes_[group.members[0]].spec;
-    const Inputs scalars = inputsOf(first);
     FusedNode merged{.spec = first, .updates = static_cast<int>(group.members.size())};
-    merged.spec.inputs.clear();
+    std::vector<int>& inputs = merged.spec.inputs;
+    inputs.clear();
     if (group.members.size() > 1) merged.spec.name.clear();  // it serves no single module
     for (size_t member : group.members) {
-      const std::vector<int> tensors = inputsOf(nodes_[member].spec).tensors;
-      merged.spec.inputs.insert(merged.spec.inputs.end(), tensors.begin(), tensors.end());
+      const NodeSpec& step = nodes_[member].spec;
+      inputs.insert(inputs.end(), step.inputs.begin(), step.inputs.begin() + tensors(step));
       removed_[member] = true;
     }
-    merged.spec.inputs.push_back(scalars.step);
-    merged.spec.inputs.push_back(scalars.lr);
+    inputs.insert(inputs.end(), first.inputs.begin() + tensors(first), first.inputs.end());
     const size_t last = group.members.back();
     nodes_[last] = std::move(merged);
     removed_[last] = false;
@@ -106,17 +97,16 @@ std::vector<FusedNode> mergeUpdates(const GraphSpec& graph, std::vector<FusedNod
 }
 
 int updateStride(const FusedNode& node) {
-  return (static_cast<int>(node.spec.inputs.size()) - kScalars) / node.updates;
+  const size_t tensors = node.spec.inputs.size() - opInfo(node.spec.op).shared;
+  return static_cast<int>(tensors) / node.updates;
 }
 
-std::vector<int> updatedInputs(const FusedNode& node, bool merged) {
-  const bool hasBufferLast = !merged && node.spec.op == Op::SgdStep && node.spec.inputs.size() == 5;
-  if (hasBufferLast) return {0, 4};
+std::vector<int> updatedInputs(const FusedNode& node) {
+  const InputSet updates = opInfo(node.spec.op).updates;
   const int stride = updateStride(node);
   std::vector<int> updated;
   for (int i = 0; i < stride * node.updates; ++i) {
-    constexpr int kGradient = 1;
-    if (i % stride != kGradient) updated.push_back(i);
+    if ((updates >> (i % stride) & 1) != 0) updated.push_back(i);
   }
   return updated;
 }

@@ -1,4 +1,4 @@
-// Optimizer steps: which of their inputs they update, and several of them in one kernel.
+// Which of its inputs a node updates, and several optimizer steps in one kernel.
 #pragma once
 
 #include <vector>
@@ -7,18 +7,19 @@
 
 namespace neuronode {
 
-inline bool isUpdate(Op op) { return op == Op::AdamStep || op == Op::SgdStep; }
+// Whether several nodes of the operation can be one: those of optimizer steps.
+inline bool isMergeable(Op op) { return opInfo(op).shared > 0; }
 
 // Makes one node of all steps with the same operation, attributes, step and learning rate, in the
-// order of inputs that FusedNode::updates describes (steps that stay alone are put into it too).
+// order of inputs that FusedNode::updates describes.
 // The node takes the place of its last step. Steps before a node that reads or updates what they
 // update do not move behind it.
 std::vector<FusedNode> mergeUpdates(const GraphSpec& graph, std::vector<FusedNode> nodes);
 
-// Of an optimizer step after mergeUpdates(): the inputs from one parameter to the next.
+// The inputs from one parameter of a merged step to the next.
 int updateStride(const FusedNode& node);
 
-// The inputs that an optimizer step updates in place. `merged`: after mergeUpdates().
-std::vector<int> updatedInputs(const FusedNode& node, bool merged);
+// The inputs that a node updates in place.
+std::vector<int> updatedInputs(const FusedNode& node);
 
 }  // namespace neuronode

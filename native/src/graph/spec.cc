@@ -1,56 +1,10 @@
 #include "graph/spec.h"
 
-#include <array>
 #include <cmath>
 
 #include "error.h"
 
 namespace neuronode {
-
-namespace {
-
-constexpr std::array kOpNames = {
-    "toFloat",
-    "conv2d",
-    "conv2dInputGrad",
-    "conv2dWeightGrad",
-    "linear",
-    "linearInputGrad",
-    "linearWeightGrad",
-    "gemm",
-    "maxPool2d",
-    "maxPool2dGrad",
-    "avgPool2d",
-    "avgPool2dGrad",
-    "adaptiveAvgPool2d",
-    "adaptiveAvgPool2dGrad",
-    "relu",
-    "reluGrad",
-    "sigmoid",
-    "sigmoidGrad",
-    "dropout",
-    "dropoutGrad",
-    "reshape",
-    "add",
-    "softmaxCrossEntropy",
-    "softmax",
-    "adamStep",
-    "sgdStep",
-};
-static_assert(kOpNames.size() == static_cast<size_t>(Op::SgdStep) + 1);
-
-}  // namespace
-
-const char* opName(Op op) { return kOpNames[static_cast<size_t>(op)]; }
-
-Op opFromName(const std::string& name) {
-  for (size_t i = 0; i < kOpNames.size(); ++i) {
-    if (name == kOpNames[i]) return static_cast<Op>(i);
-  }
-  throw Error(errc::kArgument, "unknown operation '" + name + "'");
-}
-
-std::vector<std::string> opNames() { return {kOpNames.begin(), kOpNames.end()}; }
 
 const char* phaseName(Phase phase) {
   switch (phase) {

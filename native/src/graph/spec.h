@@ -7,44 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "graph/op_table.h"
 #include "graph/tensor.h"
 
 namespace neuronode {
-
-enum class Op : uint8_t {
-  ToFloat,
-  Conv2d,
-  Conv2dInputGrad,
-  Conv2dWeightGrad,
-  Linear,
-  LinearInputGrad,
-  LinearWeightGrad,
-  Gemm,
-  MaxPool2d,
-  MaxPool2dGrad,
-  AvgPool2d,
-  AvgPool2dGrad,
-  AdaptiveAvgPool2d,
-  AdaptiveAvgPool2dGrad,
-  Relu,
-  ReluGrad,
-  Sigmoid,
-  SigmoidGrad,
-  Dropout,
-  DropoutGrad,
-  Reshape,
-  Add,
-  SoftmaxCrossEntropy,
-  Softmax,
-  AdamStep,
-  SgdStep,
-};
-
-const char* opName(Op op);
-// Throws ERR_NN_ARGUMENT for a name that is none of ours.
-Op opFromName(const std::string& name);
-// Every operation's name, in the enumeration's order.
-std::vector<std::string> opNames();
 
 // Attributes are numbers, booleans (0 or 1) or lists of numbers.
 class Attrs {

@@ -6,6 +6,9 @@
 
 #include "math/macros.h"
 
+// The activations, a row each: its operation's enumerator and name.
+#define NN_ACTIVATIONS(ROW) ROW(Relu, relu) ROW(Sigmoid, sigmoid)
+
 namespace neuronode::math {
 
 /// e^x within 1.5 ulp, denormal results and the limits 0 and infinity included; NaN stays NaN.

@@ -198,7 +198,7 @@ void Net::update(int parameter, int gradient, Optimizer optimizer) {
          Phase::Optimizer);
   } else {
     const int buffer = value(ValueKind::State, shape, name + ".momentum");
-    node(Op::SgdStep, {parameter, gradient, step(), lr_, buffer}, {}, optimizerAttrs(optimizer),
+    node(Op::SgdStep, {parameter, gradient, buffer, step(), lr_}, {}, optimizerAttrs(optimizer),
          Phase::Optimizer);
   }
 }

@@ -193,7 +193,7 @@ std::vector<Case> cases() {
        sgd(0, 0)},
       {"sgd with momentum",
        Op::SgdStep,
-       {parameter({5, 7}), input({5, 7}), input(none, i32), input(none, f64), parameter({5, 7})},
+       {parameter({5, 7}), input({5, 7}), parameter({5, 7}), input(none, i32), input(none, f64)},
        {},
        sgd(0.9, 1)},
   };

@@ -6,7 +6,7 @@
  */
 import { ArgumentError, DTypeError, errorFromCode, NeuronodeError } from '../errors.js';
 import { cut } from '../text.js';
-import { attrFits, type Operation, type TensorType } from './operation.js';
+import { attrFits, type Operation, presentSlots, type TensorType } from './operation.js';
 import { checkSizes, type Shape, sameShape } from './shapes.js';
 import type { Attrs, DType, NodeSpec, OpName, Phase, ValueKind, ValueSpec } from './spec.js';
 import { operations } from './table.js';
@@ -123,7 +123,7 @@ function checkInputs(who: string, operation: Operation, types: readonly TensorTy
     const wanted = required === slots.length ? `${required}` : `${required} to ${slots.length}`;
     throw new ArgumentError(`${who} expects ${wanted} inputs, got ${types.length}`);
   }
-  for (const [index, slot] of slots.entries()) {
+  for (const [index, slot] of presentSlots(slots, types.length).entries()) {
     const type = types[index];
     if (type !== undefined && !slot.dtypes.includes(type.dtype)) {
       throw new DTypeError(

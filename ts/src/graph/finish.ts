@@ -3,6 +3,7 @@
  * what nothing needs is dropped, and the values are numbered anew.
  */
 import type { GraphBuilder } from './builder.js';
+import { updatedInputs } from './operation.js';
 import type { GraphSpec, NodeSpec, ValueSpec } from './spec.js';
 import { operations } from './table.js';
 
@@ -49,7 +50,7 @@ function placeUpdates(nodes: readonly NodeSpec[]): NodeSpec[] {
   const behind = new Map<number, NodeSpec[]>();
   for (const node of nodes) {
     if (node.phase !== 'optimizer') continue;
-    const updates = operations[node.op].updates ?? [];
+    const updates = updatedInputs(operations[node.op], node.inputs.length);
     const reads = updates.map((input) => lastRead.get(node.inputs[input] ?? -1) ?? -1);
     const makes = node.inputs.map((id) => madeAt.get(id) ?? -1);
     const index = Math.max(...reads, ...makes);
@@ -66,8 +67,8 @@ function dropUnused(nodes: readonly NodeSpec[], outputs: readonly number[]): Nod
   for (const node of [...nodes].reverse()) {
     const operation = operations[node.op];
     // An operation that could update something has nothing to update where the input is absent.
-    const updates = operation.updates?.some((input) => node.inputs[input] !== undefined) === true;
-    if (!updates && !node.outputs.some((id) => needed.has(id))) continue;
+    const updates = updatedInputs(operation, node.inputs.length);
+    if (updates.length === 0 && !node.outputs.some((id) => needed.has(id))) continue;
     for (const id of node.inputs) needed.add(id);
     const required = operation.outputs.filter((slot) => slot.optional !== true).length;
     let count = node.outputs.length;

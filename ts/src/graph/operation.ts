@@ -20,7 +20,7 @@ export interface Slot {
   readonly name: string;
   /** Element types it may have. */
   readonly dtypes: readonly DType[];
-  /** May be absent; only the last slots of a list are optional. */
+  /** May be absent, as are then all optional slots behind it. */
   readonly optional?: boolean;
 }
 
@@ -69,7 +69,8 @@ export interface Operation {
   readonly outputs: readonly Slot[];
   readonly attrs: Readonly<Record<string, AttrKind>>;
   /**
-   * Inputs, parameters, buffers or state, that the operation updates in place where it has them. It
+   * Slots of inputs, parameters, buffers or state, that the operation updates in place where it has
+   * them; {@link updatedInputs} finds them among a node's inputs. It
    * is kept whether or not its outputs, if it has any, are used.
    */
   readonly updates?: readonly number[];
@@ -77,6 +78,20 @@ export interface Operation {
   infer(context: ShapeContext): TensorType[];
   /** Adds the backward operations; null where the operation has no gradient. */
   readonly gradient: ((context: GradientContext) => void) | null;
+}
+
+/** Slots of `count` inputs or outputs: all that are required, and the first of the optional ones. */
+export function presentSlots(slots: readonly Slot[], count: number): Slot[] {
+  const required = slots.filter((slot) => slot.optional !== true).length;
+  let left = count - required;
+  return slots.filter((slot) => slot.optional !== true || left-- > 0);
+}
+
+/** Which of a node's `count` inputs the operation updates in place. */
+export function updatedInputs(operation: Operation, count: number): number[] {
+  const present = presentSlots(operation.inputs, count);
+  const slots = (operation.updates ?? []).map((index) => operation.inputs[index]);
+  return present.flatMap((slot, index) => (slots.includes(slot) ? [index] : []));
 }
 
 /** Required f32 slot. */

@@ -8,7 +8,7 @@ import { checkNames, checkOneOf, checkOptions, readMember, show } from '../argum
 import { ArgumentError } from '../errors.js';
 import { GraphBuilder } from '../graph/builder.js';
 import { finish } from '../graph/finish.js';
-import type { Operation, Slot } from '../graph/operation.js';
+import { type Operation, type Slot, updatedInputs } from '../graph/operation.js';
 import { checkShape, elementCount, type Shape } from '../graph/shapes.js';
 import type { Attrs, OpName } from '../graph/spec.js';
 import { operations } from '../graph/table.js';
@@ -81,7 +81,7 @@ export async function run(
   checkNames(op, settings.shapes ?? {}, names, 'output shape');
   const wanted = checkWanted(op, settings.outputs ?? names, names);
   const given = givenInputs(op, operation, inputs);
-  const updates = new Set(operation.updates ?? []);
+  const updates = new Set(updatedInputs(operation, given.length));
   const builder = new GraphBuilder();
   const ids = given.map(({ slot, type, shape }, index) => {
     // Natively a state is of floats.
@@ -148,13 +148,17 @@ function givenInputs(op: OpName, operation: Operation, inputs: OpInputs): GivenI
   const names = operation.inputs.map(({ name }) => name);
   checkNames(op, inputs, names, 'input');
   const given: GivenInput[] = [];
-  for (const [index, slot] of operation.inputs.entries()) {
+  let isComplete = true;
+  for (const slot of operation.inputs) {
     const value = readMember(op, inputs, slot.name);
     if (value === undefined) {
-      if (slot.optional) continue;
-      throw new ArgumentError(`${op} expects the input ${slot.name}, got undefined`);
+      if (!slot.optional) {
+        throw new ArgumentError(`${op} expects the input ${slot.name}, got undefined`);
+      }
+      isComplete = false;
+      continue;
     }
-    if (given.length < index) {
+    if (slot.optional && !isComplete) {
       throw new ArgumentError(`${op} expects the inputs before ${slot.name} to be given too`);
     }
     const [type] = slot.dtypes;

@@ -30,6 +30,6 @@ export class SGD extends Optimizer<Required<SgdSettings>> {
     const { parameter, gradient, step, lr } = context;
     const attrs = sgdAttrs(this.groupOptions(context.group));
     const buffer = attrs.momentum === 0 ? [] : [context.state('momentum_buffer')];
-    context.emit('sgdStep', [parameter, gradient, step, lr, ...buffer], attrs);
+    context.emit('sgdStep', [parameter, gradient, ...buffer, step, lr], attrs);
   }
 }

@@ -80,7 +80,8 @@ const adamStep: Kernel = ([p, g, m, v, step, rate], _outputs, attrs) => {
   });
 };
 
-const sgdStep: Kernel = ([p, g, step, rate, buffer], _outputs, attrs) => {
+const sgdStep: Kernel = ([p, g, ...others], _outputs, attrs) => {
+  const [buffer, step, rate] = others.length === 3 ? others : [undefined, ...others];
   const momentum = number(attrs, 'momentum');
   const gradient = decayed(p!, g!, attrs);
   if (buffer !== undefined) {

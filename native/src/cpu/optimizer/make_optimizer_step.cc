@@ -42,14 +42,14 @@ std::unique_ptr<Kernel> makeOptimizerStep(const KernelRequest& request) {
   if (hasBuffer != (options.momentum != 0)) {
     throw Error(errc::kArgument, "sgdStep takes a momentum buffer exactly if momentum is not 0");
   }
-  std::vector<Layout> layouts{layout, layout, kPlain, kPlain};
-  if (hasBuffer) layouts.push_back(layout);
+  std::vector<Layout> layouts(request.inputs.size(), layout);
+  layouts[layouts.size() - 2] = layouts.back() = kPlain;
   return std::make_unique<FunctionKernel>(
       "sgdStep", std::move(layouts), std::vector<Layout>{},
       [options, count, hasBuffer](Pointers in, Pointers, void*) {
-        optimizerKernels().sgdStep(as<float>(in[0]), as<const float>(in[1]),
-                                   hasBuffer ? as<float>(in[4]) : nullptr, count, stepNumber(in[2]),
-                                   *as<const double>(in[3]), options);
+        optimizerKernels().sgdStep(
+            as<float>(in[0]), as<const float>(in[1]), hasBuffer ? as<float>(in[2]) : nullptr, count,
+            stepNumber(in[in.size() - 2]), *as<const double>(in.back()), options);
       });
 }
 

@@ -84,7 +84,7 @@ export const trainingRules = {
     gradient: null,
   },
   sgdStep: {
-    inputs: [f32('p'), f32('g'), i32('step'), learningRate, optionalF32('momentumBuffer')],
+    inputs: [f32('p'), f32('g'), optionalF32('momentumBuffer'), i32('step'), learningRate],
     outputs: [],
     attrs: {
       momentum: 'number',
@@ -92,10 +92,10 @@ export const trainingRules = {
       nesterov: 'boolean',
       weightDecay: 'number',
     },
-    updates: [0, 4],
+    updates: [0, 2],
     infer: (c) => {
       checkSameShape(c.who, 'g', inputShape(c, 1), inputShape(c, 0));
-      const buffer = c.inputs[4];
+      const [buffer] = c.inputs.slice(2, -2);
       if (buffer !== undefined) {
         checkSameShape(c.who, 'momentumBuffer', buffer.shape, inputShape(c, 0));
       }

@@ -1,0 +1,105 @@
+// The table of operations: that its facts agree with one another, and that every row's check is at
+// work.
+#include "graph/op_table.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "error.h"
+#include "graph_nets.h"
+
+namespace neuronode::test {
+namespace {
+
+TEST(OpTable, NamesEveryOperationOnce) {
+  std::set<std::string> names;
+  for (const Op op : allOps()) {
+    EXPECT_TRUE(names.insert(opName(op)).second) << opName(op);
+    EXPECT_EQ(opFromName(opName(op)), op);
+  }
+  EXPECT_TRUE(names.contains("reluGrad"));
+  EXPECT_THROW(opFromName("relu6"), Error);
+  EXPECT_THROW(opFromName(""), Error);
+}
+
+TEST(OpTable, HasInputsWhereItSaysSo) {
+  for (const Op op : allOps()) {
+    const OpInfo& info = opInfo(op);
+    SCOPED_TRACE(info.name);
+    EXPECT_LE(info.inputs.least, info.inputs.most);
+    EXPECT_LE(info.outputs.least, info.outputs.most);
+    EXPECT_LE(info.shared, info.inputs.least);
+    EXPECT_LT(info.labels, static_cast<int>(info.inputs.least));
+    EXPECT_LT(info.count, static_cast<int>(info.inputs.least));
+    // Whoever has no outputs must leave its result somewhere.
+    EXPECT_TRUE(info.outputs.most > 0 || info.updates != 0);
+  }
+}
+
+// A node of as many values as the operation may have, of a type and shape that no operation takes.
+GraphSpec nonsense(Op op, size_t inputs, size_t outputs) {
+  GraphSpec graph;
+  std::vector<int> in, out;
+  for (size_t i = 0; i < inputs; ++i) {
+    in.push_back(add(graph, ValueKind::Input, {2, 3, 4}, "in" + std::to_string(i), DType::F64));
+  }
+  for (size_t i = 0; i < outputs; ++i) out.push_back(intermediate(graph, {5}));
+  addNode(graph, op, in, out);
+  return graph;
+}
+
+std::string refusal(const GraphSpec& graph) {
+  try {
+    checkGraph(graph);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(OpTable, EveryOperationChecksItsCountsAndItsValues) {
+  const std::string counts = "wrong number of inputs or outputs";
+  for (const Op op : allOps()) {
+    const OpInfo& info = opInfo(op);
+    SCOPED_TRACE(info.name);
+    const std::string place = std::string("layer: ") + info.name + ": ";
+    const auto [least, most] = info.inputs;
+    EXPECT_EQ(refusal(nonsense(op, least - 1, info.outputs.least)), place + counts);
+    EXPECT_EQ(refusal(nonsense(op, most + 1, info.outputs.least)), place + counts);
+    EXPECT_EQ(refusal(nonsense(op, least, info.outputs.most + 1)), place + counts);
+    for (const size_t inputs : {least, most}) {
+      const std::string said = refusal(nonsense(op, inputs, info.outputs.most));
+      EXPECT_EQ(said.find(place), 0u) << said;
+      EXPECT_EQ(said.find(counts), std::string::npos) << said;
+    }
+  }
+}
+
+TEST(OpTable, UpdatesInPlaceWhatPersistsOnly) {
+  for (const Op op : allOps()) {
+    const OpInfo& info = opInfo(op);
+    if (info.family != Family::Optimizer) continue;
+    SCOPED_TRACE(info.name);
+    for (size_t wrong = 0; wrong < info.inputs.most; ++wrong) {
+      GraphSpec graph;
+      std::vector<int> in;
+      const size_t tensors = info.inputs.most - info.shared;
+      for (size_t i = 0; i < tensors; ++i) {
+        const bool isInput = i == 1 || i == wrong;
+        in.push_back(add(graph, isInput ? ValueKind::Input : ValueKind::State, {3},
+                         "value" + std::to_string(i)));
+      }
+      in.push_back(add(graph, ValueKind::Input, {}, "step", DType::I32));
+      in.push_back(add(graph, ValueKind::Input, {}, "lr", DType::F64));
+      addNode(graph, op, in, {});
+      const bool isRefused = wrong != 1 && wrong < tensors;
+      const std::string said = refusal(graph);
+      EXPECT_EQ(said.empty(), !isRefused) << wrong << ": " << said;
+      if (isRefused) EXPECT_NE(said.find("only parameters and state"), std::string::npos) << said;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace neuronode::test
