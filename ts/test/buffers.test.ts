@@ -27,8 +27,8 @@ class Shift extends nn.Module {
 
   override forward(x: Tensor): Tensor {
     const { tracer } = x;
+    const y = x.add(this.shift);
     const shift = tracer.buffer(this.shift);
-    const y = x.add(shift);
     if (this.training) {
       const step = tracer.input('step', 'i32', []);
       const lr = tracer.input('lr', 'f64', []);

@@ -157,7 +157,7 @@ describe('errors at trace time', () => {
     ],
     [
       'a loss counted twice',
-      /^loss: a loss counts once/,
+      /^loss: a cross entropy counts once/,
       () => {
         class Doubled extends nn.Module {
           forward(logits: Tensor, labels: Tensor): Tensor {

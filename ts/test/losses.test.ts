@@ -14,7 +14,8 @@ import {
   type Trainer,
 } from 'neuronode';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-// Inside views: the graphs, and what is compiled.
+// Inside views: the graphs, what is compiled, and the check of targets.
+import { checkTargets } from '../../dist/program/batch.js';
 import { CompiledGraph } from '../../dist/program/compiled.js';
 import { evalGraph, trainGraph } from '../../dist/program/graphs.js';
 import { temporaryFolder } from './data-support.js';
@@ -106,6 +107,26 @@ describe('any single number', () => {
     const wanted = weight.map((value, i) => value - (lr * (i % 2 === 0 ? x : y)) / 3);
     for (const [i, value] of wanted.entries()) {
       expect(dict['fc.weight']!.data[i]).toBeCloseTo(value, 5);
+    }
+  });
+
+  test('may count a part of itself twice', async () => {
+    class Twice extends SumLoss {
+      override forward(output: Tensor, target: Tensor): Tensor {
+        const value = super.forward(output, target);
+        return value.add(value);
+      }
+    }
+    const [once, twice] = [makeNet(), makeNet()];
+    const first = sgd(once, new SumLoss(), {
+      optimizer: new optim.SGD(once.parameters(), { lr: 2 * lr }),
+    });
+    const second = sgd(twice, new Twice());
+    const [a, b] = [await first.step(batchOf(4)), await second.step(batchOf(4))];
+    expect(b.loss).toBeCloseTo(2 * a.loss, 5);
+    const dict = await first.stateDict();
+    for (const [i, value] of (await second.stateDict())['fc.weight']!.data.entries()) {
+      expect(value).toBeCloseTo(dict['fc.weight']!.data[i]!, 5);
     }
   });
 
@@ -236,6 +257,16 @@ describe('any single number', () => {
   });
 });
 
+test('labels may have more axes, and one may stand for no class', () => {
+  const targets = { dtype: 'i32', shape: [8, 2], classes: 3, ignoreIndex: -100 } as const;
+  const check = (...label: number[]) =>
+    checkTargets('step', { ...batchOf(2), label: Int32Array.from(label) }, 2, targets);
+  expect(check(0, 2, -100, 1)).toEqual(Int32Array.of(0, 2, -100, 1));
+  expect(() => check(0, 2)).toThrow('4 elements, [2, 2], got 2');
+  expect(() => check(0, 2, 3, 1)).toThrow('labels from 0 to 2');
+  expect(() => check(0, 2, 1, -1)).toThrow('got -1 for example 1 of the batch');
+});
+
 describe('a loss', () => {
   const images = { batchSize: 2, shape: [1, 1, 2], dtype: 'f32' } as const;
 
@@ -274,8 +305,7 @@ describe('a loss', () => {
       readonly by = this.registerBuffer('by', { data: Float32Array.of(10), shape: [] });
 
       override forward(output: Tensor, target: Tensor): Tensor {
-        const { tracer } = output;
-        return super.forward(output, target).add(tracer.buffer(this.by));
+        return super.forward(output, target).add(this.by);
       }
     }
     const loss = new Shifted();

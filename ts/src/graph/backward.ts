@@ -73,6 +73,7 @@ function addNodeGradient(
     );
   }
   const options = { name: node.name, phase: 'backward' as const };
+  const one = () => builder.named('input', 'one', 'f32', []);
   const input = (index: number): number => {
     const id = node.inputs[index];
     if (id === undefined) throw new ArgumentError(`${node.op} has no input ${index}`);
@@ -87,16 +88,15 @@ function addNodeGradient(
     shapeOf: (id) => builder.value(id).shape,
     emit: (op, inputs, attrs, shapes) =>
       builder.apply(op, inputs, attrs, { ...options, shapes, outputCount: shapes.length }),
-    one: () => builder.named('input', 'one', 'f32', []),
+    one,
     give: (index, given) => {
       const id = input(index);
       const before = gradients.get(id);
       if (before === undefined) {
         gradients.set(id, given);
-      } else if (before === 'one' || given === 'one') {
-        throw new ArgumentError('a loss counts once: it cannot be added to itself');
       } else {
-        const [sum] = builder.apply('add', [before, given], {}, options);
+        const both = [before, given].map((each) => (each === 'one' ? one() : each));
+        const [sum] = builder.apply('add', both, {}, options);
         if (sum !== undefined) gradients.set(id, sum);
       }
     },

@@ -111,6 +111,20 @@ export class Tracer {
     return this.#source('buffer', source.dtype, source);
   }
 
+  /**
+   * The tensor of what an operation was given: a tensor, parameter or buffer.
+   *
+   * @param who The operation, for messages.
+   */
+  operand(who: string, value: Tensor | TensorSource): Tensor {
+    if (value instanceof Tensor) return value;
+    if (typeof value === 'object' && value !== null && 'shape' in value) {
+      if ('requiresGrad' in value) return this.parameter(value);
+      if ('dtype' in value) return this.buffer(value);
+    }
+    throw this.error(`${who} expects a tensor, got ${show(value)}`);
+  }
+
   #source(kind: 'parameter' | 'buffer', dtype: DType, source: TensorSource): Tensor {
     this.#assertOpen();
     const name = this.#sources.get(source);
@@ -245,14 +259,11 @@ export class Tensor {
   }
 
   /**
-   * Element-wise sum with a tensor of the same shape.
-   * @throws ShapeError if the shapes differ.
+   * Element-wise sum with a tensor, parameter or buffer of the same shape.
+   * @throws ShapeError if the shapes differ, ArgumentError for what is none of them.
    */
-  add(other: Tensor): Tensor {
-    if (!(other instanceof Tensor)) {
-      throw this.tracer.error(`add expects a tensor, got ${show(other)}`);
-    }
-    return first(this.tracer.record('add', [this, other]));
+  add(other: Tensor | TensorSource): Tensor {
+    return first(this.tracer.record('add', [this, this.tracer.operand('add', other)]));
   }
 
   /** max(x, 0), element by element. */
