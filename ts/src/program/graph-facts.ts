@@ -35,7 +35,7 @@ export function checkParameters(
   for (const [name, source] of traced.parameters) {
     if (present.has(source)) continue;
     throw new ArgumentError(
-      `${caller}: expected the network's layers to be those of the first call, but ${name} was ` +
+      `${caller} expects the network's layers to be those of the first call, but ${name} was ` +
         'replaced. Change values by loadStateDict or parameter.data, or make a new object for the ' +
         'changed network.',
     );

@@ -15,7 +15,7 @@ export function checkFits(
 ): void {
   if (size > graph.batchSize && !graph.traced.wholeBatches) {
     throw new ShapeError(
-      `${caller}: the training program is compiled for at most ${graph.batchSize} examples, ` +
+      `${caller} expects at most ${graph.batchSize} examples, as the program was compiled for, ` +
         `got a batch of ${size}. Call trainer.compile({ batchSize: ${size}, ... }) first, ` +
         'or begin with the largest batch.',
     );
@@ -31,7 +31,7 @@ export function checkSignature(
 ): void {
   if (sameSignature(graph.signature, signature)) return;
   throw new ShapeError(
-    `${caller}: expected images ${describeSignature(graph.signature)}, as the program was ` +
+    `${caller} expects images ${describeSignature(graph.signature)}, as the program was ` +
       `compiled for, got ${describeSignature(signature)}. One trainer takes one kind of image.`,
   );
 }
