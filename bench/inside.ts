@@ -13,7 +13,7 @@ export const graphs = {
   ...((await load('graph/builder.js')) as typeof import('../ts/src/graph/builder.js')),
   ...((await load('graph/finish.js')) as typeof import('../ts/src/graph/finish.js')),
   ...((await load('graph/table.js')) as typeof import('../ts/src/graph/table.js')),
-  ...((await load('graph/rules/pooling.js')) as typeof import('../ts/src/graph/rules/pooling.js')),
+  ...((await load('graph/ops/pooling.js')) as typeof import('../ts/src/graph/ops/pooling.js')),
 };
 export const compiled = (await load(
   'program/compiled.js',

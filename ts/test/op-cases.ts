@@ -11,7 +11,8 @@
  *   seed = FNV-1a of the key; h = fmix32(seed + index * 0x9E3779B9); key = 'op/case/input'.
  */
 import { readFileSync } from 'node:fs';
-import type { Attrs, OpName } from '../../dist/graph/spec.js';
+import type { Attrs } from '../../dist/graph/spec.js';
+import type { OpName } from '../../dist/graph/table.js';
 
 /** How the elements of an input are distributed. */
 export type Distribution =

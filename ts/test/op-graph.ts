@@ -5,7 +5,8 @@
  * Policy: the package's inside comes as an argument, so that the benchmark, which is compiled to
  * another folder, can use this too.
  */
-import type { GraphSpec, OpName } from '../../dist/graph/spec.js';
+import type { GraphSpec } from '../../dist/graph/spec.js';
+import type { OpName } from '../../dist/graph/table.js';
 import { attrsOf, type OpCase } from './op-cases.js';
 
 /** The package's inside views that a graph is made with. */
@@ -13,7 +14,7 @@ export interface GraphTools {
   readonly GraphBuilder: typeof import('../../dist/graph/builder.js').GraphBuilder;
   readonly finish: typeof import('../../dist/graph/finish.js').finish;
   readonly operations: typeof import('../../dist/graph/table.js').operations;
-  readonly pooledShape: typeof import('../../dist/graph/rules/pooling.js').pooledShape;
+  readonly pooledShape: typeof import('../../dist/graph/ops/pooling.js').pooledShape;
 }
 
 type Shape = readonly number[];

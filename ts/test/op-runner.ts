@@ -7,8 +7,8 @@
 import { ops } from 'neuronode';
 import { GraphBuilder } from '../../dist/graph/builder.js';
 import { finish } from '../../dist/graph/finish.js';
-import { pooledShape } from '../../dist/graph/rules/pooling.js';
-import type { OpName } from '../../dist/graph/spec.js';
+import { pooledShape } from '../../dist/graph/ops/pooling.js';
+import type { OpName } from '../../dist/graph/table.js';
 import { operations } from '../../dist/graph/table.js';
 import { compile } from '../../dist/program/native.js';
 import type { Algorithm } from '../../dist/program/target.js';

@@ -10,7 +10,7 @@ import { ArgumentError } from '../errors.js';
 import { atPath, type GraphBuilder } from './builder.js';
 import type { Gradient } from './operation.js';
 import type { NodeSpec } from './spec.js';
-import { operations } from './table.js';
+import { operationOf } from './table.js';
 
 /**
  * Adds the backward nodes of `loss` to the graph.
@@ -63,7 +63,7 @@ function addNodeGradient(
   leads: ReadonlySet<number>,
   gradients: Map<number, Gradient>,
 ): void {
-  const { gradient } = operations[node.op];
+  const { gradient } = operationOf(node.op);
   if (gradient === null) {
     throw new ArgumentError(
       `${node.op} has no gradient, so no parameter before it can be trained; ` +

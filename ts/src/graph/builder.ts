@@ -8,8 +8,8 @@ import { ArgumentError, DTypeError, errorFromCode, NeuronodeError } from '../err
 import { cut } from '../text.js';
 import { attrFits, type Operation, presentSlots, type TensorType } from './operation.js';
 import { checkSizes, type Shape, sameShape } from './shapes.js';
-import type { Attrs, DType, NodeSpec, OpName, Phase, ValueKind, ValueSpec } from './spec.js';
-import { operations } from './table.js';
+import type { Attrs, DType, NodeSpec, Phase, ValueKind, ValueSpec } from './spec.js';
+import { operationOf } from './table.js';
 
 /** How to add one node. */
 export interface NodeOptions {
@@ -57,10 +57,10 @@ export class GraphBuilder {
   }
 
   /** Adds a node after checking its inputs and attributes; returns its outputs. */
-  apply(op: OpName, inputs: readonly number[], attrs: Attrs, options: NodeOptions): number[] {
+  apply(op: string, inputs: readonly number[], attrs: Attrs, options: NodeOptions): number[] {
     const who = options.who ?? op;
     try {
-      const operation = operations[op];
+      const operation = operationOf(op);
       const types = inputs.map((id) => this.value(id));
       checkInputs(who, operation, types);
       checkAttrs(who, operation, attrs);

@@ -5,7 +5,7 @@
 import type { GraphBuilder } from './builder.js';
 import { updatedInputs } from './operation.js';
 import type { GraphSpec, NodeSpec, ValueSpec } from './spec.js';
-import { operations } from './table.js';
+import { operationOf } from './table.js';
 
 /**
  * The finished graph.
@@ -50,7 +50,7 @@ function placeUpdates(nodes: readonly NodeSpec[]): NodeSpec[] {
   const behind = new Map<number, NodeSpec[]>();
   for (const node of nodes) {
     if (node.phase !== 'optimizer') continue;
-    const updates = updatedInputs(operations[node.op], node.inputs.length);
+    const updates = updatedInputs(operationOf(node.op), node.inputs.length);
     const reads = updates.map((input) => lastRead.get(node.inputs[input] ?? -1) ?? -1);
     const makes = node.inputs.map((id) => madeAt.get(id) ?? -1);
     const index = Math.max(...reads, ...makes);
@@ -65,7 +65,7 @@ function dropUnused(nodes: readonly NodeSpec[], outputs: readonly number[]): Nod
   const needed = new Set(outputs);
   const kept: NodeSpec[] = [];
   for (const node of [...nodes].reverse()) {
-    const operation = operations[node.op];
+    const operation = operationOf(node.op);
     // An operation that could update something has nothing to update where the input is absent.
     const updates = updatedInputs(operation, node.inputs.length);
     if (updates.length === 0 && !node.outputs.some((id) => needed.has(id))) continue;

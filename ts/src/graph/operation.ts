@@ -1,13 +1,13 @@
 /**
  * Owns the form in which an operation is declared: its inputs and outputs, its attributes, its
- * shape rule and its gradient rule. The declarations themselves are in rules/, the table of all of
+ * shape rule and its gradient rule. The declarations themselves are in ops/, a file for each family, the table of all of
  * them in table.ts.
  */
 
 import type { Pair } from '../arguments.js';
 import { ArgumentError, ShapeError } from '../errors.js';
 import { formatShape, type Shape, sameShape } from './shapes.js';
-import type { Attrs, AttrValue, DType, OpName } from './spec.js';
+import type { Attrs, AttrValue, DType } from './spec.js';
 
 /** Type of one value. */
 export interface TensorType {
@@ -40,8 +40,8 @@ export interface ShapeContext {
 }
 
 /**
- * Gradient of the traced loss by some value: a value of the graph, or `'one'` for the gradient of
- * the loss by itself, which no operation needs to read.
+ * Gradient of the traced loss with respect to some value: a value of the graph, or `'one'` for the gradient of
+ * the loss with respect to itself, which no operation needs to read.
  */
 export type Gradient = number | 'one';
 
@@ -50,16 +50,19 @@ export interface GradientContext {
   readonly inputs: readonly number[];
   readonly outputs: readonly number[];
   readonly attrs: Attrs;
-  /** Whether the gradient by this input is wanted. */
+  /** Whether the gradient with respect to this input is wanted. */
   wants(input: number): boolean;
-  /** Gradient by this output; undefined where nothing that leads to the loss uses it. */
+  /**
+   * Gradient with respect to this output; undefined where nothing that leads to the loss uses it.
+   */
   gradOf(output: number): Gradient | undefined;
   shapeOf(value: number): Shape;
   /** Adds a backward operation; `shapes` declares its output shapes, one for each output made. */
-  emit(op: OpName, inputs: readonly number[], attrs: Attrs, shapes: readonly Shape[]): number[];
+  emit(op: string, inputs: readonly number[], attrs: Attrs, shapes: readonly Shape[]): number[];
   /** The number 1 as a value of the graph: the gradient `'one'` for operations that must read it. */
   one(): number;
-  /** Adds the gradient by an input. Gradients that come for the same value are summed. */
+  /** Adds the gradient with respect to an input. Gradients that come for the same value are summed. */
+  /** Adds the gradient with respect to an input. Gradients that come for the same value are summed. */
   give(input: number, gradient: Gradient): void;
 }
 
@@ -119,6 +122,17 @@ export function inputType(context: ShapeContext, index: number): TensorType {
 /** Shape of input `index`. */
 export function inputShape(context: ShapeContext, index: number): Shape {
   return inputType(context, index).shape;
+}
+
+/** One f32 output of the first input's shape. */
+export function likeInput(context: ShapeContext): TensorType[] {
+  return [{ dtype: 'f32', shape: inputShape(context, 0) }];
+}
+
+/** One f32 output of the shape of both inputs; `name` is the second's, for messages. */
+export function likeBoth(context: ShapeContext, name: string): TensorType[] {
+  checkSameShape(context.who, name, inputShape(context, 1), inputShape(context, 0));
+  return likeInput(context);
 }
 
 /** Attribute that is a pair, as the builder has checked. */

@@ -13,6 +13,9 @@ export type Shape = readonly number[];
 /** Largest size of a tensor along one axis; native code knows it too. */
 export const largestSize = 2 ** 31 - 1;
 
+/** Largest size, step, padding or distance of a window along one axis; native code knows it too. */
+export const largestWindow = 2 ** 20;
+
 /** Most elements of a tensor: more than any memory holds; native code knows it too. */
 const mostElements = 2 ** 40;
 

@@ -14,35 +14,6 @@ export type ValueKind = 'input' | 'parameter' | 'state' | 'intermediate';
 /** Part of the training step that a node belongs to. */
 export type Phase = 'forward' | 'backward' | 'optimizer';
 
-/** Name of an operation of the contract. */
-export type OpName =
-  | 'toFloat'
-  | 'conv2d'
-  | 'conv2dInputGrad'
-  | 'conv2dWeightGrad'
-  | 'linear'
-  | 'linearInputGrad'
-  | 'linearWeightGrad'
-  | 'gemm'
-  | 'maxPool2d'
-  | 'maxPool2dGrad'
-  | 'avgPool2d'
-  | 'avgPool2dGrad'
-  | 'adaptiveAvgPool2d'
-  | 'adaptiveAvgPool2dGrad'
-  | 'relu'
-  | 'reluGrad'
-  | 'sigmoid'
-  | 'sigmoidGrad'
-  | 'dropout'
-  | 'dropoutGrad'
-  | 'reshape'
-  | 'add'
-  | 'softmaxCrossEntropy'
-  | 'softmax'
-  | 'adamStep'
-  | 'sgdStep';
-
 /** Value of one attribute. */
 export type AttrValue = number | boolean | readonly number[];
 
@@ -60,7 +31,8 @@ export interface ValueSpec {
 
 /** One operation of the graph. */
 export interface NodeSpec {
-  readonly op: OpName;
+  /** A name of the operation table. */
+  readonly op: string;
   /** Indices into {@link GraphSpec.values}. */
   readonly inputs: readonly number[];
   /** Indices into {@link GraphSpec.values}. */

@@ -1,7 +1,8 @@
 /**
  * Owns what a training step asks of an optimizer: the nodes that update one parameter.
  */
-import type { Attrs, OpName } from './spec.js';
+import type { Attrs } from './spec.js';
+import type { OpName } from './table.js';
 import type { ParameterSource } from './tensor.js';
 
 /** What a training step asks of an optimizer: the classes in optim have it. */

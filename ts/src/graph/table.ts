@@ -1,20 +1,45 @@
 /**
- * Owns the one table of operations. An operation of the contract that no rules file declares fails
- * the build here.
+ * Owns the one table of operations: the families of ops/ joined. The names of the contract are its
+ * keys, so that an operation is named where it is declared.
  */
+import { show } from '../arguments.js';
+import { ArgumentError } from '../errors.js';
 import type { Operation } from './operation.js';
-import { convolutionRules } from './rules/convolution.js';
-import { matrixRules } from './rules/matrix.js';
-import { pointwiseRules } from './rules/pointwise.js';
-import { poolingRules } from './rules/pooling.js';
-import { trainingRules } from './rules/training.js';
-import type { OpName } from './spec.js';
+import { conversionOps } from './ops/conversion.js';
+import { convolutionOps } from './ops/convolution.js';
+import { dropoutOps } from './ops/dropout.js';
+import { linearOps } from './ops/linear.js';
+import { lossOps } from './ops/loss.js';
+import { optimizerOps } from './ops/optimizer.js';
+import { pointwiseOps } from './ops/pointwise.js';
+import { poolingOps } from './ops/pooling.js';
+import { reshapeOps } from './ops/reshape.js';
+import { softmaxOps } from './ops/softmax.js';
+
+const families = {
+  ...conversionOps,
+  ...convolutionOps,
+  ...linearOps,
+  ...poolingOps,
+  ...pointwiseOps,
+  ...dropoutOps,
+  ...reshapeOps,
+  ...softmaxOps,
+  ...lossOps,
+  ...optimizerOps,
+};
+
+/** Name of an operation of the contract. */
+export type OpName = keyof typeof families;
 
 /** Every operation of the contract, by name. */
-export const operations: Readonly<Record<OpName, Operation>> = {
-  ...convolutionRules,
-  ...matrixRules,
-  ...poolingRules,
-  ...pointwiseRules,
-  ...trainingRules,
-};
+export const operations: Readonly<Record<OpName, Operation>> = families;
+
+/** @throws {ArgumentError} There is no operation of this name. */
+export function operationOf(name: unknown): Operation {
+  if (typeof name === 'string' && Object.hasOwn(operations, name)) {
+    return operations[name as OpName];
+  }
+  const names = Object.keys(operations).join(', ');
+  throw new ArgumentError(`there is no operation ${show(name)}; there are ${names}`);
+}

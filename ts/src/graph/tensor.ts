@@ -12,7 +12,8 @@ import { ArgumentError } from '../errors.js';
 import { cut } from '../text.js';
 import { atPath, GraphBuilder } from './builder.js';
 import { flattenShape, resolveReshape, type Shape, sameShape } from './shapes.js';
-import type { Attrs, DType, OpName } from './spec.js';
+import type { Attrs, DType } from './spec.js';
+import type { OpName } from './table.js';
 
 /** What the tracer needs of a parameter: nn.Parameter has it. */
 export interface ParameterSource {

@@ -1,8 +1,8 @@
 /** Owns the layers without parameters: activations, pooling, dropout, flatten. */
 import { checkInteger, checkNumber, type PairLike } from '../arguments.js';
+import { avgPoolAttrs, checkAdaptiveSize, maxPoolAttrs } from '../graph/ops/pooling.js';
 import type { Tensor } from '../graph/tensor.js';
 import { asTensor } from '../graph/trace.js';
-import { avgPoolAttrs, checkAdaptiveSize, maxPoolAttrs } from '../graph/windows.js';
 import * as functional from './functional.js';
 import { Module } from './module.js';
 import { pythonBoolean, pythonFloat, pythonSize } from './print.js';

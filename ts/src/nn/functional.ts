@@ -5,23 +5,23 @@
 
 import { checkNumber, checkOneOf, checkOptions, type PairLike, show } from '../arguments.js';
 import { ArgumentError, ShapeError } from '../errors.js';
-import { pooledShape } from '../graph/rules/pooling.js';
-import { at, checkRank, formatShape } from '../graph/shapes.js';
-import { first, type Tensor } from '../graph/tensor.js';
-import { asTensor } from '../graph/trace.js';
+import { type ConvOptions, convAttrs } from '../graph/ops/convolution.js';
 import {
   type AvgPoolOptions,
   adaptiveShape,
   avgPoolAttrs,
-  type ConvOptions,
-  convAttrs,
   type MaxPoolOptions,
   maxPoolAttrs,
-} from '../graph/windows.js';
+  pooledShape,
+} from '../graph/ops/pooling.js';
+import { at, checkRank, formatShape } from '../graph/shapes.js';
+import { first, type Tensor } from '../graph/tensor.js';
+import { asTensor } from '../graph/trace.js';
 import { Buffer } from './buffer.js';
 import { Parameter } from './parameter.js';
 
-export type { AvgPoolOptions, ConvOptions, MaxPoolOptions } from '../graph/windows.js';
+export type { ConvOptions } from '../graph/ops/convolution.js';
+export type { AvgPoolOptions, MaxPoolOptions } from '../graph/ops/pooling.js';
 
 /** A tensor, or a parameter or buffer of a registered module. */
 export type Operand = Tensor | Parameter | Buffer;

@@ -10,9 +10,15 @@ import {
   show,
 } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
-import { elementCount, formatShape, largestSize, type Shape } from '../graph/shapes.js';
+import { convAttrs } from '../graph/ops/convolution.js';
+import {
+  elementCount,
+  formatShape,
+  largestSize,
+  largestWindow,
+  type Shape,
+} from '../graph/shapes.js';
 import type { Tensor } from '../graph/tensor.js';
-import { convAttrs, largestWindow } from '../graph/windows.js';
 import { checkMemory } from '../program/memory.js';
 import { defaultBias, defaultWeight } from '../random/init.js';
 import * as functional from './functional.js';

@@ -10,8 +10,9 @@ import { GraphBuilder } from '../graph/builder.js';
 import { finish } from '../graph/finish.js';
 import { type Operation, type Slot, updatedInputs } from '../graph/operation.js';
 import { checkShape, elementCount, type Shape } from '../graph/shapes.js';
-import type { Attrs, OpName } from '../graph/spec.js';
-import { operations } from '../graph/table.js';
+import type { Attrs } from '../graph/spec.js';
+import type { OpName } from '../graph/table.js';
+import { operationOf } from '../graph/table.js';
 import type { NativeArray } from '../program/native.js';
 import { resolveTarget, type TargetOptions, targetOptionNames } from '../program/target.js';
 import { WaitingCalls } from '../waiting.js';
@@ -67,13 +68,7 @@ export async function run(
   attrs: Attrs = {},
   options: RunOptions = {},
 ): Promise<Record<string, HostTensor>> {
-  const isKnown = typeof op === 'string' && Object.hasOwn(operations, op);
-  const operation = isKnown ? operations[op] : undefined;
-  if (operation === undefined) {
-    throw new ArgumentError(
-      `there is no operation ${show(op)}; there are ${Object.keys(operations).join(', ')}`,
-    );
-  }
+  const operation = operationOf(op);
   const settings = checkOptions(op, options, ['outputs', 'shapes', ...targetOptionNames]);
   const { target } = resolveTarget(op, settings, 'cpu');
   const names = operation.outputs.map(({ name }) => name);

@@ -9,7 +9,7 @@ import {
   type SgdSettings,
   sgdAttrs,
   sgdDefaults,
-} from '../graph/updates.js';
+} from '../graph/ops/optimizer.js';
 import { type OpOptions, run, splitOptions } from './run.js';
 import { checkTensor, type FloatTensor, floatTensor, type HostTensor } from './tensors.js';
 

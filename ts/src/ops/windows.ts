@@ -1,16 +1,15 @@
 /** Owns convolution and pooling as single operations on host tensors. */
 import type { PairLike } from '../arguments.js';
-import { pooledShape } from '../graph/rules/pooling.js';
-import { at, checkRank, checkShape, type Shape } from '../graph/shapes.js';
+import { type ConvOptions, convAttrs } from '../graph/ops/convolution.js';
 import {
   type AvgPoolOptions,
   adaptiveShape,
   avgPoolAttrs,
-  type ConvOptions,
-  convAttrs,
   type MaxPoolOptions,
   maxPoolAttrs,
-} from '../graph/windows.js';
+  pooledShape,
+} from '../graph/ops/pooling.js';
+import { at, checkRank, checkShape, type Shape } from '../graph/shapes.js';
 import { type OpOptions, run, splitOptions } from './run.js';
 import {
   checkTensor,

@@ -2,9 +2,10 @@
  * Owns Adam (Kingma and Ba, 2015) and AdamW (Loshchilov and Hutter, 2019). Formulas and defaults:
  * torch.optim.Adam, torch.optim.AdamW. State: exp_avg.<parameter>, exp_avg_sq.<parameter>.
  */
+
+import { type AdamSettings, adamAttrs, adamDefaults, checkAdam } from '../graph/ops/optimizer.js';
 import type { StepContext } from '../graph/step-rule.js';
-import { type AdamSettings, adamAttrs, adamDefaults, checkAdam } from '../graph/updates.js';
-import { Optimizer, type Trained } from './options.js';
+import { Optimizer, type Trained } from './optimizer.js';
 
 /** Options of {@link Adam} and {@link AdamW}. */
 export interface AdamOptions extends AdamSettings {

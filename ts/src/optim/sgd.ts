@@ -2,9 +2,10 @@
  * Owns stochastic gradient descent. Formulas and defaults: torch.optim.SGD.
  * State, with momentum: momentum_buffer.<parameter>.
  */
+
+import { checkSgd, type SgdSettings, sgdAttrs, sgdDefaults } from '../graph/ops/optimizer.js';
 import type { StepContext } from '../graph/step-rule.js';
-import { checkSgd, type SgdSettings, sgdAttrs, sgdDefaults } from '../graph/updates.js';
-import { Optimizer, type Trained } from './options.js';
+import { Optimizer, type Trained } from './optimizer.js';
 
 /** Options of {@link SGD}. */
 export interface SGDOptions extends SgdSettings {

@@ -9,7 +9,8 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { NativeError } from '../errors.js';
-import type { GraphSpec, OpName } from '../graph/spec.js';
+import type { GraphSpec } from '../graph/spec.js';
+import type { OpName } from '../graph/table.js';
 import type { CompileTarget, NativeArray, NativeInputs, PlanInfo } from './contract.js';
 
 /** A device as the addon tells of it: names and figures that depend on its kind. */

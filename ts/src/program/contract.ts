@@ -2,7 +2,8 @@
  * Owns the types that cross to native code beside the graph: a program's inputs and outputs, its plan,
  * and where and how it computes.
  */
-import type { OpName, Phase } from '../graph/spec.js';
+import type { Phase } from '../graph/spec.js';
+import type { OpName } from '../graph/table.js';
 
 /** Typed arrays that cross to and from native code. */
 export type NativeArray = Float32Array | Float64Array | Int32Array | Uint8Array;

@@ -7,7 +7,8 @@
  */
 
 import { errorFromNative } from '../errors.js';
-import type { GraphSpec, OpName } from '../graph/spec.js';
+import type { GraphSpec } from '../graph/spec.js';
+import type { OpName } from '../graph/table.js';
 import { addon, type RawProgram } from './addon.js';
 import type { NativeArray, NativeInputs, PlanInfo, PlanStep } from './contract.js';
 import { copyInSlices, sliceLength } from './copy.js';

@@ -2,7 +2,8 @@
  * Runs finished graphs in float64 with plain loops: the reference for gradient rules and for native
  * code. It reads the same GraphSpec that native code receives and has the same surface.
  */
-import type { GraphSpec, OpName } from '../../../dist/graph/spec.js';
+import type { GraphSpec } from '../../../dist/graph/spec.js';
+import type { OpName } from '../../../dist/graph/table.js';
 import { convolutionKernels } from './convolution.js';
 import { pointwiseKernels } from './pointwise.js';
 import { poolingKernels } from './pooling.js';
@@ -48,7 +49,7 @@ export class ReferenceProgram {
     }
     const pick = (ids: readonly number[]) => ids.map((id) => this.#values[id]!);
     for (const { op, inputs, outputs, attrs } of this.#spec.nodes) {
-      kernels[op](pick(inputs), pick(outputs), attrs);
+      kernels[op as OpName](pick(inputs), pick(outputs), attrs);
     }
     return Object.fromEntries(
       this.#spec.outputs.map(({ name, value }) => [name, this.#values[value]!.data.slice()]),

@@ -1,4 +1,4 @@
-/** Owns the declarations of the matrix operations. Formulas: torch.nn.Linear, BLAS gemm. */
+/** Owns the matrix operations: shapes, gradient rules. Formulas: torch.nn.Linear, BLAS gemm. */
 import { ShapeError } from '../../errors.js';
 import {
   booleanAttr,
@@ -11,7 +11,7 @@ import {
 } from '../operation.js';
 import { at, checkRank, formatShape } from '../shapes.js';
 
-export const matrixRules = {
+export const linearOps = {
   linear: {
     inputs: [f32('x'), f32('w'), optionalF32('b')],
     outputs: [f32('y')],

@@ -1,11 +1,20 @@
 /**
- * Owns the options of optimizer steps as users write them: defaults, checks, and their way to
- * attributes. Both optimizers and single operations go through here. Defaults and rules: torch.optim.
+ * Owns the steps of optimizers: settings as users write them, with defaults and checks, shapes.
+ * Formulas and defaults: torch.optim.Adam, AdamW and SGD.
  */
-
-import { checkBoolean, checkNumber, show } from '../arguments.js';
-import { ArgumentError } from '../errors.js';
-import type { Attrs } from './spec.js';
+import { checkBoolean, checkNumber, show } from '../../arguments.js';
+import { ArgumentError } from '../../errors.js';
+import {
+  checkSameShape,
+  f32,
+  i32,
+  inputShape,
+  numberAttr,
+  type Operation,
+  optionalF32,
+  type Slot,
+} from '../operation.js';
+import type { Attrs } from '../spec.js';
 
 /** Settings of a step of Adam. */
 export interface AdamSettings {
@@ -102,3 +111,56 @@ export function sgdAttrs({
 }: Omit<Required<SgdSettings>, 'lr'>): Attrs {
   return { momentum, dampening, nesterov, weightDecay };
 }
+
+const learningRate: Slot = { name: 'lr', dtypes: ['f64'] };
+
+export const optimizerOps = {
+  adamStep: {
+    inputs: [f32('p'), f32('g'), f32('m'), f32('v'), i32('step'), learningRate],
+    outputs: [],
+    attrs: {
+      beta1: 'number',
+      beta2: 'number',
+      eps: 'number',
+      weightDecay: 'number',
+      decoupled: 'boolean',
+    },
+    updates: [0, 2, 3],
+    infer: (c) => {
+      for (const [index, name] of [
+        [1, 'g'],
+        [2, 'm'],
+        [3, 'v'],
+      ] as const) {
+        checkSameShape(c.who, name, inputShape(c, index), inputShape(c, 0));
+      }
+      return [];
+    },
+    gradient: null,
+  },
+  sgdStep: {
+    inputs: [f32('p'), f32('g'), optionalF32('momentumBuffer'), i32('step'), learningRate],
+    outputs: [],
+    attrs: {
+      momentum: 'number',
+      dampening: 'number',
+      nesterov: 'boolean',
+      weightDecay: 'number',
+    },
+    updates: [0, 2],
+    infer: (c) => {
+      checkSameShape(c.who, 'g', inputShape(c, 1), inputShape(c, 0));
+      const [buffer] = c.inputs.slice(2, -2);
+      if (buffer !== undefined) {
+        checkSameShape(c.who, 'momentumBuffer', buffer.shape, inputShape(c, 0));
+      }
+      if ((numberAttr(c.attrs, 'momentum') !== 0) !== (buffer !== undefined)) {
+        throw new ArgumentError(
+          `${c.who} expects a momentumBuffer exactly where momentum is not 0`,
+        );
+      }
+      return [];
+    },
+    gradient: null,
+  },
+} satisfies Record<string, Operation>;

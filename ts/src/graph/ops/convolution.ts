@@ -1,4 +1,13 @@
-/** Owns the declarations of the convolution operations. Formulas: torch.nn.Conv2d. */
+/** Owns convolution and its gradients: options, shapes, gradient rules. Formulas: torch.nn.Conv2d. */
+import {
+  checkInteger,
+  checkOneOf,
+  checkOptions,
+  checkPair,
+  type Pair,
+  type PairLike,
+  show,
+} from '../../arguments.js';
 import { ArgumentError, ShapeError } from '../../errors.js';
 import {
   checkSameShape,
@@ -13,8 +22,59 @@ import {
   pairAttr,
   type ShapeContext,
 } from '../operation.js';
-import { at, checkRank, convOutputSize, formatShape, type Shape } from '../shapes.js';
+import {
+  at,
+  checkRank,
+  convOutputSize,
+  formatShape,
+  largestWindow,
+  type Shape,
+} from '../shapes.js';
 import type { Attrs } from '../spec.js';
+
+/** Options of a convolution. */
+export interface ConvOptions {
+  /** Step of the window; 1 by default. */
+  stride?: PairLike;
+  /** Zeros added on each side (0 by default), or 'valid' (none), or 'same' (keeps the size). */
+  padding?: PairLike | 'same' | 'valid';
+  /** Distance between the window's cells; 1 by default. */
+  dilation?: PairLike;
+  /** Groups of channels that do not see each other; 1 by default. */
+  groups?: number;
+}
+
+/** Attributes of a convolution with this kernel. */
+export function convAttrs(who: string, options: ConvOptions, kernel: Pair): Attrs {
+  checkOptions(who, options, ['stride', 'padding', 'dilation', 'groups']);
+  const stride = checkPair(who, 'stride', options.stride ?? 1, 1, largestWindow);
+  const dilation = checkPair(who, 'dilation', options.dilation ?? 1, 1, largestWindow);
+  const groups = checkInteger(who, 'groups', options.groups ?? 1, 1);
+  const padding = convPadding(who, options.padding ?? 0, kernel, stride, dilation);
+  return { stride, padding, dilation, groups };
+}
+
+function convPadding(
+  who: string,
+  padding: PairLike | string,
+  kernel: Pair,
+  stride: Pair,
+  dilation: Pair,
+): Pair {
+  if (typeof padding !== 'string') return checkPair(who, 'padding', padding, 0, largestWindow);
+  if (checkOneOf(who, 'padding', padding, ['same', 'valid']) === 'valid') return [0, 0];
+  if (stride.some((size) => size !== 1)) {
+    throw new ArgumentError(`${who} takes padding 'same' with stride 1 only, got ${show(stride)}`);
+  }
+  const total: Pair = [dilation[0] * (kernel[0] - 1), dilation[1] * (kernel[1] - 1)];
+  if (total.some((size) => size % 2 !== 0)) {
+    throw new ArgumentError(
+      `${who} takes padding 'same' where it is the same on both sides: kernel ${show(kernel)} ` +
+        `with dilation ${show(dilation)} would need ${show(total)} in all; use an odd kernel`,
+    );
+  }
+  return [total[0] / 2, total[1] / 2];
+}
 
 const imageAxes = ['N', 'C', 'H', 'W'];
 const weightAxes = ['K', 'C/groups', 'kh', 'kw'];
@@ -64,7 +124,7 @@ function checkBias(context: ShapeContext, index: number, filters: number): void 
   if (bias !== undefined) checkSameShape(context.who, 'bias', bias.shape, [filters]);
 }
 
-export const convolutionRules = {
+export const convolutionOps = {
   conv2d: {
     inputs: [f32('x'), f32('w'), optionalF32('b')],
     outputs: [f32('y')],

@@ -1,7 +1,15 @@
 /**
- * Owns the declarations of the pooling operations. Formulas: torch.nn.MaxPool2d, AvgPool2d,
- * AdaptiveAvgPool2d. Ceil mode is not an attribute: the declared output shape says it.
+ * Owns the pooling operations: options, shapes, gradient rules. Formulas: torch.nn.MaxPool2d,
+ * AvgPool2d, AdaptiveAvgPool2d. Ceil mode is not an attribute: the declared output shape says it.
  */
+import {
+  checkBoolean,
+  checkInteger,
+  checkOptions,
+  checkPair,
+  type PairLike,
+  show,
+} from '../../arguments.js';
 import { ArgumentError, ShapeError } from '../../errors.js';
 import {
   checkSameShape,
@@ -16,8 +24,111 @@ import {
   type ShapeContext,
   type Slot,
 } from '../operation.js';
-import { at, checkRank, formatShape, poolOutputSize, type Shape, sameShape } from '../shapes.js';
+import {
+  at,
+  checkRank,
+  formatShape,
+  largestWindow,
+  poolOutputSize,
+  type Shape,
+  sameShape,
+} from '../shapes.js';
 import type { Attrs, DType } from '../spec.js';
+
+/** Options of max pooling. */
+export interface MaxPoolOptions {
+  /** Step of the window; the window's own size by default. */
+  stride?: PairLike;
+  /**
+   * Cells added on each side that no maximum takes; 0 by default, at most half of kernelSize,
+   * whatever the dilation.
+   */
+  padding?: PairLike;
+  /** Distance between the window's cells; 1 by default. */
+  dilation?: PairLike;
+  /** Whether a last, partial window counts; false by default. */
+  ceilMode?: boolean;
+}
+
+/** Options of average pooling. */
+export interface AvgPoolOptions {
+  /** Step of the window; the window's own size by default. */
+  stride?: PairLike;
+  /** Zeros added on each side; 0 by default, at most half of kernelSize. */
+  padding?: PairLike;
+  /** Whether a last, partial window counts; false by default. */
+  ceilMode?: boolean;
+  /** Whether padded zeros count in the divisor; true by default. */
+  countIncludePad?: boolean;
+}
+
+/** Attributes of a pooling window, and whether it counts partial windows. */
+export interface PoolSettings {
+  attrs: Attrs;
+  ceilMode: boolean;
+}
+
+function poolSettings(
+  who: string,
+  kernelSize: PairLike,
+  options: MaxPoolOptions | AvgPoolOptions,
+): PoolSettings {
+  const kernel = checkPair(who, 'kernelSize', kernelSize, 1, largestWindow);
+  const stride = checkPair(who, 'stride', options.stride ?? kernel, 1, largestWindow);
+  const padding = checkPair(who, 'padding', options.padding ?? 0, 0, largestWindow);
+  const ceilMode = checkBoolean(who, 'ceilMode', options.ceilMode ?? false);
+  return { attrs: { kernelSize: kernel, stride, padding }, ceilMode };
+}
+
+/** Attributes of max pooling. */
+export function maxPoolAttrs(
+  who: string,
+  kernelSize: PairLike,
+  options: MaxPoolOptions,
+): PoolSettings {
+  checkOptions(who, options, ['stride', 'padding', 'dilation', 'ceilMode']);
+  const { attrs, ceilMode } = poolSettings(who, kernelSize, options);
+  const dilation = checkPair(who, 'dilation', options.dilation ?? 1, 1, largestWindow);
+  return { attrs: { ...attrs, dilation }, ceilMode };
+}
+
+/** Attributes of average pooling. */
+export function avgPoolAttrs(
+  who: string,
+  kernelSize: PairLike,
+  options: AvgPoolOptions,
+): PoolSettings {
+  checkOptions(who, options, ['stride', 'padding', 'ceilMode', 'countIncludePad']);
+  const { attrs, ceilMode } = poolSettings(who, kernelSize, options);
+  const include = checkBoolean(who, 'countIncludePad', options.countIncludePad ?? true);
+  return { attrs: { ...attrs, countIncludePad: include }, ceilMode };
+}
+
+/** Checks the size that adaptive pooling is to give; null keeps an axis. */
+export function checkAdaptiveSize(
+  who: string,
+  size: unknown,
+): number | null | readonly [number | null, number | null] {
+  if (size === null) return null;
+  if (typeof size === 'number') return checkInteger(who, 'outputSize', size, 1);
+  if (!Array.isArray(size) || size.length !== 2) {
+    throw new ArgumentError(
+      `${who} expects outputSize to be a number, null or a pair of them, got ${show(size)}`,
+    );
+  }
+  const [height, width] = size.map((item: unknown, axis) =>
+    item === null ? null : checkInteger(who, `outputSize[${axis}]`, item, 1),
+  );
+  return [height ?? null, width ?? null];
+}
+
+/** The output's shape of adaptive pooling over x [N, C, H, W]. */
+export function adaptiveShape(who: string, x: Shape, outputSize: unknown): Shape {
+  const size = checkAdaptiveSize(who, outputSize);
+  checkRank(who, 'input', x, ['N', 'C', 'H', 'W']);
+  const [height, width] = typeof size === 'object' && size !== null ? size : [size, size];
+  return [at(x, 0), at(x, 1), height ?? at(x, 2), width ?? at(x, 3)];
+}
 
 const imageAxes = ['N', 'C', 'H', 'W'];
 const windowAttrs = { kernelSize: 'pair', stride: 'pair', padding: 'pair' } as const;
@@ -105,7 +216,7 @@ function windowGradShape(c: ShapeContext): Shape {
   return shape;
 }
 
-export const poolingRules = {
+export const poolingOps = {
   maxPool2d: {
     inputs: [f32('x')],
     outputs: [f32('y'), { ...indices, optional: true }],

@@ -1,0 +1,47 @@
+/** Owns the losses: shapes, gradient rules. Formula: torch.nn.CrossEntropyLoss. */
+import { ArgumentError } from '../../errors.js';
+import {
+  checkSameShape,
+  f32,
+  i32,
+  inputShape,
+  numberAttr,
+  type Operation,
+  optionalF32,
+} from '../operation.js';
+import { at, checkRank } from '../shapes.js';
+
+export const lossOps = {
+  softmaxCrossEntropy: {
+    inputs: [f32('logits'), i32('labels'), i32('count')],
+    outputs: [f32('loss'), { name: 'correct', dtypes: ['i32'] }, optionalF32('gradLogits')],
+    attrs: { reduction: 'integer' },
+    infer: (c) => {
+      const logits = inputShape(c, 0);
+      checkRank(c.who, 'logits', logits, ['N', 'C']);
+      checkSameShape(c.who, 'labels', inputShape(c, 1), [at(logits, 0)]);
+      checkSameShape(c.who, 'count', inputShape(c, 2), []);
+      const reduction = numberAttr(c.attrs, 'reduction');
+      if (reduction !== 0 && reduction !== 1) {
+        throw new ArgumentError(`${c.who} expects reduction to be 0 or 1, got ${reduction}`);
+      }
+      return [
+        { dtype: 'f32', shape: [] },
+        { dtype: 'i32', shape: [] },
+        { dtype: 'f32', shape: logits },
+      ];
+    },
+    // The forward node gives the logits' gradient for a gradient of one by the loss.
+    gradient: (c) => {
+      const gradient = c.gradOf(0);
+      const [, , gradLogits] = c.outputs;
+      if (gradient === undefined || gradLogits === undefined || !c.wants(0)) return;
+      if (gradient !== 'one') {
+        throw new ArgumentError(
+          'a cross entropy counts once in the loss: give the loss itself or a sum of losses',
+        );
+      }
+      c.give(0, gradLogits);
+    },
+  },
+} satisfies Record<string, Operation>;

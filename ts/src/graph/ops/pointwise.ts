@@ -1,0 +1,80 @@
+/**
+ * Owns the operations that work element by element. An activation is one row of `activations`: it
+ * declares the operation `<name>` and its gradient operation `<name>Grad`, whose formulas are
+ * native code's. Formulas: torch.relu, torch.sigmoid.
+ */
+import {
+  f32,
+  type GradientContext,
+  gradientValue,
+  likeBoth,
+  likeInput,
+  type Operation,
+} from '../operation.js';
+
+/** What there is to say of an activation. */
+interface Activation {
+  /** What its gradient is worked out from beside gy: its input x or its output y. */
+  readonly gradientFrom: 'x' | 'y';
+}
+
+const activations = {
+  relu: { gradientFrom: 'y' },
+  sigmoid: { gradientFrom: 'y' },
+} as const satisfies Record<string, Activation>;
+
+/** Name of an activation. */
+export type ActivationName = keyof typeof activations;
+
+type ActivationOp = ActivationName | `${ActivationName}Grad`;
+
+function activation(name: ActivationName, { gradientFrom }: Activation): [string, Operation][] {
+  const gradientOp = `${name}Grad` as const;
+  const forward: Operation = {
+    inputs: [f32('x')],
+    outputs: [f32('y')],
+    attrs: {},
+    infer: likeInput,
+    gradient: (c: GradientContext): void => {
+      const gy = gradientValue(c, 0);
+      const [known] = gradientFrom === 'x' ? c.inputs : c.outputs;
+      if (gy === undefined || known === undefined || !c.wants(0)) return;
+      const [gx] = c.emit(gradientOp, [gy, known], c.attrs, [c.shapeOf(known)]);
+      if (gx !== undefined) c.give(0, gx);
+    },
+  };
+  const backward: Operation = {
+    inputs: [f32('gy'), f32(gradientFrom)],
+    outputs: [f32('gx')],
+    attrs: {},
+    infer: (c) => likeBoth(c, gradientFrom),
+    gradient: null,
+  };
+  return [
+    [name, forward],
+    [gradientOp, backward],
+  ];
+}
+
+function activationOps(): Record<ActivationOp, Operation> {
+  const rows = Object.entries(activations) as [ActivationName, Activation][];
+  const entries = rows.flatMap(([name, row]) => activation(name, row));
+  return Object.fromEntries(entries) as Record<ActivationOp, Operation>;
+}
+
+export const pointwiseOps = {
+  ...activationOps(),
+  add: {
+    inputs: [f32('a'), f32('b')],
+    outputs: [f32('y')],
+    attrs: {},
+    infer: (c) => likeBoth(c, 'b'),
+    // A sum of losses passes the loss's own gradient on, so this rule accepts 'one' as well.
+    gradient: (c) => {
+      const gy = c.gradOf(0);
+      if (gy === undefined) return;
+      if (c.wants(0)) c.give(0, gy);
+      if (c.wants(1)) c.give(1, gy);
+    },
+  },
+} satisfies Record<string, Operation>;
