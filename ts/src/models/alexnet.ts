@@ -4,10 +4,12 @@
  */
 import { checkNumber } from '../arguments.js';
 import type { Tensor } from '../graph/tensor.js';
-import { Dropout, MaxPool2d, ReLU } from '../nn/activations.js';
+import { ReLU } from '../nn/activation.js';
 import { Sequential } from '../nn/containers.js';
+import { Dropout } from '../nn/dropout.js';
 import { Conv2d, Linear } from '../nn/layers.js';
 import { Module } from '../nn/module.js';
+import { MaxPool2d } from '../nn/pooling.js';
 import { type ModelOptions, modelOptions } from './options.js';
 
 /** Options of {@link AlexNet}. */

@@ -3,10 +3,11 @@
  * into Deep Learning" uses for Fashion-MNIST. State dict names: conv.0.weight to fc.4.bias.
  */
 import type { Tensor } from '../graph/tensor.js';
-import { MaxPool2d, Sigmoid } from '../nn/activations.js';
+import { Sigmoid } from '../nn/activation.js';
 import { Sequential } from '../nn/containers.js';
 import { Conv2d, Linear } from '../nn/layers.js';
 import { Module } from '../nn/module.js';
+import { MaxPool2d } from '../nn/pooling.js';
 import { type ModelOptions, modelOptions } from './options.js';
 
 /** Options of {@link LeNet}. */

@@ -15,7 +15,9 @@ import {
  * @param w [out, in]
  * @param b [out]
  * @returns [N, out]
- * @throws ArgumentError, ShapeError, DTypeError where an argument does not fit.
+ * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
+ * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
+ * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
  */
 export async function linear(
   x: FloatTensor,
@@ -28,11 +30,13 @@ export async function linear(
 }
 
 /**
- * Gradient of {@link linear} by its input.
+ * Gradient of {@link linear} with respect to its input.
  * @param gy [N, out]
  * @param w [out, in]
  * @returns [N, in]
- * @throws ArgumentError, ShapeError, DTypeError where an argument does not fit.
+ * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
+ * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
+ * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
  */
 export async function linearInputGrad(
   gy: FloatTensor,
@@ -44,11 +48,13 @@ export async function linearInputGrad(
 }
 
 /**
- * Gradients of {@link linear} by its weight and, unless `bias` is false, by its bias.
+ * Gradients of {@link linear} with respect to its weight and, unless `bias` is false, to its bias.
  * @param x [N, in]
  * @param gy [N, out]
  * @returns gw [out, in] and gb [out]
- * @throws ArgumentError, ShapeError, DTypeError where an argument does not fit.
+ * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
+ * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
+ * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
  */
 export async function linearWeightGrad<Bias extends boolean = true>(
   x: FloatTensor,
@@ -75,7 +81,9 @@ export interface GemmOptions extends OpOptions {
  * @param a [M, K], or [K, M] with `transposeA`
  * @param b [K, N], or [N, K] with `transposeB`
  * @returns [M, N]
- * @throws ArgumentError, ShapeError, DTypeError where an argument does not fit.
+ * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
+ * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
+ * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
  */
 export async function gemm(
   a: FloatTensor,

@@ -13,7 +13,9 @@ import { type FloatTensor, floatTensor, type HostTensor } from './tensors.js';
  * @param mean [C], on the scale from 0 to 1
  * @param std [C], on the scale from 0 to 1
  * @returns [N, C, H, W]
- * @throws ArgumentError, ShapeError, DTypeError where an argument does not fit.
+ * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
+ * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
+ * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
  */
 export async function toFloat(
   x: HostTensor<Uint8Array>,
@@ -27,7 +29,11 @@ export async function toFloat(
 
 /**
  * max(x, 0), element by element.
- * @throws ArgumentError, ShapeError, DTypeError where an argument does not fit.
+ * @param x Any shape.
+ * @returns Of the shape of x.
+ * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
+ * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
+ * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
  */
 export async function relu(x: FloatTensor, options: OpOptions = {}): Promise<FloatTensor> {
   const [, common] = splitOptions('relu', options);
@@ -35,8 +41,13 @@ export async function relu(x: FloatTensor, options: OpOptions = {}): Promise<Flo
 }
 
 /**
- * Gradient of {@link relu} by its input, from its output y, which has the shape of gy.
- * @throws ArgumentError, ShapeError, DTypeError where an argument does not fit.
+ * Gradient of {@link relu} with respect to its input, from its output y.
+ * @param gy Any shape.
+ * @param y Of the shape of gy.
+ * @returns Of the shape of gy.
+ * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
+ * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
+ * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
  */
 export async function reluGrad(
   gy: FloatTensor,
@@ -49,7 +60,11 @@ export async function reluGrad(
 
 /**
  * 1 / (1 + exp(-x)), element by element.
- * @throws ArgumentError, ShapeError, DTypeError where an argument does not fit.
+ * @param x Any shape.
+ * @returns Of the shape of x.
+ * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
+ * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
+ * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
  */
 export async function sigmoid(x: FloatTensor, options: OpOptions = {}): Promise<FloatTensor> {
   const [, common] = splitOptions('sigmoid', options);
@@ -57,8 +72,13 @@ export async function sigmoid(x: FloatTensor, options: OpOptions = {}): Promise<
 }
 
 /**
- * Gradient of {@link sigmoid} by its input, from its output y, which has the shape of gy.
- * @throws ArgumentError, ShapeError, DTypeError where an argument does not fit.
+ * Gradient of {@link sigmoid} with respect to its input, from its output y.
+ * @param gy Any shape.
+ * @param y Of the shape of gy.
+ * @returns Of the shape of gy.
+ * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
+ * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
+ * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
  */
 export async function sigmoidGrad(
   gy: FloatTensor,
@@ -71,7 +91,9 @@ export async function sigmoidGrad(
 
 /**
  * The same values in another shape, which must have as many elements.
- * @throws ArgumentError, ShapeError, DTypeError where an argument does not fit.
+ * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
+ * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
+ * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
  */
 export async function reshape(
   x: FloatTensor,
@@ -94,7 +116,9 @@ export async function reshape(
 
 /**
  * a + b, element by element, for tensors of one shape.
- * @throws ArgumentError, ShapeError, DTypeError where an argument does not fit.
+ * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
+ * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
+ * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
  */
 export async function add(
   a: FloatTensor,
@@ -109,7 +133,9 @@ export async function add(
  * exp(x) / sum(exp(x)) of each row.
  * @param x [N, C]
  * @returns [N, C]
- * @throws ArgumentError, ShapeError, DTypeError where an argument does not fit.
+ * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
+ * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
+ * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
  */
 export async function softmax(x: FloatTensor, options: OpOptions = {}): Promise<FloatTensor> {
   const [, common] = splitOptions('softmax', options);
@@ -150,7 +176,9 @@ function checkSeed(who: string, seed: unknown): [low: number, high: number] {
  * function of (seed, step, stream, element).
  * @param p From 0 to 1.
  * @param step Number of the step, 0 or above.
- * @throws ArgumentError, ShapeError, DTypeError where an argument does not fit.
+ * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
+ * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
+ * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
  */
 export async function dropout(
   x: FloatTensor,
@@ -165,8 +193,10 @@ export async function dropout(
 }
 
 /**
- * Gradient of {@link dropout} by its input, with the same mask.
- * @throws ArgumentError, ShapeError, DTypeError where an argument does not fit.
+ * Gradient of {@link dropout} with respect to its input, with the same mask.
+ * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
+ * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
+ * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
  */
 export async function dropoutGrad(
   gy: FloatTensor,

@@ -17,13 +17,13 @@ export interface HostTensor<Data extends NativeArray = NativeArray> {
 /** A tensor of 32-bit floats. */
 export type FloatTensor = HostTensor<Float32Array>;
 
-/** Options of the operations that give the gradients by a weight and a bias. */
+/** Options of the operations that give the gradients with respect to a weight and a bias. */
 export interface WeightGradOptions<Bias extends boolean = boolean> {
-  /** Whether the gradient by the bias is wanted; true by default. */
+  /** Whether the gradient with respect to the bias is wanted; true by default. */
   bias?: Bias;
 }
 
-/** Gradients by a weight and, where it is wanted, a bias. */
+/** Gradients with respect to a weight and, where it is wanted, a bias. */
 export type WeightGrads<Bias extends boolean = boolean> = { gw: FloatTensor } & (Bias extends true
   ? { gb: FloatTensor }
   : { gb?: FloatTensor });

@@ -23,11 +23,13 @@ export interface SoftmaxCrossEntropyOptions extends OpOptions {
 
 /**
  * Cross entropy of each row's logits and label; how many rows' largest logit is the label's; and the
- * gradient of the loss by the logits.
+ * gradient of the loss with respect to the logits.
  * @param logits [N, C]
  * @param labels i32 [N], each from 0 to C - 1
  * @returns loss, a single number; correct; gradLogits [N, C]
- * @throws ArgumentError, ShapeError, DTypeError where an argument does not fit.
+ * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
+ * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
+ * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
  */
 export async function softmaxCrossEntropy(
   logits: FloatTensor,
@@ -70,7 +72,9 @@ export interface AdamStepOptions extends OpOptions, AdamSettings {
  * @param tensors Parameter p, gradient g, and the running means of the gradient (m) and of its
  *   square (v), all of one shape.
  * @returns The new values of p, m and v.
- * @throws ArgumentError, ShapeError, DTypeError where an argument does not fit.
+ * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
+ * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
+ * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
  */
 export async function adamStep(
   tensors: { p: FloatTensor; g: FloatTensor; m: FloatTensor; v: FloatTensor },
@@ -100,7 +104,9 @@ export interface SgdStepOptions extends OpOptions, SgdSettings {
  * One step of stochastic gradient descent (formula: torch.optim.SGD).
  * @param tensors Parameter p, gradient g and, where momentum is not 0, its buffer, all of one shape.
  * @returns The new values of p and of the buffer.
- * @throws ArgumentError, ShapeError, DTypeError where an argument does not fit.
+ * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
+ * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
+ * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
  */
 export async function sgdStep(
   tensors: { p: FloatTensor; g: FloatTensor; momentumBuffer?: FloatTensor },

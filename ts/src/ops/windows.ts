@@ -37,7 +37,9 @@ function convolution(who: string, weight: Shape, options: ConvOptions & OpOption
  * @param w [K, C/groups, kh, kw]
  * @param b [K]
  * @returns [N, K, H', W'] with H' = floor((H + 2 padding - dilation (kh - 1) - 1) / stride) + 1
- * @throws ArgumentError, ShapeError, DTypeError where an argument does not fit.
+ * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
+ * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
+ * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
  */
 export async function conv2d(
   x: FloatTensor,
@@ -51,11 +53,13 @@ export async function conv2d(
 }
 
 /**
- * Gradient of {@link conv2d} by its input.
+ * Gradient of {@link conv2d} with respect to its input.
  * @param gy [N, K, H', W']
  * @param w [K, C/groups, kh, kw]
  * @param inputShape [N, C, H, W], the shape of the result
- * @throws ArgumentError, ShapeError, DTypeError where an argument does not fit.
+ * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
+ * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
+ * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
  */
 export async function conv2dInputGrad(
   gy: FloatTensor,
@@ -71,12 +75,14 @@ export async function conv2dInputGrad(
 }
 
 /**
- * Gradients of {@link conv2d} by its weight and, unless `bias` is false, by its bias.
+ * Gradients of {@link conv2d} with respect to its weight and, unless `bias` is false, to its bias.
  * @param x [N, C, H, W]
  * @param gy [N, K, H', W']
  * @param weightShape [K, C/groups, kh, kw]
  * @returns gw, of the weight's shape, and gb [K]
- * @throws ArgumentError, ShapeError, DTypeError where an argument does not fit.
+ * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
+ * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
+ * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
  */
 export async function conv2dWeightGrad<Bias extends boolean = true>(
   x: FloatTensor,
@@ -97,7 +103,9 @@ export async function conv2dWeightGrad<Bias extends boolean = true>(
  * (formula: torch.nn.MaxPool2d).
  * @param x [N, C, H, W]
  * @returns y and indices [N, C, H', W']
- * @throws ArgumentError, ShapeError, DTypeError where an argument does not fit.
+ * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
+ * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
+ * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
  */
 export async function maxPool2d(
   x: FloatTensor,
@@ -114,11 +122,13 @@ export async function maxPool2d(
 }
 
 /**
- * Gradient of {@link maxPool2d} by its input.
+ * Gradient of {@link maxPool2d} with respect to its input.
  * @param gy [N, C, H', W']
  * @param indices those of maxPool2d, of the shape of gy
  * @param inputShape [N, C, H, W], the shape of the result
- * @throws ArgumentError, ShapeError, DTypeError where an argument does not fit.
+ * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
+ * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
+ * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
  */
 export async function maxPool2dGrad(
   gy: FloatTensor,
@@ -138,7 +148,9 @@ export async function maxPool2dGrad(
  * Mean of each window (formula: torch.nn.AvgPool2d).
  * @param x [N, C, H, W]
  * @returns [N, C, H', W']
- * @throws ArgumentError, ShapeError, DTypeError where an argument does not fit.
+ * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
+ * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
+ * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
  */
 export async function avgPool2d(
   x: FloatTensor,
@@ -153,10 +165,12 @@ export async function avgPool2d(
 }
 
 /**
- * Gradient of {@link avgPool2d} by its input.
+ * Gradient of {@link avgPool2d} with respect to its input.
  * @param gy [N, C, H', W']
  * @param inputShape [N, C, H, W], the shape of the result
- * @throws ArgumentError, ShapeError, DTypeError where an argument does not fit.
+ * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
+ * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
+ * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
  */
 export async function avgPool2dGrad(
   gy: FloatTensor,
@@ -177,7 +191,9 @@ export async function avgPool2dGrad(
  * @param x [N, C, H, W]
  * @param outputSize Size for both axes, or [height, width]; null keeps the input's.
  * @returns [N, C, H', W']
- * @throws ArgumentError, ShapeError, DTypeError where an argument does not fit.
+ * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
+ * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
+ * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
  */
 export async function adaptiveAvgPool2d(
   x: FloatTensor,
@@ -191,10 +207,12 @@ export async function adaptiveAvgPool2d(
 }
 
 /**
- * Gradient of {@link adaptiveAvgPool2d} by its input.
+ * Gradient of {@link adaptiveAvgPool2d} with respect to its input.
  * @param gy [N, C, H', W']
  * @param inputShape [N, C, H, W], the shape of the result
- * @throws ArgumentError, ShapeError, DTypeError where an argument does not fit.
+ * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
+ * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
+ * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
  */
 export async function adaptiveAvgPool2dGrad(
   gy: FloatTensor,

@@ -31,7 +31,7 @@ export const lossOps = {
         { dtype: 'f32', shape: logits },
       ];
     },
-    // The forward node gives the logits' gradient for a gradient of one by the loss.
+    // The forward node gives the logits' gradient for a loss whose own gradient is one.
     gradient: (c) => {
       const gradient = c.gradOf(0);
       const [, , gradLogits] = c.outputs;

@@ -1,25 +1,10 @@
-/** Owns the layers without parameters: activations, pooling, dropout, flatten. */
-import { checkInteger, checkNumber, type PairLike } from '../arguments.js';
+/** Owns the pooling layers. */
+import type { PairLike } from '../arguments.js';
 import { avgPoolAttrs, checkAdaptiveSize, maxPoolAttrs } from '../graph/ops/pooling.js';
 import type { Tensor } from '../graph/tensor.js';
-import { asTensor } from '../graph/trace.js';
 import * as functional from './functional.js';
 import { Module } from './module.js';
-import { pythonBoolean, pythonFloat, pythonSize } from './print.js';
-
-/** max(x, 0), element by element. */
-export class ReLU extends Module {
-  override forward(x: Tensor): Tensor {
-    return functional.relu(x);
-  }
-}
-
-/** 1 / (1 + exp(-x)), element by element. */
-export class Sigmoid extends Module {
-  override forward(x: Tensor): Tensor {
-    return functional.sigmoid(x);
-  }
-}
+import { pythonBoolean, pythonSize } from './print.js';
 
 /** A copy of the options, so that the caller's object may change afterwards. */
 function copyOf<T extends object>(options: T): Readonly<T> {
@@ -102,47 +87,5 @@ export class AdaptiveAvgPool2d extends Module {
 
   override extraRepr(): string {
     return `output_size=${pythonSize(this.outputSize)}`;
-  }
-}
-
-/**
- * In training mode sets elements to zero with probability p and scales the others by 1 / (1 - p);
- * in evaluation mode does nothing. Masks are a function of (seed, step, call, element).
- * @throws ArgumentError for p outside 0 to 1.
- */
-export class Dropout extends Module {
-  readonly p: number;
-
-  constructor(p = 0.5) {
-    super();
-    this.p = checkNumber('Dropout', 'p', p, { min: 0, max: 1 });
-  }
-
-  override forward(x: Tensor): Tensor {
-    return functional.dropout(x, this.p, this.training);
-  }
-
-  override extraRepr(): string {
-    return `p=${pythonFloat(this.p)}, inplace=False`;
-  }
-}
-
-/** Joins the axes `startDim` to `endDim` into one; all but the batch by default. */
-export class Flatten extends Module {
-  readonly startDim: number;
-  readonly endDim: number;
-
-  constructor(startDim = 1, endDim = -1) {
-    super();
-    this.startDim = checkInteger('Flatten', 'startDim', startDim, Number.MIN_SAFE_INTEGER);
-    this.endDim = checkInteger('Flatten', 'endDim', endDim, Number.MIN_SAFE_INTEGER);
-  }
-
-  override forward(x: Tensor): Tensor {
-    return asTensor('Flatten', x).flatten(this.startDim, this.endDim);
-  }
-
-  override extraRepr(): string {
-    return `start_dim=${this.startDim}, end_dim=${this.endDim}`;
   }
 }
