@@ -35,7 +35,7 @@ export type OpName = keyof typeof families;
 /** Every operation of the contract, by name. */
 export const operations: Readonly<Record<OpName, Operation>> = families;
 
-/** @throws {ArgumentError} There is no operation of this name. */
+/** @throws ArgumentError where there is no operation of this name. */
 export function operationOf(name: unknown): Operation {
   if (typeof name === 'string' && Object.hasOwn(operations, name)) {
     return operations[name as OpName];

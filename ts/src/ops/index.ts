@@ -11,38 +11,15 @@
  * QueueFullError where calls are not awaited and the arrays of more than 512 MiB wait.
  */
 export { clearCache } from './cache.js';
-export { type GemmOptions, gemm, linear, linearInputGrad, linearWeightGrad } from './matrix.js';
-export {
-  add,
-  type DropoutOptions,
-  dropout,
-  dropoutGrad,
-  relu,
-  reluGrad,
-  reshape,
-  sigmoid,
-  sigmoidGrad,
-  softmax,
-  toFloat,
-} from './pointwise.js';
+export * from './conversion.js';
+export * from './convolution.js';
+export * from './dropout.js';
+export * from './linear.js';
+export * from './loss.js';
+export * from './optimizer.js';
+export * from './pointwise.js';
+export * from './pooling.js';
+export * from './reshape.js';
 export { type OpInputs, type OpOptions, type RunOptions, run } from './run.js';
+export * from './softmax.js';
 export type { FloatTensor, HostTensor, WeightGradOptions, WeightGrads } from './tensors.js';
-export {
-  type AdamStepOptions,
-  adamStep,
-  type SgdStepOptions,
-  type SoftmaxCrossEntropyOptions,
-  sgdStep,
-  softmaxCrossEntropy,
-} from './training.js';
-export {
-  adaptiveAvgPool2d,
-  adaptiveAvgPool2dGrad,
-  avgPool2d,
-  avgPool2dGrad,
-  conv2d,
-  conv2dInputGrad,
-  conv2dWeightGrad,
-  maxPool2d,
-  maxPool2dGrad,
-} from './windows.js';

@@ -17,7 +17,13 @@ import type { NativeArray } from '../program/native.js';
 import { resolveTarget, type TargetOptions, targetOptionNames } from '../program/target.js';
 import { WaitingCalls } from '../waiting.js';
 import { withProgram } from './cache.js';
-import { arrayType, checkTensor, type HostTensor } from './tensors.js';
+import {
+  arrayType,
+  checkTensor,
+  type FloatTensor,
+  floatTensor,
+  type HostTensor,
+} from './tensors.js';
 
 /** Where and how a single operation runs: on the CPU by default. */
 export interface OpOptions extends TargetOptions {}
@@ -121,6 +127,18 @@ export async function run(
     return Object.fromEntries(tensors);
   });
   return result.finally(end);
+}
+
+/** Runs an operation without options of its own; gives its one output. */
+export async function single(
+  op: OpName,
+  inputs: OpInputs,
+  options: OpOptions,
+  attrs: Attrs = {},
+): Promise<FloatTensor> {
+  const [, common] = splitOptions(op, options);
+  const [[name, output] = ['y', undefined]] = Object.entries(await run(op, inputs, attrs, common));
+  return floatTensor(name, output);
 }
 
 function checkWanted(who: string, outputs: unknown, names: readonly string[]): readonly string[] {

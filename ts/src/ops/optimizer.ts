@@ -1,5 +1,5 @@
-/** Owns the loss and the steps of optimizers as single operations on host tensors. */
-import { checkBoolean, checkInteger, checkNames, checkOneOf } from '../arguments.js';
+/** Owns the steps of optimizers as single operations on host tensors. */
+import { checkBoolean, checkInteger, checkNames } from '../arguments.js';
 import {
   type AdamSettings,
   adamAttrs,
@@ -11,45 +11,7 @@ import {
   sgdDefaults,
 } from '../graph/ops/optimizer.js';
 import { type OpOptions, run, splitOptions } from './run.js';
-import { checkTensor, type FloatTensor, floatTensor, type HostTensor } from './tensors.js';
-
-/** Options of {@link softmaxCrossEntropy}. */
-export interface SoftmaxCrossEntropyOptions extends OpOptions {
-  /** Whether the rows' losses are averaged (over the real rows) or summed; 'mean' by default. */
-  reduction?: 'mean' | 'sum';
-  /** Rows that are real; the rest are padding and contribute nothing. All by default. */
-  count?: number;
-}
-
-/**
- * Cross entropy of each row's logits and label; how many rows' largest logit is the label's; and the
- * gradient of the loss with respect to the logits.
- * @param logits [N, C]
- * @param labels i32 [N], each from 0 to C - 1
- * @returns loss, a single number; correct; gradLogits [N, C]
- * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
- * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
- * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
- */
-export async function softmaxCrossEntropy(
-  logits: FloatTensor,
-  labels: HostTensor<Int32Array>,
-  options: SoftmaxCrossEntropyOptions = {},
-): Promise<{ loss: number; correct: number; gradLogits: FloatTensor }> {
-  const who = 'softmaxCrossEntropy';
-  const [own, common] = splitOptions(who, options, ['reduction', 'count']);
-  const rows = checkTensor(who, 'labels', labels).data.length;
-  const count = checkInteger(who, 'count', own.count ?? rows, 1, rows);
-  const reductions = ['mean', 'sum'] as const;
-  const reduction = checkOneOf(who, 'reduction', own.reduction ?? 'mean', reductions);
-  const attrs = { reduction: reductions.indexOf(reduction) };
-  const { loss, correct, gradLogits } = await run(who, { logits, labels, count }, attrs, common);
-  return {
-    loss: Number(loss?.data[0]),
-    correct: Number(correct?.data[0]),
-    gradLogits: floatTensor('gradLogits', gradLogits),
-  };
-}
+import { type FloatTensor, floatTensor } from './tensors.js';
 
 /** The settings given, and the defaults of those that are not. */
 function withDefaults<T extends object>(defaults: T, given: Partial<T>): T {
@@ -72,9 +34,9 @@ export interface AdamStepOptions extends OpOptions, AdamSettings {
  * @param tensors Parameter p, gradient g, and the running means of the gradient (m) and of its
  *   square (v), all of one shape.
  * @returns The new values of p, m and v.
- * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
- * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
- * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
+ * @throws ArgumentError for what is no tensor, and for options unknown or out of range.
+ * @throws ShapeError for sizes that do not fit each other, or not the number of values.
+ * @throws DTypeError for element types other than stated; f32 where none is.
  */
 export async function adamStep(
   tensors: { p: FloatTensor; g: FloatTensor; m: FloatTensor; v: FloatTensor },
@@ -104,9 +66,9 @@ export interface SgdStepOptions extends OpOptions, SgdSettings {
  * One step of stochastic gradient descent (formula: torch.optim.SGD).
  * @param tensors Parameter p, gradient g and, where momentum is not 0, its buffer, all of one shape.
  * @returns The new values of p and of the buffer.
- * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
- * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
- * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
+ * @throws ArgumentError for what is no tensor, and for options unknown or out of range.
+ * @throws ShapeError for sizes that do not fit each other, or not the number of values.
+ * @throws DTypeError for element types other than stated; f32 where none is.
  */
 export async function sgdStep(
   tensors: { p: FloatTensor; g: FloatTensor; momentumBuffer?: FloatTensor },

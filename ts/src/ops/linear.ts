@@ -1,6 +1,6 @@
 /** Owns linear layers and matrix products as single operations on host tensors. */
 import { checkBoolean, checkNumber } from '../arguments.js';
-import { type OpOptions, run, splitOptions } from './run.js';
+import { type OpOptions, run, single, splitOptions } from './run.js';
 import {
   type FloatTensor,
   floatTensor,
@@ -15,18 +15,17 @@ import {
  * @param w [out, in]
  * @param b [out]
  * @returns [N, out]
- * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
- * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
- * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
+ * @throws ArgumentError for what is no tensor, and for options unknown or out of range.
+ * @throws ShapeError for sizes that do not fit each other, or not the number of values.
+ * @throws DTypeError for element types other than stated; f32 where none is.
  */
-export async function linear(
+export function linear(
   x: FloatTensor,
   w: FloatTensor,
   b?: FloatTensor,
   options: OpOptions = {},
 ): Promise<FloatTensor> {
-  const [, common] = splitOptions('linear', options);
-  return floatTensor('y', (await run('linear', { x, w, b }, {}, common)).y);
+  return single('linear', { x, w, b }, options);
 }
 
 /**
@@ -34,17 +33,16 @@ export async function linear(
  * @param gy [N, out]
  * @param w [out, in]
  * @returns [N, in]
- * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
- * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
- * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
+ * @throws ArgumentError for what is no tensor, and for options unknown or out of range.
+ * @throws ShapeError for sizes that do not fit each other, or not the number of values.
+ * @throws DTypeError for element types other than stated; f32 where none is.
  */
-export async function linearInputGrad(
+export function linearInputGrad(
   gy: FloatTensor,
   w: FloatTensor,
   options: OpOptions = {},
 ): Promise<FloatTensor> {
-  const [, common] = splitOptions('linearInputGrad', options);
-  return floatTensor('gx', (await run('linearInputGrad', { gy, w }, {}, common)).gx);
+  return single('linearInputGrad', { gy, w }, options);
 }
 
 /**
@@ -52,9 +50,9 @@ export async function linearInputGrad(
  * @param x [N, in]
  * @param gy [N, out]
  * @returns gw [out, in] and gb [out]
- * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
- * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
- * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
+ * @throws ArgumentError for what is no tensor, and for options unknown or out of range.
+ * @throws ShapeError for sizes that do not fit each other, or not the number of values.
+ * @throws DTypeError for element types other than stated; f32 where none is.
  */
 export async function linearWeightGrad<Bias extends boolean = true>(
   x: FloatTensor,
@@ -81,9 +79,9 @@ export interface GemmOptions extends OpOptions {
  * @param a [M, K], or [K, M] with `transposeA`
  * @param b [K, N], or [N, K] with `transposeB`
  * @returns [M, N]
- * @throws {ArgumentError} What should be a tensor is none, or an option is unknown or out of range.
- * @throws {ShapeError} Sizes do not fit each other, or not the number of values.
- * @throws {DTypeError} A tensor has another element type than stated; f32 where none is.
+ * @throws ArgumentError for what is no tensor, and for options unknown or out of range.
+ * @throws ShapeError for sizes that do not fit each other, or not the number of values.
+ * @throws DTypeError for element types other than stated; f32 where none is.
  */
 export async function gemm(
   a: FloatTensor,
