@@ -10,7 +10,7 @@ import {
   show,
 } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
-import { convAttrs } from '../graph/ops/convolution.js';
+import { convAttrs, convOptionNames } from '../graph/ops/convolution.js';
 import {
   elementCount,
   formatShape,
@@ -122,7 +122,7 @@ export class Conv2d extends Module {
     options: Conv2dOptions = {},
   ) {
     super();
-    checkOptions('Conv2d', options, ['stride', 'padding', 'dilation', 'groups', 'bias']);
+    checkOptions('Conv2d', options, [...convOptionNames, 'bias']);
     const { bias = true, ...windowOptions } = options;
     this.inChannels = checkInteger('Conv2d', 'inChannels', inChannels, 1, largestSize);
     this.outChannels = checkInteger('Conv2d', 'outChannels', outChannels, 1, largestSize);

@@ -1,5 +1,5 @@
 /** Owns convolution as single operations on host tensors. */
-import { type ConvOptions, convAttrs } from '../graph/ops/convolution.js';
+import { type ConvOptions, convAttrs, convOptionNames } from '../graph/ops/convolution.js';
 import { at, checkRank, checkShape, type Shape } from '../graph/shapes.js';
 import { type OpOptions, run, splitOptions } from './run.js';
 import {
@@ -13,7 +13,7 @@ import {
 
 function convolution(who: string, weight: Shape, options: ConvOptions & OpOptions) {
   checkRank(who, 'weight', weight, ['K', 'C/groups', 'kh', 'kw']);
-  const [own, common] = splitOptions(who, options, convNames);
+  const [own, common] = splitOptions(who, options, convOptionNames);
   return { attrs: convAttrs(who, own, [at(weight, 2), at(weight, 3)]), common };
 }
 
@@ -78,10 +78,8 @@ export async function conv2dWeightGrad<Bias extends boolean = true>(
 ): Promise<WeightGrads<Bias>> {
   const who = 'conv2dWeightGrad';
   const shape = checkShape(who, 'weightShape', weightShape);
-  const [{ bias, ...window }, common] = splitOptions(who, options, [...convNames, 'bias']);
+  const [{ bias, ...window }, common] = splitOptions(who, options, [...convOptionNames, 'bias']);
   const { attrs } = convolution(who, shape, window);
   const settings = { ...common, shapes: { gw: shape } };
   return weightGrads(who, bias, (outputs) => run(who, { x, gy }, attrs, { ...settings, outputs }));
 }
-
-const convNames = ['stride', 'padding', 'dilation', 'groups'] as const;

@@ -4,8 +4,10 @@ import {
   type AvgPoolOptions,
   adaptiveShape,
   avgPoolAttrs,
+  avgPoolOptionNames,
   type MaxPoolOptions,
   maxPoolAttrs,
+  maxPoolOptionNames,
   pooledShape,
 } from '../graph/ops/pooling.js';
 import { checkShape, type Shape } from '../graph/shapes.js';
@@ -27,7 +29,7 @@ export async function maxPool2d(
   options: MaxPoolOptions & OpOptions = {},
 ): Promise<{ y: FloatTensor; indices: HostTensor }> {
   const who = 'maxPool2d';
-  const [own, common] = splitOptions(who, options, maxPoolNames);
+  const [own, common] = splitOptions(who, options, maxPoolOptionNames);
   const { attrs, ceilMode } = maxPoolAttrs(who, kernelSize, own);
   const shape = pooledShape(who, checkTensor(who, 'x', x).shape, attrs, ceilMode);
   const outputs = await run(who, { x }, attrs, { ...common, shapes: { y: shape } });
@@ -72,7 +74,7 @@ export async function avgPool2d(
   options: AvgPoolOptions & OpOptions = {},
 ): Promise<FloatTensor> {
   const who = 'avgPool2d';
-  const [own, common] = splitOptions(who, options, avgPoolNames);
+  const [own, common] = splitOptions(who, options, avgPoolOptionNames);
   const { attrs, ceilMode } = avgPoolAttrs(who, kernelSize, own);
   const shape = pooledShape(who, checkTensor(who, 'x', x).shape, attrs, ceilMode);
   return floatTensor('y', (await run(who, { x }, attrs, { ...common, shapes: { y: shape } })).y);
@@ -138,7 +140,3 @@ export async function adaptiveAvgPool2dGrad(
   const settings = { ...common, shapes: { gx: checkShape(who, 'inputShape', inputShape) } };
   return floatTensor('gx', (await run(who, { gy }, {}, settings)).gx);
 }
-
-const maxPoolNames = ['stride', 'padding', 'dilation', 'ceilMode'] as const;
-
-const avgPoolNames = ['stride', 'padding', 'ceilMode', 'countIncludePad'] as const;

@@ -44,9 +44,12 @@ export interface ConvOptions {
   groups?: number;
 }
 
+/** Names of {@link ConvOptions}. */
+export const convOptionNames = ['stride', 'padding', 'dilation', 'groups'] as const;
+
 /** Attributes of a convolution with this kernel. */
 export function convAttrs(who: string, options: ConvOptions, kernel: Pair): Attrs {
-  checkOptions(who, options, ['stride', 'padding', 'dilation', 'groups']);
+  checkOptions(who, options, convOptionNames);
   const stride = checkPair(who, 'stride', options.stride ?? 1, 1, largestWindow);
   const dilation = checkPair(who, 'dilation', options.dilation ?? 1, 1, largestWindow);
   const groups = checkInteger(who, 'groups', options.groups ?? 1, 1);

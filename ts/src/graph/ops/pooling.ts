@@ -62,6 +62,12 @@ export interface AvgPoolOptions {
   countIncludePad?: boolean;
 }
 
+/** Names of {@link MaxPoolOptions}. */
+export const maxPoolOptionNames = ['stride', 'padding', 'dilation', 'ceilMode'] as const;
+
+/** Names of {@link AvgPoolOptions}. */
+export const avgPoolOptionNames = ['stride', 'padding', 'ceilMode', 'countIncludePad'] as const;
+
 /** Attributes of a pooling window, and whether it counts partial windows. */
 export interface PoolSettings {
   attrs: Attrs;
@@ -86,7 +92,7 @@ export function maxPoolAttrs(
   kernelSize: PairLike,
   options: MaxPoolOptions,
 ): PoolSettings {
-  checkOptions(who, options, ['stride', 'padding', 'dilation', 'ceilMode']);
+  checkOptions(who, options, maxPoolOptionNames);
   const { attrs, ceilMode } = poolSettings(who, kernelSize, options);
   const dilation = checkPair(who, 'dilation', options.dilation ?? 1, 1, largestWindow);
   return { attrs: { ...attrs, dilation }, ceilMode };
@@ -98,7 +104,7 @@ export function avgPoolAttrs(
   kernelSize: PairLike,
   options: AvgPoolOptions,
 ): PoolSettings {
-  checkOptions(who, options, ['stride', 'padding', 'ceilMode', 'countIncludePad']);
+  checkOptions(who, options, avgPoolOptionNames);
   const { attrs, ceilMode } = poolSettings(who, kernelSize, options);
   const include = checkBoolean(who, 'countIncludePad', options.countIncludePad ?? true);
   return { attrs: { ...attrs, countIncludePad: include }, ceilMode };
