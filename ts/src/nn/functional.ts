@@ -3,9 +3,10 @@
  * use in a module's `forward`. Names and meanings are torch.nn.functional's.
  */
 
-import { checkNumber, checkOneOf, checkOptions, type PairLike, show } from '../arguments.js';
+import { checkNumber, checkOptions, type PairLike, show } from '../arguments.js';
 import { ArgumentError, ShapeError } from '../errors.js';
 import { type ConvOptions, convAttrs } from '../graph/ops/convolution.js';
+import { lossAttrs } from '../graph/ops/loss.js';
 import {
   type AvgPoolOptions,
   adaptiveShape,
@@ -223,14 +224,13 @@ export function crossEntropy(
 ): Tensor {
   const input = asTensor(who, logits);
   const { tracer } = input;
-  const reduction = tracer.check(() => {
+  const attrs = tracer.check(() => {
     checkOptions(who, options, ['reduction']);
-    const wanted = options.reduction ?? 'mean';
-    return checkOneOf(who, 'reduction', wanted, ['mean', 'sum']) === 'mean' ? 0 : 1;
+    return lossAttrs(who, options.reduction);
   });
   const count = tracer.input('count', 'i32', []);
   const inputs = [input, asTensor(who, labels), count];
-  const [loss, correct] = tracer.record('softmaxCrossEntropy', inputs, { reduction }, { who });
+  const [loss, correct] = tracer.record('softmaxCrossEntropy', inputs, attrs, { who });
   if (loss === undefined || correct === undefined) {
     throw new ArgumentError(`${who} got no loss from ${show(inputs)}`);
   }

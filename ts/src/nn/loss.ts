@@ -1,7 +1,9 @@
 /** Owns the base class of losses, and the losses. */
-import { checkOneOf, checkOptions } from '../arguments.js';
+
+import { checkOptions } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
 import { classLabels, type LossTargets } from '../graph/loss.js';
+import { checkReduction } from '../graph/ops/loss.js';
 import type { Tensor } from '../graph/tensor.js';
 import * as functional from './functional.js';
 import { Module } from './module.js';
@@ -63,8 +65,7 @@ export class CrossEntropyLoss extends Loss {
   constructor(options: functional.CrossEntropyOptions = {}) {
     super();
     checkOptions('CrossEntropyLoss', options, ['reduction']);
-    const reduction = options.reduction ?? 'mean';
-    this.reduction = checkOneOf('CrossEntropyLoss', 'reduction', reduction, ['mean', 'sum']);
+    this.reduction = checkReduction('CrossEntropyLoss', options.reduction);
   }
 
   override forward(logits: Tensor, labels: Tensor, ...more: Tensor[]): Tensor {

@@ -1,5 +1,6 @@
 /** Owns the losses as single operations on host tensors. */
-import { checkInteger, checkOneOf } from '../arguments.js';
+import { checkInteger } from '../arguments.js';
+import { lossAttrs } from '../graph/ops/loss.js';
 import { type OpOptions, run, splitOptions } from './run.js';
 import { checkTensor, type FloatTensor, floatTensor, type HostTensor } from './tensors.js';
 
@@ -30,9 +31,7 @@ export async function softmaxCrossEntropy(
   const [own, common] = splitOptions(who, options, ['reduction', 'count']);
   const rows = checkTensor(who, 'labels', labels).data.length;
   const count = checkInteger(who, 'count', own.count ?? rows, 1, rows);
-  const reductions = ['mean', 'sum'] as const;
-  const reduction = checkOneOf(who, 'reduction', own.reduction ?? 'mean', reductions);
-  const attrs = { reduction: reductions.indexOf(reduction) };
+  const attrs = lossAttrs(who, own.reduction);
   const { loss, correct, gradLogits } = await run(who, { logits, labels, count }, attrs, common);
   return {
     loss: Number(loss?.data[0]),

@@ -1,4 +1,5 @@
 /** Owns the losses: shapes, gradient rules. Formula: torch.nn.CrossEntropyLoss. */
+import { checkOneOf } from '../../arguments.js';
 import { ArgumentError } from '../../errors.js';
 import {
   checkSameShape,
@@ -10,6 +11,23 @@ import {
   optionalF32,
 } from '../operation.js';
 import { at, checkRank } from '../shapes.js';
+import type { Attrs } from '../spec.js';
+
+/** How the rows' losses become one; natively known by its place here. */
+export const reductions = ['mean', 'sum'] as const;
+
+/** How the rows' losses become one. */
+export type Reduction = (typeof reductions)[number];
+
+/** Checks a reduction; 'mean' by default. */
+export function checkReduction(who: string, reduction: unknown): Reduction {
+  return checkOneOf(who, 'reduction', reduction ?? 'mean', reductions);
+}
+
+/** Attributes of a cross entropy. */
+export function lossAttrs(who: string, reduction: unknown): Attrs {
+  return { reduction: reductions.indexOf(checkReduction(who, reduction)) };
+}
 
 export const lossOps = {
   softmaxCrossEntropy: {
@@ -22,7 +40,7 @@ export const lossOps = {
       checkSameShape(c.who, 'labels', inputShape(c, 1), [at(logits, 0)]);
       checkSameShape(c.who, 'count', inputShape(c, 2), []);
       const reduction = numberAttr(c.attrs, 'reduction');
-      if (reduction !== 0 && reduction !== 1) {
+      if (reductions[reduction] === undefined) {
         throw new ArgumentError(`${c.who} expects reduction to be 0 or 1, got ${reduction}`);
       }
       return [
