@@ -13,8 +13,10 @@ const isEmulated = device === undefined || device === '';
 
 /** Tests of the CPU's suite that name no device of their own. */
 const shared = [
+  'buffers',
   'checkpoint',
   'graph-native',
+  'losses',
   'native-program',
   'ops',
   'ops-dropout',

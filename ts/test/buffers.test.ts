@@ -241,6 +241,9 @@ describe('a graph', () => {
     await program.write('seen', Int32Array.of(41));
     expect(await program.read('seen')).toEqual(Int32Array.of(41));
     await expect(program.write('seen', Float32Array.of(1))).rejects.toThrow(/seen/);
+    const values = [{ kind: 'state', dtype: 'i32', shape: [], name: 's' }] as const;
+    const compiling = compile({ values, nodes: [], outputs: [] }, { device: testDevice });
+    await expect(compiling).rejects.toThrow('parameters must be f32 or i32, state f32');
   });
 });
 
