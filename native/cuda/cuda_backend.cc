@@ -97,44 +97,27 @@ std::unique_ptr<Kernel> CudaBackend::makeKernel(const FusedNode& node,
                                                 const KernelOptions& options) {
   throwIfLost();
   const KernelRequest request{context_, node, inputs, outputs, options};
-  switch (node.spec.op) {
-    case Op::ToFloat:
+  switch (opInfo(node.spec.op).family) {
+    case Family::Conversion:
       return makeToFloat(request);
-    case Op::Conv2d:
-    case Op::Conv2dInputGrad:
-    case Op::Conv2dWeightGrad:
+    case Family::Convolution:
       return makeConvolution(request);
-    case Op::Linear:
-    case Op::LinearInputGrad:
-    case Op::LinearWeightGrad:
-      return makeLinear(request);
-    case Op::Gemm:
-      return makeGemm(request);
-    case Op::MaxPool2d:
-    case Op::MaxPool2dGrad:
-    case Op::AvgPool2d:
-    case Op::AvgPool2dGrad:
-    case Op::AdaptiveAvgPool2d:
-    case Op::AdaptiveAvgPool2dGrad:
+    case Family::Linear:
+      return node.spec.op == Op::Gemm ? makeGemm(request) : makeLinear(request);
+    case Family::Pooling:
       return makePooling(request);
-    case Op::Relu:
-    case Op::ReluGrad:
-    case Op::Sigmoid:
-    case Op::SigmoidGrad:
-    case Op::Add:
+    case Family::Pointwise:
       return makePointwise(request);
-    case Op::Dropout:
-    case Op::DropoutGrad:
+    case Family::Dropout:
       return makeDropout(request);
-    case Op::SoftmaxCrossEntropy:
-      return makeLoss(request);
-    case Op::Softmax:
+    case Family::Softmax:
       return makeSoftmax(request);
-    case Op::AdamStep:
-    case Op::SgdStep:
+    case Family::Loss:
+      return makeLoss(request);
+    case Family::Optimizer:
       return makeOptimizerStep(request);
-    case Op::Reshape:
-      break;
+    case Family::Reshape:
+      break;  // a view, which needs no kernel
   }
   throw Error(errc::kArgument, std::string("cuda: no kernel for ") + opName(node.spec.op));
 }
@@ -202,28 +185,17 @@ Layout CudaBackend::preferredLayout(const FusedNode& node, std::span<const Tenso
                                     std::span<const TensorDesc> outputs, size_t input,
                                     const KernelOptions& options) {
   const KernelRequest request{context_, node, inputs, outputs, options};
-  switch (node.spec.op) {
-    case Op::Conv2d:
-    case Op::Conv2dInputGrad:
-    case Op::Conv2dWeightGrad:
+  switch (opInfo(node.spec.op).family) {
+    case Family::Convolution:
       return preferredByConvolution(request, input);
-    case Op::Linear:
-    case Op::LinearInputGrad:
-    case Op::LinearWeightGrad:
-    case Op::Gemm:
+    case Family::Linear:
       return preferredByLinear(request, input);
-    case Op::MaxPool2d:
-    case Op::MaxPool2dGrad:
-    case Op::AvgPool2d:
-    case Op::AvgPool2dGrad:
-    case Op::AdaptiveAvgPool2d:
-    case Op::AdaptiveAvgPool2dGrad:
+    case Family::Pooling:
       return preferredByPooling(request, input);
-    case Op::SoftmaxCrossEntropy:
-    case Op::Softmax:
+    case Family::Softmax:
+    case Family::Loss:
       return preferredByLoss(request, input);
-    case Op::AdamStep:
-    case Op::SgdStep:
+    case Family::Optimizer:
       return preferredByOptimizer(request, input);
     default:
       return Layout::Undecided;  // computes in whatever comes

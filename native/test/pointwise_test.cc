@@ -26,6 +26,14 @@ class Pointwise : public IsaTest {
 INSTANTIATE_TEST_SUITE_P(, Pointwise, ::testing::ValuesIn(testing::supportedIsas()),
                          testing::isaTestName);
 
+/// A gradient's kernel, of a formula without a parameter, as one of two inputs.
+template <class Kernel>
+auto plain(Kernel kernel) {
+  return [kernel](const float* gy, const float* from, float* gx, int64_t n) {
+    kernel(gy, from, gx, n, 0);
+  };
+}
+
 /// Applies a kernel of two inputs and one output, into a third buffer and onto its first input.
 template <class Kernel>
 std::vector<float> binary(Kernel kernel, const std::vector<float>& a, const std::vector<float>& b) {
@@ -48,10 +56,10 @@ TEST_P(Pointwise, ReluAndGradient) {
     const auto x = randomFloats(n, -1, 1, 1), gy = randomFloats(n, -1, 1, 2);
     const auto y = sameForThreads([&] {
       Guarded<float> in(x), out(n);
-      kernels_.relu(in.data(), out.data(), n);
+      kernels_.relu(in.data(), out.data(), n, 0);
       return out.values();
     });
-    const auto gx = binary(kernels_.reluGrad, gy, y);
+    const auto gx = binary(plain(kernels_.reluGrad), gy, y);
     for (int64_t i = 0; i < n; ++i) {
       ASSERT_EQ(y[i], x[i] > 0 ? x[i] : 0.0f) << i;
       ASSERT_EQ(gx[i], x[i] > 0 ? gy[i] : 0.0f) << i;
@@ -61,13 +69,13 @@ TEST_P(Pointwise, ReluAndGradient) {
 
 TEST_P(Pointwise, ReluKeepsNan) {
   Guarded<float> x({kNan, -kInfinity, kInfinity, -0.0f}), y(4), gx(4);
-  kernels_.relu(x.data(), y.data(), 4);
+  kernels_.relu(x.data(), y.data(), 4, 0);
   EXPECT_TRUE(std::isnan(y.data()[0]));
   EXPECT_EQ(y.data()[1], 0.0f);
   EXPECT_EQ(y.data()[2], kInfinity);
   EXPECT_EQ(y.data()[3], 0.0f);
   Guarded<float> gy({1, 2, 3, 4});
-  kernels_.reluGrad(gy.data(), y.data(), gx.data(), 4);
+  kernels_.reluGrad(gy.data(), y.data(), gx.data(), 4, 0);
   EXPECT_EQ(gx.values(), (std::vector<float>{1, 0, 3, 0}));
 }
 
@@ -76,10 +84,10 @@ TEST_P(Pointwise, SigmoidAndGradient) {
     const auto x = randomFloats(n, -30, 30, 3), gy = randomFloats(n, -1, 1, 4);
     const auto y = sameForThreads([&] {
       Guarded<float> in(x), out(n);
-      kernels_.sigmoid(in.data(), out.data(), n);
+      kernels_.sigmoid(in.data(), out.data(), n, 0);
       return out.values();
     });
-    const auto gx = binary(kernels_.sigmoidGrad, gy, y);
+    const auto gx = binary(plain(kernels_.sigmoidGrad), gy, y);
     for (int64_t i = 0; i < n; ++i) {
       const double want = 1.0 / (1.0 + std::exp(-static_cast<double>(x[i])));
       ASSERT_NEAR(y[i], want, 3e-7 * want) << x[i];
@@ -91,7 +99,7 @@ TEST_P(Pointwise, SigmoidAndGradient) {
 
 TEST_P(Pointwise, SigmoidAtTheLimits) {
   Guarded<float> x({kNan, -kInfinity, kInfinity, 0.0f, -100.0f, 100.0f}), y(6);
-  kernels_.sigmoid(x.data(), y.data(), 6);
+  kernels_.sigmoid(x.data(), y.data(), 6, 0);
   EXPECT_TRUE(std::isnan(y.data()[0]));
   EXPECT_EQ(y.data()[1], 0.0f);
   EXPECT_EQ(y.data()[2], 1.0f);

@@ -150,7 +150,7 @@ struct AddBias {
     NN_UNROLL
     for (int j = 0; j < N; ++j) {
       values[j] += add[j];
-      if (relu) values[j] = math::relu(values[j]);
+      if (relu) values[j] = math::Relu{}.value(values[j]);
     }
     store<N>(y + row * pitch + column, values);
   }

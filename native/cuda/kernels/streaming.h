@@ -34,6 +34,7 @@ struct Stream {
   const T* x[kInputs];
   T* y;
   int64_t packs;
+  Op op;
 
   NN_DEVICE void operator()(int64_t i) const { runItem<kPack<T>>(*this, packs, i); }
 
@@ -45,9 +46,9 @@ struct Stream {
     NN_UNROLL
     for (int j = 0; j < N; ++j) {
       if constexpr (kInputs == 1) {
-        out[j] = Op{}(in[0][j]);
+        out[j] = op(in[0][j]);
       } else {
-        out[j] = Op{}(in[0][j], in[1][j]);
+        out[j] = op(in[0][j], in[1][j]);
       }
     }
     store<N>(y + at, out);
@@ -59,21 +60,23 @@ template <int kInputs, class Op>
 struct MixedStream {
   Floats x[kInputs];
   Floats y;
+  Op op;
 
   NN_DEVICE void operator()(int64_t i) const {
     if constexpr (kInputs == 1) {
-      storeAt(y, i, Op{}(loadAt(x[0], i)));
+      storeAt(y, i, op(loadAt(x[0], i)));
     } else {
-      storeAt(y, i, Op{}(loadAt(x[0], i), loadAt(x[1], i)));
+      storeAt(y, i, op(loadAt(x[0], i), loadAt(x[1], i)));
     }
   }
 };
 
 template <class Op, class... Inputs>
-void launchStream(cudaStream_t stream, const char* name, Floats y, int64_t count, Inputs... x) {
+void launchStream(cudaStream_t stream, const char* name, Op op, Floats y, int64_t count,
+                  Inputs... x) {
   constexpr int kInputs = sizeof...(Inputs);
   if (((x.storage != y.storage) || ...)) {
-    launchElements(stream, name, count, MixedStream<kInputs, Op>{{x...}, y});
+    launchElements(stream, name, count, MixedStream<kInputs, Op>{{x...}, y, op});
     return;
   }
   withStorage(y.storage, [&](auto element) {
@@ -81,7 +84,7 @@ void launchStream(cudaStream_t stream, const char* name, Floats y, int64_t count
     const Packing packing(count, kPack<T>, isAligned(y.at) && (isAligned(x.at) && ...));
     launchElements(stream, name, packing.items,
                    Stream<T, kInputs, Op>{
-                       {static_cast<const T*>(x.at)...}, static_cast<T*>(y.at), packing.packs});
+                       {static_cast<const T*>(x.at)...}, static_cast<T*>(y.at), packing.packs, op});
   });
 }
 

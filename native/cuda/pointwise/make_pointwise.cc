@@ -2,6 +2,7 @@
 //
 // Policy: they compute in whatever layout comes, padding included, and ask for all their tensors in
 // the same one.
+#include "error.h"
 #include "kernel_request.h"
 #include "pointwise/pointwise.h"
 
@@ -11,16 +12,12 @@ namespace {
 
 using Pointers = FunctionKernel::Pointers;
 
-using Unary = void (*)(cudaStream_t, Floats, Floats, int64_t);
-using Binary = void (*)(cudaStream_t, Floats, Floats, Floats, int64_t);
-
 }  // namespace
 
 std::unique_ptr<Kernel> makePointwise(const KernelRequest& request) {
   const Op op = request.op();
   // Gradients follow the activation that they belong to; the rest its first input.
-  const bool gradient = op == Op::ReluGrad || op == Op::SigmoidGrad;
-  const Layout layout = decided(request.inputs[gradient ? 1 : 0].layout);
+  const Layout layout = decided(request.inputs[isActivationGrad(op) ? 1 : 0].layout);
   const Storage storage = request.info(layout).storage;
   const int64_t count = request.map(layout, request.inputs[0].shape).physicalCount;
   const auto make = [&](FunctionKernel::Body body) {
@@ -29,16 +26,31 @@ std::unique_ptr<Kernel> makePointwise(const KernelRequest& request) {
                                             std::vector{layout}, std::move(body));
   };
   const auto stream = request.context.compute();
-  if (op == Op::Relu || op == Op::Sigmoid) {
-    const Unary unary = op == Op::Relu ? relu : sigmoid;
-    return make([unary, storage, count, stream](Pointers in, Pointers out, void*) {
-      unary(stream, {in[0], storage}, {out[0], storage}, count);
+  const auto parameterOf = [&](const char* attribute) {
+    return *attribute == 0 ? 0.0f : static_cast<float>(request.node.spec.attrs.number(attribute));
+  };
+  switch (op) {
+#define NN_ACTIVATION_ROW(Formula, name, reads, attribute)                                         \
+  case Op::Formula:                                                                                \
+    return make([storage, count, stream, parameter = parameterOf(attribute)](                      \
+                    Pointers in, Pointers out, void*) {                                            \
+      name(stream, {in[0], storage}, {out[0], storage}, count, parameter);                         \
+    });                                                                                            \
+  case Op::Formula##Grad:                                                                          \
+    return make([storage, count, stream, parameter = parameterOf(attribute)](                      \
+                    Pointers in, Pointers out, void*) {                                            \
+      name##Grad(stream, {in[0], storage}, {in[1], storage}, {out[0], storage}, count, parameter); \
     });
+#define NN_ARITHMETIC_ROW(Formula, name)                                          \
+  case Op::Formula:                                                               \
+    return make([storage, count, stream](Pointers in, Pointers out, void*) {      \
+      name(stream, {in[0], storage}, {in[1], storage}, {out[0], storage}, count); \
+    });
+    NN_ACTIVATIONS(NN_ACTIVATION_ROW)
+    NN_ARITHMETIC(NN_ARITHMETIC_ROW)
+    default:
+      throw Error(errc::kArgument, std::string("cuda: no kernel for ") + opName(op));
   }
-  const Binary binary = op == Op::ReluGrad ? reluGrad : op == Op::SigmoidGrad ? sigmoidGrad : add;
-  return make([binary, storage, count, stream](Pointers in, Pointers out, void*) {
-    binary(stream, {in[0], storage}, {in[1], storage}, {out[0], storage}, count);
-  });
 }
 
 }  // namespace neuronode::cuda

@@ -1,44 +1,37 @@
-// Activations and sums, element by element.
+// Activations and arithmetic, element by element.
 #include "kernels/streaming.h"
-#include "math/activation.h"
 #include "pointwise/pointwise.h"
 
 namespace neuronode::cuda {
 
-struct Relu {
-  NN_DEVICE float operator()(float x) const { return math::relu(x); }
-};
-struct ReluGrad {
-  NN_DEVICE float operator()(float gy, float y) const { return math::reluGrad(gy, y); }
-};
-struct Sigmoid {
-  NN_DEVICE float operator()(float x) const { return math::sigmoid(x); }
-};
-struct SigmoidGrad {
-  NN_DEVICE float operator()(float gy, float y) const { return math::sigmoidGrad(gy, y); }
-};
-struct Add {
-  NN_DEVICE float operator()(float a, float b) const { return a + b; }
+template <class Formula>
+struct Value {
+  Formula formula;
+  NN_DEVICE float operator()(float x) const { return formula.value(x); }
+  NN_DEVICE float operator()(float a, float b) const { return formula.value(a, b); }
 };
 
-void relu(cudaStream_t stream, Floats x, Floats y, int64_t count) {
-  launchStream<Relu>(stream, "relu", y, count, x);
-}
+template <class Formula>
+struct Gradient {
+  Formula formula;
+  NN_DEVICE float operator()(float gy, float from) const { return formula.gradient(gy, from); }
+};
 
-void reluGrad(cudaStream_t stream, Floats gy, Floats y, Floats gx, int64_t count) {
-  launchStream<ReluGrad>(stream, "reluGrad", gx, count, gy, y);
-}
-
-void sigmoid(cudaStream_t stream, Floats x, Floats y, int64_t count) {
-  launchStream<Sigmoid>(stream, "sigmoid", y, count, x);
-}
-
-void sigmoidGrad(cudaStream_t stream, Floats gy, Floats y, Floats gx, int64_t count) {
-  launchStream<SigmoidGrad>(stream, "sigmoidGrad", gx, count, gy, y);
-}
-
-void add(cudaStream_t stream, Floats a, Floats b, Floats y, int64_t count) {
-  launchStream<Add>(stream, "add", y, count, a, b);
-}
+#define NN_ACTIVATION_ROW(Formula, name, ...)                                            \
+  void name(cudaStream_t stream, Floats x, Floats y, int64_t count, float parameter) {   \
+    const Value<math::Formula> op{math::activation<math::Formula>(parameter)};           \
+    launchStream(stream, #name, op, y, count, x);                                        \
+  }                                                                                      \
+  void name##Grad(cudaStream_t stream, Floats gy, Floats from, Floats gx, int64_t count, \
+                  float parameter) {                                                     \
+    const Gradient<math::Formula> op{math::activation<math::Formula>(parameter)};        \
+    launchStream(stream, #name "Grad", op, gx, count, gy, from);                         \
+  }
+#define NN_ARITHMETIC_ROW(Formula, name)                                        \
+  void name(cudaStream_t stream, Floats a, Floats b, Floats y, int64_t count) { \
+    launchStream(stream, #name, Value<math::Formula>{}, y, count, a, b);        \
+  }
+NN_ACTIVATIONS(NN_ACTIVATION_ROW)
+NN_ARITHMETIC(NN_ARITHMETIC_ROW)
 
 }  // namespace neuronode::cuda

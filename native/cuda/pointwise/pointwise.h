@@ -7,13 +7,22 @@
 #include <cstdint>
 
 #include "floats.h"
+#include "math/activation.h"
+#include "math/arithmetic.h"
 
 namespace neuronode::cuda {
 
-void relu(cudaStream_t stream, Floats x, Floats y, int64_t count);
-void reluGrad(cudaStream_t stream, Floats gy, Floats y, Floats gx, int64_t count);
-void sigmoid(cudaStream_t stream, Floats x, Floats y, int64_t count);
-void sigmoidGrad(cudaStream_t stream, Floats gy, Floats y, Floats gx, int64_t count);
-void add(cudaStream_t stream, Floats a, Floats b, Floats y, int64_t count);
+// name: y = value(x). nameGrad: gx = gradient(gy, from), from being the forward output or input.
+// `parameter` is the formula's, if it has one.
+#define NN_ACTIVATION_ROW(Formula, name, ...)                                             \
+  void name(cudaStream_t stream, Floats x, Floats y, int64_t count, float parameter = 0); \
+  void name##Grad(cudaStream_t stream, Floats gy, Floats from, Floats gx, int64_t count,  \
+                  float parameter = 0);
+#define NN_ARITHMETIC_ROW(Formula, name) \
+  void name(cudaStream_t stream, Floats a, Floats b, Floats y, int64_t count);
+NN_ACTIVATIONS(NN_ACTIVATION_ROW)
+NN_ARITHMETIC(NN_ARITHMETIC_ROW)
+#undef NN_ACTIVATION_ROW
+#undef NN_ARITHMETIC_ROW
 
 }  // namespace neuronode::cuda

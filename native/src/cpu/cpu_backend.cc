@@ -161,42 +161,25 @@ std::unique_ptr<Kernel> CpuBackend::makeKernel(const FusedNode& node,
                                                std::span<const TensorDesc> outputs,
                                                const KernelOptions& options) {
   const KernelRequest request{*this, node, inputs, outputs, options};
-  switch (node.spec.op) {
-    case Op::Conv2d:
-    case Op::Conv2dInputGrad:
-    case Op::Conv2dWeightGrad:
-      return makeConvolution(request);
-    case Op::Linear:
-    case Op::LinearInputGrad:
-    case Op::LinearWeightGrad:
-      return makeLinear(request);
-    case Op::Gemm:
-      return makeGemm(request);
-    case Op::MaxPool2d:
-    case Op::MaxPool2dGrad:
-    case Op::AvgPool2d:
-    case Op::AvgPool2dGrad:
-    case Op::AdaptiveAvgPool2d:
-    case Op::AdaptiveAvgPool2dGrad:
-      return makePooling(request);
-    case Op::ToFloat:
+  switch (opInfo(node.spec.op).family) {
+    case Family::Conversion:
       return makeToFloat(request);
-    case Op::Relu:
-    case Op::ReluGrad:
-    case Op::Sigmoid:
-    case Op::SigmoidGrad:
-    case Op::Add:
+    case Family::Convolution:
+      return makeConvolution(request);
+    case Family::Linear:
+      return node.spec.op == Op::Gemm ? makeGemm(request) : makeLinear(request);
+    case Family::Pooling:
+      return makePooling(request);
+    case Family::Pointwise:
       return makePointwise(request);
-    case Op::Dropout:
-    case Op::DropoutGrad:
+    case Family::Dropout:
       return makeDropout(request);
-    case Op::Softmax:
-    case Op::SoftmaxCrossEntropy:
+    case Family::Softmax:
+    case Family::Loss:
       return makeLoss(request);
-    case Op::AdamStep:
-    case Op::SgdStep:
+    case Family::Optimizer:
       return makeOptimizerStep(request);
-    case Op::Reshape:
+    case Family::Reshape:
       break;  // a view, which needs no kernel
   }
   throw Error(errc::kArgument, std::string(opName(node.spec.op)) + " has no kernel");

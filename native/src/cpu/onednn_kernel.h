@@ -46,9 +46,9 @@ class OnednnKernel : public Kernel {
       stream_.wait();
     });
     auto* result = as<float>(outputs[0]);
-    if (reluFloats_ > 0) pointwiseKernels().relu(result, result, reluFloats_);
+    if (reluFloats_ > 0) pointwiseKernels().relu(result, result, reluFloats_, 0);
     if (maskedFloats_ > 0) {
-      pointwiseKernels().reluGrad(result, as<const float>(inputs.back()), result, maskedFloats_);
+      pointwiseKernels().reluGrad(result, as<const float>(inputs.back()), result, maskedFloats_, 0);
     }
   }
 

@@ -33,6 +33,8 @@ const std::array kTable = {
 
 const OpInfo& opInfo(Op op) { return kTable[static_cast<size_t>(op)]; }
 
+bool isActivationGrad(Op op) { return opInfo(op).check == checkActivationGrad; }
+
 const std::vector<Op>& allOps() {
   static const std::vector<Op> ops = [] {
     std::vector<Op> all;

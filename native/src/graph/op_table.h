@@ -94,6 +94,9 @@ struct OpInfo {
 
 const OpInfo& opInfo(Op op);
 
+// Whether it is an activation's gradient, whose second input is that activation's output or input.
+bool isActivationGrad(Op op);
+
 inline const char* opName(Op op) { return opInfo(op).name; }
 // Throws ERR_NN_ARGUMENT for a name that is none of ours.
 Op opFromName(const std::string& name);

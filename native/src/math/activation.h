@@ -1,13 +1,19 @@
-// One element of ReLU and sigmoid and of their gradients, and the exponential they rest on.
+// One element of each activation and of its gradient, for the CPU's loops and CUDA's kernels, and
+// the exponential they rest on.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "math/macros.h"
 
-// The activations, a row each: its operation's enumerator and name.
-#define NN_ACTIVATIONS(ROW) ROW(Relu, relu) ROW(Sigmoid, sigmoid)
+// The activations, a row each: the formula's name, which is the operation's enumerator; the
+// operation's name; whether the gradient is computed from the activation's Output or its Input; and
+// the attribute that is the formula's parameter, "" where it has none.
+#define NN_ACTIVATIONS(ROW)   \
+  ROW(Relu, relu, Output, "") \
+  ROW(Sigmoid, sigmoid, Output, "")
 
 namespace neuronode::math {
 
@@ -44,14 +50,24 @@ NN_HD float exp(float x) {
 }
 
 /// max(x, 0), keeping NaN.
-NN_HD float relu(float x) { return x <= 0.0f ? 0.0f : x; }
+struct Relu {
+  NN_HD float value(float x) const { return x <= 0.0f ? 0.0f : x; }
+  NN_HD float gradient(float gy, float y) const { return y <= 0.0f ? 0.0f : gy; }
+};
 
-/// y is relu's output.
-NN_HD float reluGrad(float gy, float y) { return y <= 0.0f ? 0.0f : gy; }
+struct Sigmoid {
+  NN_HD float value(float x) const { return 1.0f / (1.0f + exp(-x)); }
+  NN_HD float gradient(float gy, float y) const { return gy * ((1.0f - y) * y); }
+};
 
-NN_HD float sigmoid(float x) { return 1.0f / (1.0f + exp(-x)); }
-
-/// y is sigmoid's output.
-NN_HD float sigmoidGrad(float gy, float y) { return gy * ((1.0f - y) * y); }
+/// The formula with its parameter, which is its one member; that of an empty one does not count.
+template <class Formula>
+NN_HD Formula activation(float parameter) {
+  if constexpr (std::is_empty_v<Formula>) {
+    return {};
+  } else {
+    return {parameter};
+  }
+}
 
 }  // namespace neuronode::math

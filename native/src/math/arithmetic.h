@@ -1,5 +1,16 @@
-// The operations that compute y[i] from a[i] and b[i].
+// One element of the operations that compute y[i] from a[i] and b[i], for the CPU's loops and
+// CUDA's kernels.
 #pragma once
 
-// A row each: its operation's enumerator and name.
+#include "math/macros.h"
+
+// A row each: the formula's name, which is the operation's enumerator, and the operation's name.
 #define NN_ARITHMETIC(ROW) ROW(Add, add)
+
+namespace neuronode::math {
+
+struct Add {
+  NN_HD float value(float a, float b) const { return a + b; }
+};
+
+}  // namespace neuronode::math

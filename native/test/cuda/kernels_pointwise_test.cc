@@ -57,22 +57,22 @@ class CudaPointwise : public KernelTest {
 
 TEST_F(CudaPointwise, Relu) {
   compare([&](Floats a, Floats, Floats y, int64_t n) { relu(stream(), a, y, n); },
-          [&](float* a, float*, float* y, int64_t n) { cpu_.relu(a, y, n); });
+          [&](float* a, float*, float* y, int64_t n) { cpu_.relu(a, y, n, 0); });
 }
 
 TEST_F(CudaPointwise, ReluGrad) {
   compare([&](Floats a, Floats b, Floats y, int64_t n) { reluGrad(stream(), a, b, y, n); },
-          [&](float* a, float* b, float* y, int64_t n) { cpu_.reluGrad(a, b, y, n); });
+          [&](float* a, float* b, float* y, int64_t n) { cpu_.reluGrad(a, b, y, n, 0); });
 }
 
 TEST_F(CudaPointwise, Sigmoid) {
   compare([&](Floats a, Floats, Floats y, int64_t n) { sigmoid(stream(), a, y, n); },
-          [&](float* a, float*, float* y, int64_t n) { cpu_.sigmoid(a, y, n); });
+          [&](float* a, float*, float* y, int64_t n) { cpu_.sigmoid(a, y, n, 0); });
 }
 
 TEST_F(CudaPointwise, SigmoidGrad) {
   compare([&](Floats a, Floats b, Floats y, int64_t n) { sigmoidGrad(stream(), a, b, y, n); },
-          [&](float* a, float* b, float* y, int64_t n) { cpu_.sigmoidGrad(a, b, y, n); });
+          [&](float* a, float* b, float* y, int64_t n) { cpu_.sigmoidGrad(a, b, y, n, 0); });
 }
 
 TEST_F(CudaPointwise, Add) {
@@ -83,7 +83,7 @@ TEST_F(CudaPointwise, Add) {
 TEST_F(CudaPointwise, WorksInPlace) {
   const auto x = values(1001, 3), gy = values(1001, 4);
   std::vector<float> want(1001);
-  cpu_.reluGrad(gy.data(), x.data(), want.data(), 1001);
+  cpu_.reluGrad(gy.data(), x.data(), want.data(), 1001, 0);
   const FloatArray grad(gy, Storage::F32), y(x, Storage::F32);
   reluGrad(stream(), grad.floats(), y.floats(), grad.floats(), 1001);
   EXPECT_TRUE(sameFloats(read(grad), want));

@@ -46,7 +46,7 @@ class GemmConvKernel : public Kernel {
         break;
       case Op::Conv2dInputGrad:
         conv_.inputGradient(first, second, result, workspace);
-        if (mask_) pointwiseKernels().reluGrad(result, third, result, resultFloats_);
+        if (mask_) pointwiseKernels().reluGrad(result, third, result, resultFloats_, 0);
         break;
       default:
         conv_.weightGradient(first, second, result, workspace);

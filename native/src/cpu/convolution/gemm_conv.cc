@@ -155,7 +155,7 @@ void GemmConv::forward(const float* x, const float* w, const float* bias, float*
             for (int64_t i = 0; i < strip.size(); ++i) to[i] += added;
           }
           if (relu) {
-            for (int64_t i = 0; i < strip.size(); ++i) to[i] = math::relu(to[i]);
+            for (int64_t i = 0; i < strip.size(); ++i) to[i] = math::Relu{}.value(to[i]);
           }
         }
       }

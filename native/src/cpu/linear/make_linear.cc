@@ -29,7 +29,7 @@ std::unique_ptr<Kernel> makeForward(const KernelRequest& request) {
     auto* y = as<float>(out[0]);
     tiledGemm(shape, 1, as<const float>(in[0]), as<const float>(in[1]), y);
     if (bias) channelKernels().addRow(y, as<const float>(in[2]), shape.m, shape.n);
-    if (relu) pointwiseKernels().relu(y, y, shape.m * shape.n);
+    if (relu) pointwiseKernels().relu(y, y, shape.m * shape.n, 0);
   });
 }
 
@@ -42,7 +42,7 @@ std::unique_ptr<Kernel> makeInputGrad(const KernelRequest& request) {
     auto* gx = as<float>(out[0]);
     tiledGemm(shape, 1, as<const float>(in[0]), as<const float>(in[1]), gx);
     if (mask) {
-      pointwiseKernels().reluGrad(gx, as<const float>(in[2]), gx, shape.m * shape.n);
+      pointwiseKernels().reluGrad(gx, as<const float>(in[2]), gx, shape.m * shape.n, 0);
     }
   });
 }

@@ -8,21 +8,26 @@
 #include <cstdint>
 
 #include "cpu/isa.h"
+#include "math/activation.h"
+#include "math/arithmetic.h"
 
 namespace neuronode {
 
+/// n counts floats, padding lanes included. `parameter` is the formula's, if it has one.
 struct PointwiseKernels {
-  /// y = max(x, 0); NaN stays NaN, as in PyTorch. n counts floats, padding lanes included.
-  void (*relu)(const float* x, float* y, int64_t n);
-  /// gx = y <= 0 ? 0 : gy.
-  void (*reluGrad)(const float* gy, const float* y, float* gx, int64_t n);
-  /// y = 1 / (1 + exp(-x)). Turns the padding lanes of a blocked buffer into 0.5: call
-  /// ChannelKernels::zeroPaddingLanes after it.
-  void (*sigmoid)(const float* x, float* y, int64_t n);
-  /// gx = gy * y * (1 - y), y being the forward output.
-  void (*sigmoidGrad)(const float* gy, const float* y, float* gx, int64_t n);
-  /// y = a + b.
-  void (*add)(const float* a, const float* b, float* y, int64_t n);
+#define NN_ACTIVATION_ROW(Formula, name, ...)                                                     \
+  /** y = value(x). Where value(0) is not 0, the padding lanes of a blocked buffer must be zeroed \
+   */                                                                                             \
+  /** after it: ChannelKernels::zeroPaddingLanes. */                                              \
+  void (*name)(const float* x, float* y, int64_t n, float parameter);                             \
+  /** gx = gradient(gy, from), from being the forward output or input. */                         \
+  void (*name##Grad)(const float* gy, const float* from, float* gx, int64_t n, float parameter);
+#define NN_ARITHMETIC_ROW(Formula, name) \
+  void (*name)(const float* a, const float* b, float* y, int64_t n);
+  NN_ACTIVATIONS(NN_ACTIVATION_ROW)
+  NN_ARITHMETIC(NN_ARITHMETIC_ROW)
+#undef NN_ACTIVATION_ROW
+#undef NN_ARITHMETIC_ROW
 };
 
 const PointwiseKernels& pointwiseKernels(Isa isa = detectIsa());

@@ -2,49 +2,43 @@
 #include "cpu/pointwise/pointwise.h"
 
 #include "cpu/parallel.h"
-#include "math/activation.h"
 
 namespace neuronode::NN_ISA {
 namespace {
 
-void relu(const float* x, float* y, int64_t n) {
+template <class Formula>
+void activate(const float* x, float* y, int64_t n, float parameter) {
   parallelPieces(n, [=](int64_t begin, int64_t end) {
+    const Formula formula = math::activation<Formula>(parameter);
 #pragma omp simd
-    for (int64_t i = begin; i < end; ++i) y[i] = math::relu(x[i]);
+    for (int64_t i = begin; i < end; ++i) y[i] = formula.value(x[i]);
   });
 }
 
-void reluGrad(const float* gy, const float* y, float* gx, int64_t n) {
+template <class Formula>
+void activationGradient(const float* gy, const float* from, float* gx, int64_t n, float parameter) {
   parallelPieces(n, [=](int64_t begin, int64_t end) {
+    const Formula formula = math::activation<Formula>(parameter);
 #pragma omp simd
-    for (int64_t i = begin; i < end; ++i) gx[i] = math::reluGrad(gy[i], y[i]);
+    for (int64_t i = begin; i < end; ++i) gx[i] = formula.gradient(gy[i], from[i]);
   });
 }
 
-void sigmoid(const float* x, float* y, int64_t n) {
+template <class Formula>
+void combine(const float* a, const float* b, float* y, int64_t n) {
   parallelPieces(n, [=](int64_t begin, int64_t end) {
+    const Formula formula{};
 #pragma omp simd
-    for (int64_t i = begin; i < end; ++i) y[i] = math::sigmoid(x[i]);
-  });
-}
-
-void sigmoidGrad(const float* gy, const float* y, float* gx, int64_t n) {
-  parallelPieces(n, [=](int64_t begin, int64_t end) {
-#pragma omp simd
-    for (int64_t i = begin; i < end; ++i) gx[i] = math::sigmoidGrad(gy[i], y[i]);
-  });
-}
-
-void add(const float* a, const float* b, float* y, int64_t n) {
-  parallelPieces(n, [=](int64_t begin, int64_t end) {
-#pragma omp simd
-    for (int64_t i = begin; i < end; ++i) y[i] = a[i] + b[i];
+    for (int64_t i = begin; i < end; ++i) y[i] = formula.value(a[i], b[i]);
   });
 }
 
 }  // namespace
 
+#define NN_ACTIVATION_ROW(Formula, ...) activate<math::Formula>, activationGradient<math::Formula>,
+#define NN_ARITHMETIC_ROW(Formula, name) combine<math::Formula>,
 extern const PointwiseKernels pointwiseTable;
-const PointwiseKernels pointwiseTable = {relu, reluGrad, sigmoid, sigmoidGrad, add};
+const PointwiseKernels pointwiseTable = {NN_ACTIVATIONS(NN_ACTIVATION_ROW)
+                                             NN_ARITHMETIC(NN_ARITHMETIC_ROW)};
 
 }  // namespace neuronode::NN_ISA
