@@ -381,3 +381,24 @@ describe('a network that returns an array in training', () => {
     );
   });
 });
+
+test('a network that mixes rows is trained on whole batches, and predicts nothing', async () => {
+  class Mixing extends nn.Module {
+    readonly fc = new nn.Linear(2, 3);
+
+    override forward(image: Tensor): Tensor {
+      image.tracer.requireWholeBatches();
+      return this.fc.forward(image.flatten(1));
+    }
+  }
+  const net = new Mixing();
+  const trainer = sgd(net, new nn.CrossEntropyLoss());
+  for (const n of [4, 2]) {
+    const { size } = await trainer.step({ ...batchOf(n), label: new Int32Array(n) });
+    expect(size).toBe(n);
+    expect(trainer.plan()).toBeDefined();
+  }
+  const predictor = new Predictor(net, { device: testDevice });
+  onTestFinished(() => predictor.dispose());
+  await expect(predictor.predict(batchOf(4))).rejects.toThrow('mixes the rows of a batch');
+});

@@ -5,7 +5,7 @@
  * Before a call runs, the network's newest parameters are written if they changed; calls under way
  * end first, and later ones wait, so that each call computes with the values of one moment.
  */
-import { DisposedError, ShapeError } from '../errors.js';
+import { ArgumentError, DisposedError, ShapeError } from '../errors.js';
 import type { Module, Outputs } from '../nn/index.js';
 import type { Pixels } from '../pixels.js';
 import { describeSignature, type InputSignature, sameSignature } from '../program/batch.js';
@@ -111,6 +111,12 @@ export class PredictPrograms {
     const traced = traceFor(n, batchSize, (rows): TracedGraph => {
       const each = predictGraph(net, imageSpec(signature, rows), output);
       outputClasses(each);
+      if (each.wholeBatches) {
+        throw new ArgumentError(
+          'Predictor expects a network whose images do not see each other in evaluation mode, got ' +
+            'one that mixes the rows of a batch: small batches are padded',
+        );
+      }
       return each;
     });
     const graph = new CompiledGraph(traced, signature, target);
