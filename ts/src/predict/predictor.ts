@@ -113,8 +113,11 @@ export class Predictor implements AsyncDisposable {
    * the promise is settled: they are read in parts, and never copied as a whole.
    *
    * @param images A batch of a `DataLoader`, or `{ image, imageShape: [n, C, H, W] }`.
-   * @throws ShapeError, DTypeError, ArgumentError for images that do not fit, or a network whose
-   *   layers were replaced, before any work.
+   * @throws ShapeError for images of another shape, mean or std than those of the first call, an array
+   *   of another length than its shape says, or a network that does not take them.
+   * @throws DTypeError for images that are neither bytes nor floats.
+   * @throws ArgumentError for what is no batch, an empty one, a network whose layers were replaced, and
+   *   one that mixes the rows of a batch. Whatever of these is thrown, it is before any work.
    * @throws ArgumentError where the images are transferred to another thread meanwhile.
    * @throws QueueFullError where calls are not awaited, and the images of more than 512 MiB wait.
    * @throws DisposedError after `dispose`.

@@ -171,8 +171,13 @@ export class Trainer implements AsyncDisposable {
    *
    * @returns The batch's mean loss and, where the loss counts them, correct examples, both before the
    *   update, and the step's number.
-   * @throws ShapeError, DTypeError, ArgumentError for a batch that does not fit, or a network whose
-   *   layers were replaced, before any work.
+   * @throws ShapeError for images of another shape, mean or std than the program was compiled for, more
+   *   of them than that, arrays of another length than their shape says, or a network that does not
+   *   take them.
+   * @throws DTypeError for images that are neither bytes nor floats, and targets of another type than
+   *   the loss takes.
+   * @throws ArgumentError for what is no batch, an empty one, a label that is no class, and a network
+   *   whose layers were replaced. Whatever of these is thrown, it is before any work.
    * @throws QueueFullError where calls are not awaited, and batches of more than 512 MiB wait: such a
    *   step is not taken. Two may wait, however large.
    * @throws ArgumentError while `fit` runs.

@@ -128,7 +128,8 @@ export class TrainingState {
    * Goes back to a checkpoint.
    *
    * @param train The loader that is to finish its epoch.
-   * @throws CheckpointError where it does not fit; nothing is changed then.
+   * @throws CheckpointError where it is of another network, optimizer or loader; nothing is changed
+   *   then.
    */
   async restore(caller: string, contents: CheckpointContents, train?: BatchLoader): Promise<void> {
     const { state, optimizer } = contents;
