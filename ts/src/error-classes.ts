@@ -33,6 +33,7 @@ export type ErrorCode =
   | 'ERR_NN_OUT_OF_MEMORY'
   | 'ERR_NN_DISPOSED'
   | 'ERR_NN_WORKER'
+  | 'ERR_NN_TRANSFORM'
   | 'ERR_NN_CHECKPOINT'
   | 'ERR_NN_STATE_DICT'
   | 'ERR_NN_STALE'
@@ -123,6 +124,34 @@ export class WorkerError extends NeuronodeError {
   override name = 'WorkerError';
   constructor(message: string, options?: NeuronodeErrorOptions) {
     super('ERR_NN_WORKER', message, options);
+  }
+}
+
+/** Which sample a {@link TransformError} is about. */
+export interface TransformErrorOptions extends NeuronodeErrorOptions {
+  /** Name of the dataset's class. */
+  dataset?: string;
+  /** Number of the sample in the dataset, from 0. */
+  sample?: number;
+  /** Name of the transform's class. */
+  transform?: string;
+}
+
+/** A data transform threw, or returned no image of the shape that it had announced. */
+export class TransformError extends NeuronodeError {
+  override name = 'TransformError';
+  /** Name of the dataset's class. */
+  readonly dataset: string | undefined;
+  /** Number of the sample in the dataset, from 0. */
+  readonly sample: number | undefined;
+  /** Name of the transform's class. */
+  readonly transform: string | undefined;
+
+  constructor(message: string, options: TransformErrorOptions = {}) {
+    super('ERR_NN_TRANSFORM', message, options);
+    this.dataset = options.dataset;
+    this.sample = options.sample;
+    this.transform = options.transform;
   }
 }
 

@@ -20,6 +20,7 @@ import {
   ShapeError,
   StaleParametersError,
   StateDictError,
+  TransformError,
   WorkerError,
 } from './error-classes.js';
 
@@ -41,6 +42,7 @@ const factories: Record<ErrorCode, ErrorFactory> = {
   ERR_NN_OUT_OF_MEMORY: (m, o) => new OutOfMemoryError(m, o),
   ERR_NN_DISPOSED: (m, o) => new DisposedError(m, o),
   ERR_NN_WORKER: (m, o) => new WorkerError(m, o),
+  ERR_NN_TRANSFORM: (m, o) => new TransformError(m, o),
   ERR_NN_CHECKPOINT: (m, o) => new CheckpointError(m, o),
   ERR_NN_STATE_DICT: (m, o) => new StateDictError(m, o),
   ERR_NN_STALE: (m, o) => new StaleParametersError(m, o),

@@ -20,6 +20,7 @@ export {
   ShapeError,
   StaleParametersError,
   StateDictError,
+  TransformError,
   WorkerError,
 } from './error-classes.js';
 export { Tensor } from './graph/tensor.js';

@@ -84,7 +84,7 @@ describe('images', () => {
 
   it('that are floats are neither resized nor normalised', () => {
     const images = Float32Array.from(pixels);
-    const make = (transform: data.Transform) => () =>
+    const make = (transform: data.TransformStep) => () =>
       new TensorDataset({ images, imageShape, labels, transform });
     expect(make(new Resize(4))).toThrowError(
       'expected no Resize for images that are a Float32Array',

@@ -13,7 +13,7 @@ import { onTestFinished, vi } from 'vitest';
 /** `count` images of one shape, each unlike the others, with labels index % 10. */
 export function syntheticDataset(
   count: number,
-  options: { imageShape?: data.ImageShape; transform?: data.Transform } = {},
+  options: { imageShape?: data.ImageShape; transform?: data.TransformStep } = {},
 ): data.TensorDataset {
   const { imageShape = [1, 4, 4], ...rest } = options;
   const pixels = imageShape[0] * imageShape[1] * imageShape[2];

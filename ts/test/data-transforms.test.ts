@@ -100,7 +100,7 @@ describe('Resize', () => {
 
 describe('a chain of transforms', () => {
   const images = patternImage([2, 3, 4]);
-  const dataset = (transform?: data.Transform) =>
+  const dataset = (transform?: data.TransformStep) =>
     new TensorDataset({
       images,
       imageShape: [2, 3, 4],
@@ -120,6 +120,13 @@ describe('a chain of transforms', () => {
     const resized = dataset(chain);
     expect(resized).toMatchObject({ imageShape: [2, 6, 8], mean: [0.5, 0.5], std: [0.25, 0.25] });
     expect(resized.get(0).image).toEqual(new Resize(6).apply(images, [2, 3, 4]).image);
+  });
+
+  it('may resize twice, one after the other', () => {
+    const twice = dataset(new Compose([new Resize(6), new Resize([2, 5])]));
+    const { image, shape } = new Resize(6).apply(images, [2, 3, 4]);
+    expect(twice.imageShape).toEqual([2, 2, 5]);
+    expect(twice.get(0).image).toEqual(new Resize([2, 5]).apply(image, shape).image);
   });
 
   it('has one mean and std per channel', () => {
@@ -149,10 +156,10 @@ describe('a chain of transforms', () => {
     ['Resize after ToTensor', () => new Compose([new ToTensor(), new Resize(4)])],
     ['Normalize before ToTensor', () => new Compose([new Normalize(0, 1), new ToTensor()])],
     ['Normalize alone', () => dataset(new Normalize(0, 1))],
-    ['two Resizes', () => new Compose([new Resize(4), new Resize(8)])],
+    ['two ToTensors', () => new Compose([new ToTensor(), new ToTensor()])],
     ['something else', () => new Compose([{} as data.ToTensor])],
     ['null in a chain', () => new Compose([null as unknown as data.ToTensor])],
-    ['no chain', () => new Compose(undefined as unknown as data.Transform[])],
+    ['no chain', () => new Compose(undefined as unknown as data.TransformStep[])],
     ['no image', () => new Resize(2).apply(null as unknown as Uint8Array, [1, 1])],
     ['no shape', () => new Resize(2).apply(images, null as unknown as data.ImageShape)],
     ['a shape of one size', () => new Resize(2).apply(images, [24] as unknown as [number, number])],

@@ -18,6 +18,7 @@ const classes: Record<errors.ErrorCode, string> = {
   ERR_NN_OUT_OF_MEMORY: 'OutOfMemoryError',
   ERR_NN_DISPOSED: 'DisposedError',
   ERR_NN_WORKER: 'WorkerError',
+  ERR_NN_TRANSFORM: 'TransformError',
   ERR_NN_CHECKPOINT: 'CheckpointError',
   ERR_NN_STATE_DICT: 'StateDictError',
   ERR_NN_STALE: 'StaleParametersError',

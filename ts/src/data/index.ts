@@ -20,5 +20,14 @@ export {
 } from './files/idx.js';
 export { DataLoader } from './loader/data-loader.js';
 export type { DataLoaderOptions } from './loader/options.js';
-export { Compose, Normalize, Resize, ToTensor, type Transform } from './transforms/transforms.js';
+export { Compose, type TransformStep } from './transforms/compose.js';
+export { type Draw, SampleRandom } from './transforms/random.js';
+export { Resize } from './transforms/resize.js';
+export { Normalize, ToTensor } from './transforms/tensor.js';
+export type {
+  PlannedShape,
+  Transform,
+  TransformedImage,
+  WorkerRecipe,
+} from './transforms/transform.js';
 export type { Batch, Dataset, ImageShape, Sample } from './types.js';

@@ -6,6 +6,7 @@
  * floating-point work on pixels.
  */
 import type { Pixels } from '../pixels.js';
+import type { Draw } from './transforms/random.js';
 
 /** Shape of one image: [channels, height, width]. */
 export type ImageShape = readonly [channels: number, height: number, width: number];
@@ -42,8 +43,10 @@ export interface Dataset {
    * The sample at `index`, 0 <= index < length, or a promise of it (or anything else with `then`).
    * The loader copies the image before it asks for the next sample, so that one buffer may be
    * reused.
+   *
+   * @param draw Seed and epoch of the loader, for whoever draws random numbers.
    */
-  get(index: number): Sample | PromiseLike<Sample>;
+  get(index: number, draw: Draw): Sample | PromiseLike<Sample>;
 }
 
 /**

@@ -12,7 +12,7 @@ import { ArgumentError, DataError } from '../../errors.js';
 import { type DownloadProgress, downloadFile } from '../files/download.js';
 import { progressBar } from '../files/download-progress.js';
 import { type IdxArray, readIdx } from '../files/idx.js';
-import { Compose, type Transform } from '../transforms/transforms.js';
+import { Compose, type TransformStep } from '../transforms/compose.js';
 import type { CatalogEntry, CatalogFile } from './catalog.js';
 import type { TensorDatasetOptions } from './tensor-dataset.js';
 
@@ -29,7 +29,7 @@ export interface MnistOptions {
    */
   root?: string;
   /** Applied to every image that is read; ToTensor unless given. */
-  transform?: Transform;
+  transform?: TransformStep;
   /** Whether to fetch files that are missing; false unless given. */
   download?: boolean;
   /**

@@ -2,7 +2,9 @@
 import { checkOptions } from '../../arguments.js';
 import { DataLoader } from '../loader/data-loader.js';
 import { checkLoaderOptions } from '../loader/options.js';
-import { Compose, Resize, ToTensor } from '../transforms/transforms.js';
+import { Compose } from '../transforms/compose.js';
+import { Resize } from '../transforms/resize.js';
+import { ToTensor } from '../transforms/tensor.js';
 import { type CatalogEntry, fashionMnist, mnist } from './catalog.js';
 import { loadMnistFiles, type MnistOptions } from './mnist-files.js';
 import { TensorDataset, type TensorDatasetOptions } from './tensor-dataset.js';

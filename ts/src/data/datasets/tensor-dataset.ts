@@ -17,8 +17,12 @@ import {
   viewPixels,
 } from '../../pixels.js';
 import { checkMemory } from '../../program/memory.js';
-import { Resampler } from '../transforms/resample.js';
-import { type ImagePlan, planImages, type Transform } from '../transforms/transforms.js';
+import { initialSeed } from '../../random/index.js';
+import type { TransformStep } from '../transforms/compose.js';
+import { Pipeline } from '../transforms/pipeline.js';
+import { type ImagePlan, planImages } from '../transforms/plan.js';
+import type { Draw } from '../transforms/random.js';
+import { nameOf } from '../transforms/transform.js';
 import { type Dataset, type ImageShape, longestSide, type Sample } from '../types.js';
 import { copyLabels } from './labels.js';
 
@@ -26,7 +30,7 @@ import { copyLabels } from './labels.js';
 export interface TensorDatasetOptions {
   /**
    * Pixels, [N, C, H, W] in row-major order: bytes 0..255, or floats that are used as they are, which
-   * can be neither resized nor normalised here.
+   * can be neither transformed nor normalised here.
    *
    * Copied into shared memory, so that what you write into your array later reaches no sample. An
    * array over a SharedArrayBuffer (as `readIdx` makes it) is not copied: what you write there later
@@ -40,7 +44,7 @@ export interface TensorDatasetOptions {
   /** Number of classes, where labels are to be checked against it. */
   numClasses?: number;
   /** Applied to every image that is read; ToTensor unless given. */
-  transform?: Transform;
+  transform?: TransformStep;
 }
 
 const names = [
@@ -51,8 +55,10 @@ const names = [
   'transform',
 ] as const satisfies readonly (keyof TensorDatasetOptions)[];
 
-/** The raw images of a dataset, as the batch filling code (on any thread) reads them. */
+/** The raw images of a dataset, as whoever fills batches reads them. */
 export interface RawImages {
+  /** Name of the dataset's class, for messages. */
+  readonly dataset: string;
   /** [N, C, H, W], in shared memory. */
   readonly images: Pixels;
   readonly shape: ImageShape;
@@ -76,7 +82,7 @@ export class TensorDataset implements Dataset {
   /** Class indices, [N]. */
   readonly labels: Int32Array;
   readonly #raw: RawImages;
-  #resampler: Resampler | null = null;
+  #pipeline: Pipeline | null = null;
 
   static {
     rawImages = (dataset) => dataset.#raw;
@@ -86,7 +92,7 @@ export class TensorDataset implements Dataset {
    * @throws {ShapeError} where the number of pixels is not N * C * H * W.
    * @throws {DataError} where a label is not an integer from 0 to `numClasses` - 1.
    * @throws {ArgumentError} where an option is unknown or not what it should be, or floats are to be
-   *   resized or normalised.
+   *   transformed or normalised.
    * @throws {OutOfMemoryError} where there is no memory for a copy of the images.
    */
   constructor(options: TensorDatasetOptions) {
@@ -115,8 +121,13 @@ export class TensorDataset implements Dataset {
       );
     }
     const plan = planImages(transform, imageShape);
-    if (pixelType(images) === 'f32') checkFloatPlan(plan, imageShape);
-    this.#raw = { images: inSharedMemory(images), shape: [...imageShape], plan };
+    if (pixelType(images) === 'f32') checkFloatPlan(plan);
+    this.#raw = {
+      dataset: nameOf(this),
+      images: inSharedMemory(images),
+      shape: [...imageShape],
+      plan,
+    };
     this.labels = labels;
     this.length = labels.length;
     this.imageShape = plan.imageShape;
@@ -125,11 +136,14 @@ export class TensorDataset implements Dataset {
   }
 
   /**
-   * The sample at `index`, resized where the transform says so. The image is a copy.
+   * The sample at `index`, transformed. The image is a copy.
    *
+   * @param draw What random transforms draw from, as a loader of this seed does in this epoch; those
+   *   of `manualSeed` and of epoch 0 unless given.
+   * @throws {TransformError} where a transform throws.
    * @throws {ArgumentError} where the index is not from 0 to `length` - 1.
    */
-  get(index: number): Sample {
+  get(index: number, draw: Draw = { seed: initialSeed(), epoch: 0 }): Sample {
     if (!(Number.isSafeInteger(index) && index >= 0 && index < this.length)) {
       throw new ArgumentError(
         `TensorDataset.get: expected an index from 0 to ${this.length - 1}, got ${show(index)}`,
@@ -138,8 +152,8 @@ export class TensorDataset implements Dataset {
     const type = pixelType(this.#raw.images);
     const size = imageSize(this.imageShape);
     const image = viewPixels(type, new ArrayBuffer(size * pixelBytes(type)), size);
-    this.#resampler ??= resamplerFor(this.#raw);
-    fillImage(this.#raw, this.#resampler, index, image, 0);
+    this.#pipeline ??= pipelineFor(this.#raw);
+    this.#pipeline.run(index, draw, image, 0);
     return { image, label: this.labels[index]! };
   }
 }
@@ -171,25 +185,9 @@ export function checkImageShape(owner: string, shape: unknown): asserts shape is
   }
 }
 
-/** The resampler for a dataset's plan. Where nothing is to be resized, it copies. */
-export function resamplerFor({ shape, plan }: RawImages): Resampler {
-  return new Resampler(shape[1], shape[2], plan.imageShape[1], plan.imageShape[2]);
-}
-
-/** Writes image `index` of `raw`, resized, into `target`, which is of the same kind, from `offset` on. */
-export function fillImage(
-  raw: RawImages,
-  resampler: Resampler,
-  index: number,
-  target: Pixels,
-  offset: number,
-): void {
-  const size = imageSize(raw.shape);
-  if (raw.images instanceof Float32Array || target instanceof Float32Array) {
-    target.set(raw.images.subarray(index * size, (index + 1) * size), offset);
-  } else {
-    resampler.run(raw.images, index * size, target, offset, raw.shape[0]);
-  }
+/** What writes a dataset's samples into batches. */
+export function pipelineFor({ dataset, images, shape, plan }: RawImages): Pipeline {
+  return new Pipeline({ dataset, images, shape, steps: plan.steps, shapes: plan.shapes });
 }
 
 /** The images where every thread can read them. */
@@ -214,12 +212,13 @@ function inSharedMemory(images: Pixels): Pixels {
   }
 }
 
-/** Resize and Normalize are for bytes: Resize is 8-bit arithmetic, mean and std those of 0..255. */
-function checkFloatPlan({ imageShape, mean, std }: ImagePlan, shape: ImageShape): void {
-  const isResized = imageShape.some((size, axis) => size !== shape[axis]);
-  if (!isResized && isIdentity(mean, std)) return;
+/** Transforms and Normalize are for bytes: mean and std are those of 0..255. */
+function checkFloatPlan({ steps, mean, std }: ImagePlan): void {
+  const [step] = steps;
+  if (step === undefined && isIdentity(mean, std)) return;
+  const what = step === undefined ? 'Normalize' : nameOf(step);
   throw new ArgumentError(
-    `TensorDataset: expected no ${isResized ? 'Resize' : 'Normalize'} for images that are a ` +
-      'Float32Array, which are used as they are. Give bytes, or transform the floats before.',
+    `TensorDataset: expected no ${what} for images that are a Float32Array, which are used as they ` +
+      'are. Give bytes, or transform the floats before.',
   );
 }

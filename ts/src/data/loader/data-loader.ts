@@ -17,12 +17,14 @@ import {
   readsFromMemory,
   type TensorDataset,
 } from '../datasets/tensor-dataset.js';
+import { recipesOf } from '../transforms/recipes.js';
 import type { Batch, Dataset, ImageShape } from '../types.js';
 import { BufferPool, LoadedBatch } from './batch.js';
 import { type Filled, type Filler, MainFiller } from './filler.js';
 import { checkLoaderOptions, type DataLoaderOptions } from './options.js';
 import { sequentialOrder, shuffledOrder } from './order.js';
 import { WorkerPool } from './worker-pool.js';
+import type { WorkerSetup } from './worker-protocol.js';
 
 /** Ends the workers of a loader that was collected, which nobody can close any more. */
 const abandoned = new FinalizationRegistry<WorkerPool>((pool) => {
@@ -71,7 +73,7 @@ export class DataLoader implements AsyncIterable<Batch>, AsyncDisposable {
 
   /**
    * @throws {ArgumentError} where an option is unknown or not what it should be, or workers are asked
-   *   for with a dataset that they cannot read.
+   *   for with a dataset that they cannot read or a transform that they cannot make.
    */
   constructor(dataset: Dataset, options: DataLoaderOptions = {}) {
     readDataset(dataset);
@@ -91,6 +93,7 @@ export class DataLoader implements AsyncIterable<Batch>, AsyncDisposable {
           'thread. Use numWorkers: 0, or put the images into a TensorDataset.',
       );
     }
+    if (this.numWorkers > 0) setupOf(dataset as TensorDataset); // throws where there is none
     this.#buffers = new BufferPool(Math.max(1, this.numWorkers) * this.prefetchFactor + 1);
   }
 
@@ -121,7 +124,8 @@ export class DataLoader implements AsyncIterable<Batch>, AsyncDisposable {
    * Starts an epoch.
    *
    * A step rejects with the signal's reason after an abort, with {@link WorkerError} where a worker
-   * died, with {@link DisposedError} after `close`, and with whatever the dataset's `get` throws.
+   * died, with {@link TransformError} where a transform threw, with {@link DisposedError} after
+   * `close`, and with whatever the dataset's `get` throws.
    */
   [Symbol.asyncIterator](): AsyncGenerator<Batch, void, void> {
     const { epoch, batch } = this.#next;
@@ -183,6 +187,7 @@ export class DataLoader implements AsyncIterable<Batch>, AsyncDisposable {
   ) {
     const order = this.shuffle ? shuffledOrder(length, this.seed, epoch) : sequentialOrder();
     const room = Math.min(this.batchSize, length);
+    const draw = { seed: this.seed, epoch };
     const skipped = Math.min(firstBatch * this.batchSize, length);
     let left = length - skipped;
     // Indices are drawn one batch after the other, in slices where they are many.
@@ -194,7 +199,7 @@ export class DataLoader implements AsyncIterable<Batch>, AsyncDisposable {
       drawn = indices;
       const promise = indices.then((indices) => {
         if (owner.isOver) throw new DisposedError('DataLoader: this iteration is over');
-        return filler.fill({ indices, room, buffer: this.#buffers.take(), owner });
+        return filler.fill({ indices, room, draw, buffer: this.#buffers.take(), owner });
       });
       // A batch that fails before its turn reports it when its turn comes.
       promise.catch(ignore);
@@ -223,7 +228,7 @@ export class DataLoader implements AsyncIterable<Batch>, AsyncDisposable {
       this.#filler ??= new MainFiller(this.dataset, imageSize(imageShape));
     } else if (!(this.#filler instanceof WorkerPool) || this.#filler.hasEnded) {
       const dataset = this.dataset as TensorDataset;
-      const pool = new WorkerPool(rawImages(dataset), dataset.labels, this.numWorkers);
+      const pool = new WorkerPool(setupOf(dataset), dataset.labels, this.numWorkers);
       abandoned.unregister(this); // the pool before this one has ended
       abandoned.register(this, pool, this);
       this.#filler = pool;
@@ -240,6 +245,13 @@ export class DataLoader implements AsyncIterable<Batch>, AsyncDisposable {
     if (this.#closed !== null) throw this.#closed;
     this.#signal?.throwIfAborted();
   }
+}
+
+/** What workers need of a dataset. */
+function setupOf(tensors: TensorDataset): WorkerSetup {
+  const { dataset, images, shape, plan } = rawImages(tensors);
+  const { steps, shapes, imageShape } = plan;
+  return { dataset, images, shape, shapes, imageShape, recipes: recipesOf('DataLoader', steps) };
 }
 
 function ignore(): void {}

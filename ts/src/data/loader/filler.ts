@@ -16,7 +16,8 @@ import {
   viewPixels,
 } from '../../pixels.js';
 import { describeLabel, isLabel } from '../datasets/labels.js';
-import { fillImage, rawImages, readsFromMemory, resamplerFor } from '../datasets/tensor-dataset.js';
+import { pipelineFor, rawImages, readsFromMemory } from '../datasets/tensor-dataset.js';
+import type { Draw } from '../transforms/random.js';
 import type { Dataset, Sample } from '../types.js';
 
 /** One batch to fill. */
@@ -27,6 +28,8 @@ export interface FillTask {
   readonly room: number;
   /** A buffer of that size to fill. */
   readonly buffer: ArrayBuffer | undefined;
+  /** Seed and epoch. */
+  readonly draw: Draw;
   /** The iteration that asks; see {@link Filler.cancel}. */
   readonly owner: object;
 }
@@ -70,7 +73,7 @@ export class MainFiller implements Filler {
     const { indices, owner } = task;
     const label = new Int32Array(indices.length);
     const target = new Target(task, this.#size);
-    const put = this.#writer(target, label);
+    const put = this.#writer(target, label, task.draw);
     let sliceEnd = performance.now() + SLICE_MS;
     for (let i = 0; i < indices.length; i++) {
       const pending = put(indices[i]!, i);
@@ -97,15 +100,16 @@ export class MainFiller implements Filler {
   #writer(
     target: Target,
     label: Int32Array,
+    draw: Draw,
   ): (index: number, i: number) => PromiseLike<void> | undefined {
     const dataset = this.#dataset;
     const size = this.#size;
     if (readsFromMemory(dataset)) {
       const raw = rawImages(dataset);
       const pixels = target.of(pixelType(raw.images));
-      const resampler = resamplerFor(raw);
+      const pipeline = pipelineFor(raw);
       return (index, i) => {
-        fillImage(raw, resampler, index, pixels, i * size);
+        pipeline.run(index, draw, pixels, i * size);
         label[i] = dataset.labels[index]!;
         return undefined;
       };
@@ -123,7 +127,7 @@ export class MainFiller implements Filler {
       label[i] = checked.label;
     };
     return (index, i) => {
-      const sample = dataset.get(index);
+      const sample = dataset.get(index, draw);
       if (isThenable(sample)) return Promise.resolve(sample).then((s) => copy(s, index, i));
       copy(sample, index, i);
       return undefined;

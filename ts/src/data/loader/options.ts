@@ -8,11 +8,12 @@ export interface DataLoaderOptions {
   batchSize?: number;
   /** Whether each epoch has a random order of its own; false unless given. */
   shuffle?: boolean;
-  /** Seed of the order: any safe integer of 0 or more; that of `manualSeed` unless given. */
+  /** Seed of the order and of random transforms: any safe integer of 0 or more; that of `manualSeed` unless given. */
   seed?: number;
   /**
    * Worker threads that fill batches; 0 (the default) fills them on the calling thread, in slices of
-   * a few milliseconds. Workers need a {@link TensorDataset} whose `get` is not overridden.
+   * a few milliseconds. Workers need a {@link TensorDataset} whose `get` is not overridden, and whose
+   * transforms say how a thread makes them (`Transform.worker`).
    */
   numWorkers?: number;
   /** Batches that are filled ahead per worker; 2 unless given. Without workers, none is. */

@@ -1,7 +1,8 @@
 /**
  * Owns a loader's worker threads and the tasks they work on.
  *
- * Policy: the workers live until the pool is closed or one of them fails, and hold the process open
+ * Policy: the workers live until the pool is closed or one of them fails (which a transform that
+ * throws is not: it fails its batch alone), and hold the process open
  * while they have work and while they end: whoever awaits either is always answered. When one fails,
  * all end: every pending and later task rejects with the same WorkerError, once no worker runs any
  * more. Workers that had no work for a while end too, and are started anew by the next task: a loader
@@ -10,10 +11,10 @@
  * hold nothing that leads to its loader, which could never be collected otherwise.
  */
 import { Worker } from 'node:worker_threads';
-import { WorkerError } from '../../errors.js';
+import { TransformError, WorkerError } from '../../errors.js';
 import { type PixelType, pixelType } from '../../pixels.js';
 import type { Filled, Filler, FillTask } from './filler.js';
-import type { FillReply, FillRequest, WorkerSetup } from './worker-protocol.js';
+import type { Failure, FillReply, FillRequest, WorkerSetup } from './worker-protocol.js';
 
 /** Tasks posted to one worker: one that it works on, and the next, so that it never waits. */
 const POSTED_TASKS = 2;
@@ -130,21 +131,26 @@ export class WorkerPool implements Filler {
       const task = this.#queue.shift()!;
       if (slot.posted.size === 0) slot.worker.ref();
       slot.posted.set(task.id, task);
-      const { id, indices, room, buffer } = task;
-      const request: FillRequest = { id, indices, room, buffer };
+      const { id, indices, room, draw, buffer } = task;
+      const request: FillRequest = { id, indices, room, draw, buffer };
       slot.worker.postMessage(request, buffer === undefined ? [] : [buffer]);
     }
   }
 
-  #receive(slot: Slot, { id, buffer }: FillReply): void {
+  #receive(slot: Slot, reply: FillReply): void {
     // After the end nothing is posted, and above all nothing unreferenced: the workers' last moments
     // are what holds the process while someone waits for them.
     if (this.#end !== null) return;
-    const task = slot.posted.get(id)!;
-    slot.posted.delete(id);
+    const task = slot.posted.get(reply.id)!;
+    slot.posted.delete(reply.id);
     if (slot.posted.size === 0) slot.worker.unref();
     this.#post();
     this.#restIfIdle();
+    if ('failure' in reply) {
+      task.reject(errorOf(reply.failure));
+      return;
+    }
+    const { buffer } = reply;
     const { indices } = task;
     const label = new Int32Array(indices.length);
     for (let i = 0; i < label.length; i++) label[i] = this.#labels[indices[i]!]!;
@@ -171,6 +177,13 @@ export class WorkerPool implements Filler {
     this.#queue.length = 0;
     for (const task of pending) task.reject(reason);
   }
+}
+
+/** What a worker's transform threw, as if it had thrown it here. */
+function errorOf({ message, sample, cause }: Failure): Error {
+  return sample === undefined
+    ? new WorkerError(message, { cause })
+    : new TransformError(message, { ...sample, cause });
 }
 
 function describe(error: unknown): string {
