@@ -21,8 +21,11 @@ export {
 export { DataLoader } from './loader/data-loader.js';
 export type { DataLoaderOptions } from './loader/options.js';
 export { Compose, type TransformStep } from './transforms/compose.js';
+export * as functional from './transforms/functional.js';
+export type { Fill, Padding, PaddingMode } from './transforms/geometry.js';
 export { type Draw, SampleRandom } from './transforms/random.js';
 export { Resize } from './transforms/resize.js';
+export type { Interpolation, RotateOptions } from './transforms/rotate.js';
 export { Normalize, ToTensor } from './transforms/tensor.js';
 export type {
   PlannedShape,
