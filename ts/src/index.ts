@@ -26,7 +26,7 @@ export {
 export { Tensor } from './graph/tensor.js';
 export * as models from './models/index.js';
 export * as nn from './nn/index.js';
-export * as ops from './ops/index.js';
+export { ops } from './ops/index.js';
 export * as optim from './optim/index.js';
 export * from './predict/index.js';
 export {

@@ -1,6 +1,6 @@
 /** Owns the activations. */
 import type { Tensor } from '../graph/tensor.js';
-import * as functional from './functional.js';
+import { functional } from './functional/index.js';
 import { Module } from './module.js';
 
 /** max(x, 0), element by element. Input of any shape, output of the same. */

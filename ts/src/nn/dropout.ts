@@ -1,7 +1,7 @@
 /** Owns dropout. */
 import { checkNumber } from '../arguments.js';
 import type { Tensor } from '../graph/tensor.js';
-import * as functional from './functional.js';
+import { functional } from './functional/index.js';
 import { Module } from './module.js';
 import { pythonFloat } from './print.js';
 

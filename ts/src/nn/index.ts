@@ -1,12 +1,12 @@
 /** Modules, under PyTorch's names. */
 export { Tensor } from '../graph/tensor.js';
-export { ReLU, Sigmoid } from './activation.js';
+export * from './activation.js';
 export { Buffer } from './buffer.js';
 export { ModuleList, Sequential } from './containers.js';
-export { Dropout } from './dropout.js';
-export * as functional from './functional.js';
-export { Conv2d, type Conv2dOptions, Linear, type LinearOptions } from './layers.js';
-export { CrossEntropyLoss, Loss, type LossTargets } from './loss.js';
+export * from './dropout.js';
+export { functional } from './functional/index.js';
+export * from './layers.js';
+export * from './loss.js';
 export {
   type LoadableTensor,
   Module,
@@ -15,5 +15,5 @@ export {
   type StateTensor,
 } from './module.js';
 export { Parameter } from './parameter.js';
-export { AdaptiveAvgPool2d, AvgPool2d, MaxPool2d } from './pooling.js';
-export { Flatten } from './reshape.js';
+export * from './pooling.js';
+export * from './reshape.js';

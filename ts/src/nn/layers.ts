@@ -21,7 +21,7 @@ import {
 import type { Tensor } from '../graph/tensor.js';
 import { checkMemory } from '../program/memory.js';
 import { defaultBias, defaultWeight } from '../random/init.js';
-import * as functional from './functional.js';
+import { functional } from './functional/index.js';
 import { Module } from './module.js';
 import { ownParameter, type Parameter } from './parameter.js';
 import { pythonBoolean, pythonSize } from './print.js';

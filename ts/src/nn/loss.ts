@@ -5,7 +5,7 @@ import { ArgumentError } from '../errors.js';
 import { classLabels, type LossTargets } from '../graph/loss.js';
 import { checkReduction } from '../graph/ops/loss.js';
 import type { Tensor } from '../graph/tensor.js';
-import * as functional from './functional.js';
+import { functional } from './functional/index.js';
 import { Module } from './module.js';
 
 export type { LossTargets } from '../graph/loss.js';

@@ -2,7 +2,7 @@
 import type { PairLike } from '../arguments.js';
 import { avgPoolAttrs, checkAdaptiveSize, maxPoolAttrs } from '../graph/ops/pooling.js';
 import type { Tensor } from '../graph/tensor.js';
-import * as functional from './functional.js';
+import { functional } from './functional/index.js';
 import { Module } from './module.js';
 import { pythonBoolean, pythonSize } from './print.js';
 

@@ -10,16 +10,25 @@
  * such device, with an OutOfMemoryError where the device has too little memory, and with a
  * QueueFullError where calls are not awaited and the arrays of more than 512 MiB wait.
  */
-export { clearCache } from './cache.js';
-export * from './conversion.js';
-export * from './convolution.js';
-export * from './dropout.js';
-export * from './linear.js';
-export * from './loss.js';
-export * from './optimizer.js';
-export * from './pointwise.js';
-export * from './pooling.js';
-export * from './reshape.js';
-export { type OpInputs, type OpOptions, type RunOptions, run } from './run.js';
-export * from './softmax.js';
-export type { FloatTensor, HostTensor, WeightGradOptions, WeightGrads } from './tensors.js';
+import type { NativeArray } from '../program/native.js';
+import { activationCalls } from './activation.js';
+import * as declared from './declared.js';
+
+/** Every single operation. */
+export const ops = Object.freeze({ ...activationCalls, ...declared });
+
+/** The types that they take and give. */
+export declare namespace ops {
+  export type AdamStepOptions = declared.AdamStepOptions;
+  export type DropoutOptions = declared.DropoutOptions;
+  export type FloatTensor = declared.FloatTensor;
+  export type GemmOptions = declared.GemmOptions;
+  export type HostTensor<Data extends NativeArray = NativeArray> = declared.HostTensor<Data>;
+  export type OpInputs = declared.OpInputs;
+  export type OpOptions = declared.OpOptions;
+  export type RunOptions = declared.RunOptions;
+  export type SgdStepOptions = declared.SgdStepOptions;
+  export type SoftmaxCrossEntropyOptions = declared.SoftmaxCrossEntropyOptions;
+  export type WeightGradOptions<Bias extends boolean = boolean> = declared.WeightGradOptions<Bias>;
+  export type WeightGrads<Bias extends boolean = boolean> = declared.WeightGrads<Bias>;
+}

@@ -1,7 +1,8 @@
 /**
  * Owns the operations that work element by element. An activation is one row of `activations`: it
  * declares the operation `<name>` and its gradient operation `<name>Grad`, whose formulas are
- * native code's. Formulas: torch.relu, torch.sigmoid.
+ * native code's (native/src/math/activation.h); `ops.<name>`, `ops.<name>Grad` and
+ * `nn.functional.<name>` follow from the row.
  */
 import {
   f32,
@@ -13,27 +14,40 @@ import {
 } from '../operation.js';
 
 /** What there is to say of an activation. */
-interface Activation {
+export interface Activation {
   /** What its gradient is worked out from beside gy: its input x or its output y. */
   readonly gradientFrom: 'x' | 'y';
+  /** The one number that its formula takes, if any: an attribute of that name. */
+  readonly parameter?: { readonly name: string; readonly default: number };
 }
 
-const activations = {
+export const activations = {
+  /** max(x, 0), element by element; torch.relu. Input of any shape, output of the same. */
   relu: { gradientFrom: 'y' },
+  /** 1 / (1 + exp(-x)), element by element; torch.sigmoid. Input of any shape, output of the same. */
   sigmoid: { gradientFrom: 'y' },
 } as const satisfies Record<string, Activation>;
 
 /** Name of an activation. */
 export type ActivationName = keyof typeof activations;
 
+/** The rows, each with its name. */
+export function activationRows(): [ActivationName, Activation][] {
+  return Object.entries(activations) as [ActivationName, Activation][];
+}
+
 type ActivationOp = ActivationName | `${ActivationName}Grad`;
 
-function activation(name: ActivationName, { gradientFrom }: Activation): [string, Operation][] {
+function activation(
+  name: ActivationName,
+  { gradientFrom, parameter }: Activation,
+): [string, Operation][] {
+  const attrs: Operation['attrs'] = parameter === undefined ? {} : { [parameter.name]: 'number' };
   const gradientOp = `${name}Grad` as const;
   const forward: Operation = {
     inputs: [f32('x')],
     outputs: [f32('y')],
-    attrs: {},
+    attrs,
     infer: likeInput,
     gradient: (c: GradientContext): void => {
       const gy = gradientValue(c, 0);
@@ -46,7 +60,7 @@ function activation(name: ActivationName, { gradientFrom }: Activation): [string
   const backward: Operation = {
     inputs: [f32('gy'), f32(gradientFrom)],
     outputs: [f32('gx')],
-    attrs: {},
+    attrs,
     infer: (c) => likeBoth(c, gradientFrom),
     gradient: null,
   };
@@ -57,8 +71,7 @@ function activation(name: ActivationName, { gradientFrom }: Activation): [string
 }
 
 function activationOps(): Record<ActivationOp, Operation> {
-  const rows = Object.entries(activations) as [ActivationName, Activation][];
-  const entries = rows.flatMap(([name, row]) => activation(name, row));
+  const entries = activationRows().flatMap(([name, row]) => activation(name, row));
   return Object.fromEntries(entries) as Record<ActivationOp, Operation>;
 }
 

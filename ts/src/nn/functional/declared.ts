@@ -1,0 +1,9 @@
+/** Owns the list of stateless forms that are declared by name, and their types. */
+export * from './convolution.js';
+export * from './dropout.js';
+export * from './linear.js';
+export * from './loss.js';
+export type { Operand } from './operand.js';
+export * from './pooling.js';
+export * from './reshape.js';
+export * from './softmax.js';

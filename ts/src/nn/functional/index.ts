@@ -1,0 +1,19 @@
+/**
+ * The stateless forms of the layers: functions from symbolic tensors to symbolic tensors, for use in
+ * a module's `forward`. Names and meanings are torch.nn.functional's.
+ */
+import { activationFunctions } from './activation.js';
+import * as declared from './declared.js';
+
+/** Every stateless form. */
+export const functional = Object.freeze({ ...activationFunctions, ...declared });
+
+/** The types that they take. */
+export declare namespace functional {
+  export type AdaptiveSize = declared.AdaptiveSize;
+  export type AvgPoolOptions = declared.AvgPoolOptions;
+  export type ConvOptions = declared.ConvOptions;
+  export type CrossEntropyOptions = declared.CrossEntropyOptions;
+  export type MaxPoolOptions = declared.MaxPoolOptions;
+  export type Operand = declared.Operand;
+}
