@@ -179,10 +179,10 @@ void benchmark(const Layer& layer, int repetitions) {
       {"forward",
        [&] { conv.forward(x.get(), w.get(), bias.get(), y.get(), true, workspace.get()); },
        [&] { direct.forward(); }},
-      {"gradient by input",
+      {"gradient with respect to the input",
        [&] { conv.inputGradient(gy.get(), w.get(), gx.get(), x.get(), workspace.get()); },
        [&] { direct.inputGradient(); }},
-      {"gradient by weights",
+      {"gradient with respect to the weights",
        [&] { conv.weightGradient(x.get(), gy.get(), gw.get(), gb.get(), workspace.get()); },
        [&] { direct.weightGradient(); }},
   };

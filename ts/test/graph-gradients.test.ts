@@ -119,7 +119,7 @@ const size = (shape: Shape) => shape.reduce((product, length) => product * lengt
 const options = { name: 'node', phase: 'forward' as const };
 
 /**
- * The graph loss = crossEntropy(op(a, b, ...)) with the gradient by each input as an output, and
+ * The graph loss = crossEntropy(op(a, b, ...)) with the gradient with respect to each input as an output, and
  * the programs' inputs.
  */
 function differentiated({ op, inputs, attrs = {}, output }: GradientCase) {

@@ -22,7 +22,7 @@ ConvProblem plainProblem(const NodeSpec& spec, const Shape& x, const Shape& w, c
 }
 
 bool isFirstLayer(const ConvProblem& p) {
-  return p.kind != ConvKind::InputGrad && p.c <= kFewChannels && p.groups == 1 &&
+  return p.kind != ConvKind::InputGrad && p.c <= kMostSpaceToDepthChannels && p.groups == 1 &&
          p.dilationH == 1 && p.dilationW == 1 && (p.strideH > 1 || p.strideW > 1);
 }
 

@@ -2,9 +2,10 @@
 // preference, and the layouts that go with them. Pure arithmetic: what runs them is in
 // make_convolution.cc, and what cuDNN answers to them is in native/test/cuda/planning.
 //
-// Policy: everything is channels-last. A first layer (at most kFewChannels channels, a stride, no
-// groups or dilation) is computed as a convolution of stride 1 over its input by space-to-depth,
-// with filters by SpaceToDepthFilter; its gradient by input, which hardly anyone wants, is not.
+// Policy: everything is channels-last. A first layer (at most kMostSpaceToDepthChannels channels, a
+// stride, no groups or dilation) is computed as a convolution of stride 1 over its input by
+// space-to-depth, with filters by SpaceToDepthFilter; its gradient with respect to the input, which
+// hardly anyone wants, is not.
 #pragma once
 
 #include <span>
@@ -16,7 +17,7 @@
 
 namespace neuronode::cuda {
 
-inline constexpr int64_t kFewChannels = 4;
+inline constexpr int64_t kMostSpaceToDepthChannels = 4;
 
 struct ConvGeometry {
   ConvProblem problem;  // storage, precision, bias and relu as the attempts have them

@@ -139,7 +139,7 @@ describe('an emulated GPU', () => {
   test('shares no parameters with a program on another device', async () => {
     const result = await run(
       `
-      const inside = new URL('native.js', ${JSON.stringify(new URL('../../../dist/', import.meta.url).href)});
+      const inside = new URL('program/native.js', ${JSON.stringify(new URL('../../../dist/', import.meta.url).href)});
       const { compile } = await import(inside.href);
       const graph = {
         values: [

@@ -26,7 +26,7 @@ std::unique_ptr<Kernel> make(const KernelRequest& request, ConvKernel choice) {
       return makeFewChannelsWeightGrad(request);
     case ConvKernel::Blocked:
       return makeBlockedWeightGrad(request);
-    case ConvKernel::Library:
+    case ConvKernel::Direct:
       break;
   }
   return makeDirectConvolution(request);
@@ -119,7 +119,7 @@ ConvKernel choose(const KernelRequest& request) {
   const WinogradFit fit = winogradFit(request);
   const bool fewChannels = fewChannelsFit(request);
   const bool blocked = !fewChannels && blockedWeightGradFits(request);
-  std::vector<ConvKernel> candidates{blocked ? ConvKernel::Blocked : ConvKernel::Library};
+  std::vector<ConvKernel> candidates{blocked ? ConvKernel::Blocked : ConvKernel::Direct};
   if (fewChannels) candidates.push_back(ConvKernel::FewChannels);
   switch (request.options.algorithm) {
     case ConvAlgorithm::Winograd:

@@ -115,8 +115,8 @@ WinogradConv::WinogradConv(const WinogradShape& shape, const WinogradKernels& ke
   }
 }
 
-// The grids of the forward pass and of the gradient by weights: tiles of 6 x 6 inputs that overlap,
-// tiles of 4 x 4 or 2 x 2 outputs that do not.
+// The grids of the forward pass and of the gradient with respect to weights: tiles of 6 x 6 inputs
+// that overlap, tiles of 4 x 4 or 2 x 2 outputs that do not.
 WinogradGrid WinogradConv::inputGrid() const {
   WinogradGrid grid = outputGrid();
   grid.groups = ceilDivide(shape_.c, kernels_->lanes);

@@ -52,11 +52,12 @@ class WinogradConv {
   /// y = conv(x, w) + bias, then max(., 0) if relu. bias may be null.
   void forward(const float* x, const float* w, const float* bias, float* y, bool relu,
                void* workspace) const;
-  /// gx = the gradient by x. reluMask, if not null, is x's layer as its ReLU wrote it: gx is zero
-  /// where reluMask <= 0.
+  /// gx = the gradient with respect to x. reluMask, if not null, is x's layer as its ReLU wrote it:
+  /// gx is zero where reluMask <= 0.
   void inputGradient(const float* gy, const float* w, float* gx, const float* reluMask,
                      void* workspace) const;
-  /// gw = the gradient by w, gb = the gradient by the bias (may be null). Both are overwritten.
+  /// gw and gb = the gradients with respect to w and the bias (gb may be null). Both are
+  /// overwritten.
   void weightGradient(const float* x, const float* gy, float* gw, float* gb, void* workspace) const;
 
  private:
