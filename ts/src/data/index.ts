@@ -20,11 +20,29 @@ export {
 } from './files/idx.js';
 export { DataLoader } from './loader/data-loader.js';
 export type { DataLoaderOptions } from './loader/options.js';
+export type { Interval } from './transforms/checks.js';
+export { ColorJitter, type ColorJitterOptions, Grayscale } from './transforms/color-transforms.js';
 export { Compose, type TransformStep } from './transforms/compose.js';
+export {
+  CenterCrop,
+  Pad,
+  type PaddingLike,
+  type PadOptions,
+  RandomCrop,
+  type RandomCropOptions,
+} from './transforms/crops.js';
+export { RandomHorizontalFlip, RandomVerticalFlip } from './transforms/flips.js';
 export * as functional from './transforms/functional.js';
 export type { Fill, Padding, PaddingMode } from './transforms/geometry.js';
 export { type Draw, SampleRandom } from './transforms/random.js';
+export { RandomErasing, type RandomErasingOptions } from './transforms/random-erasing.js';
+export { RandomRotation } from './transforms/random-rotation.js';
 export { Resize } from './transforms/resize.js';
+export {
+  RandomResizedCrop,
+  type RandomResizedCropOptions,
+  type Rectangle,
+} from './transforms/resized-crop.js';
 export type { Interpolation, RotateOptions } from './transforms/rotate.js';
 export { Normalize, ToTensor } from './transforms/tensor.js';
 export type {

@@ -46,7 +46,7 @@ export class Pipeline {
     const [, height, width] = before;
     const [, outHeight, outWidth] = shapes.at(-1) ?? shape;
     const isDirect =
-      steps.at(-1) instanceof Resize &&
+      isResize(steps.at(-1)) &&
       height !== null &&
       width !== null &&
       outHeight !== null &&
@@ -112,6 +112,11 @@ export class Pipeline {
       { dataset, sample, transform, cause: error },
     );
   }
+}
+
+/** Whether a step is a Resize, and no class that extends it and maps otherwise. */
+function isResize(step: Transform | undefined): boolean {
+  return step instanceof Resize && step.apply === Resize.prototype.apply;
 }
 
 function reason(error: unknown): string {

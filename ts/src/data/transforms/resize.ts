@@ -17,7 +17,7 @@ import type { PlannedShape, Transform, WorkerRecipe } from './transform.js';
 export class Resize implements Transform {
   /** The size as given. */
   readonly size: number | readonly [height: number, width: number];
-  readonly worker: WorkerRecipe;
+  readonly worker: WorkerRecipe | undefined;
   #resampler: { key: string; run: Resampler } | null = null;
 
   /**
@@ -38,7 +38,10 @@ export class Resize implements Transform {
       );
     }
     this.size = typeof size === 'number' ? size : [size[0], size[1]];
-    this.worker = { module: import.meta.url, export: 'Resize', args: [this.size] };
+    this.worker =
+      new.target === Resize
+        ? { module: import.meta.url, export: 'Resize', args: [this.size] }
+        : undefined;
   }
 
   /** Height and width that an image of `height` x `width` becomes. */

@@ -65,8 +65,11 @@ export interface Transform {
    * shape stays.
    */
   outputShape?(shape: PlannedShape): PlannedShape;
-  /** How a worker thread makes this transform; without it, a loader must have `numWorkers: 0`. */
-  readonly worker?: WorkerRecipe;
+  /**
+   * How a worker thread makes this transform; without it, a loader must have `numWorkers: 0`. A class
+   * that extends one of the package's has none unless it says so itself.
+   */
+  readonly worker?: WorkerRecipe | undefined;
 }
 
 /** A transform's name in messages: that of its class. */
