@@ -35,6 +35,7 @@ await cli.runTraining('train-alexnet', defaults, async (options, fit) => {
     batchSize,
     resize,
     numWorkers: options.workers,
+    ...(options.augment ? { augment: cli.augmentation() } : {}),
     download: true,
     signal: fit.signal,
     ...(options.dataRoot === undefined ? {} : { root: options.dataRoot }),

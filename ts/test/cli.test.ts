@@ -35,6 +35,7 @@ describe('options', () => {
       deterministic: false,
       autotune: false,
       seed: 0,
+      augment: false,
       workers: 2,
       checkpointEvery: { everyMinutes: 5 },
     });
@@ -42,7 +43,7 @@ describe('options', () => {
 
   test('are read', () => {
     const text =
-      '--epochs 2 --batch-size=32 --algorithm direct --precision bf16 --deterministic --autotune --lr 1e-2 --resize 64 --device cuda:1 --seed 7 --max-steps 9 ' +
+      '--epochs 2 --batch-size=32 --algorithm direct --precision bf16 --deterministic --autotune --augment --lr 1e-2 --resize 64 --device cuda:1 --seed 7 --max-steps 9 ' +
       '--threads 4 --workers 0 --checkpoint-dir d --checkpoint-every 50 --resume r --data-root q --metrics m.jsonl';
     expect(parse(...text.split(' '))).toEqual({
       epochs: 2,
@@ -55,6 +56,7 @@ describe('options', () => {
       deterministic: true,
       autotune: true,
       seed: 7,
+      augment: true,
       maxSteps: 9,
       threads: 4,
       workers: 0,
@@ -173,6 +175,23 @@ describe('a program', () => {
     const without = await startNode([examplePath('predict')]).ended;
     expect(without.status).toBe(2);
     expect(without.stderr).toMatch(/^expected one checkpoint/);
+  });
+
+  test('varies training images with --augment, and a resumed run goes on exactly', async () => {
+    const dir = await temporaryFolder();
+    const losses = async (name: string, ...args: string[]) => {
+      const metrics = join(dir, `${name}.jsonl`);
+      const run = await lenet('--checkpoint-dir', join(dir, name), '--metrics', metrics, ...args);
+      expect([run.status, run.stderr]).toEqual([0, '']);
+      const lines = (await readFile(metrics, 'utf8')).trimEnd().split('\n');
+      return lines.map((line) => (JSON.parse(line) as { loss: number }).loss);
+    };
+    const plain = await losses('plain', '--max-steps', '3');
+    const whole = await losses('whole', '--max-steps', '3', '--augment');
+    expect(whole).not.toEqual(plain);
+    await losses('parts', '--max-steps', '2', '--augment');
+    const resume = ['--resume', join(dir, 'parts'), '--workers', '1'];
+    expect(await losses('parts', '--max-steps', '1', '--augment', ...resume)).toEqual(whole);
   });
 
   test('says for auto why it does not train on a GPU', async () => {

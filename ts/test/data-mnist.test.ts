@@ -72,6 +72,22 @@ describe('loadFashionMnist', () => {
     expect(await first(2)).toBe(await first(0));
   });
 
+  it('varies training images alone, before they are resized', async () => {
+    const augment = new data.Pad(1, { fill: 255 });
+    const { train, test } = await loadFashionMnist({ batchSize: 2, resize: 30, augment });
+    const plain = await loadFashionMnist({ batchSize: 2, resize: 30 });
+    const first = async (loader: data.DataLoader) => {
+      for await (const batch of loader) return [...batch.image];
+      return [];
+    };
+    expect((await first(train)).slice(0, 30)).toEqual(new Array(30).fill(255));
+    expect(await first(test)).toEqual(await first(plain.test));
+    const tooLarge = loadFashionMnist({ augment: new data.RandomCrop(29) });
+    await expect(tooLarge).rejects.toMatchObject({ code: 'ERR_NN_SHAPE' });
+    const ended = loadFashionMnist({ augment: new data.ToTensor(), resize: 30 });
+    await expect(ended).rejects.toMatchObject({ code: 'ERR_NN_ARGUMENT' });
+  });
+
   it('refuses options before it reads', async () => {
     await expect(loadFashionMnist({ resize: 0 })).rejects.toMatchObject({
       code: 'ERR_NN_ARGUMENT',

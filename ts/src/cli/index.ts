@@ -1,4 +1,5 @@
 /** What the command-line programs share: options, signals, errors and exit statuses. */
+export { augmentation } from './augment.js';
 export {
   parseTrainOptions,
   type TrainDefaults,

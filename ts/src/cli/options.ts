@@ -35,6 +35,8 @@ export interface TrainOptions {
   maxSteps?: number;
   /** CPU threads of the device, if given. */
   threads?: number;
+  /** Whether training images are varied at random; see `augmentation`. */
+  augment: boolean;
   /** Worker threads that prepare data. */
   workers: number;
   checkpointDir: string;
@@ -71,6 +73,7 @@ const optionTypes = {
   seed: { type: 'string' },
   'max-steps': { type: 'string' },
   threads: { type: 'string' },
+  augment: { type: 'boolean' },
   workers: { type: 'string' },
   'checkpoint-dir': { type: 'string' },
   'checkpoint-every': { type: 'string' },
@@ -102,6 +105,8 @@ Options:
   --seed N              seed of weights, shuffling and dropout (default 0)
   --max-steps N         stop after N steps
   --threads N           CPU threads for training (default: all cores)
+  --augment             vary the training images: each is moved by up to 4 of its 28 pixels in both
+                        directions and mirrored half of the time, anew each epoch (by --seed)
   --workers N           threads that prepare images (default ${defaultWorkers}; 0: none)
   --checkpoint-dir DIR  where checkpoints go (default ${defaults.checkpointDir})
   --checkpoint-every N  write one every N steps, or Nm: every N minutes, beside those after each
@@ -179,6 +184,7 @@ export function parseTrainOptions(
     deterministic: values.deterministic ?? false,
     autotune: values.autotune ?? false,
     seed: whole('seed', 0, 0),
+    augment: values.augment ?? false,
     workers: whole('workers', 0, defaultWorkers, 1024),
     checkpointDir: present('checkpoint-dir', values['checkpoint-dir'] ?? defaults.checkpointDir),
     checkpointEvery: interval(values['checkpoint-every'] ?? defaultCheckpointEvery),

@@ -2,7 +2,7 @@
 import { checkOptions } from '../../arguments.js';
 import { DataLoader } from '../loader/data-loader.js';
 import { checkLoaderOptions } from '../loader/options.js';
-import { Compose } from '../transforms/compose.js';
+import { Compose, type TransformStep } from '../transforms/compose.js';
 import { Resize } from '../transforms/resize.js';
 import { ToTensor } from '../transforms/tensor.js';
 import { type CatalogEntry, fashionMnist, mnist } from './catalog.js';
@@ -64,6 +64,8 @@ export interface LoadOptions extends Omit<MnistOptions, 'train' | 'transform'> {
   batchSize?: number;
   /** Pixels of the image's edge, or [height, width]; the images keep their 28x28 unless given. */
   resize?: number | readonly [height: number, width: number];
+  /** Applied to training images, before they are resized; nothing unless given. */
+  augment?: TransformStep;
   /** Worker threads of each loader; 0 unless given. */
   numWorkers?: number;
   /** Batches that are filled ahead per worker; 2 unless given. */
@@ -106,6 +108,7 @@ const names = [
   'signal',
   'batchSize',
   'resize',
+  'augment',
   'numWorkers',
   'prefetchFactor',
   'seed',
@@ -113,15 +116,16 @@ const names = [
 
 async function loadBoth(who: string, entry: CatalogEntry, options: LoadOptions): Promise<Loaders> {
   checkOptions(who, options, names);
-  const { batchSize = 128, resize, numWorkers, prefetchFactor, seed, ...files } = options;
+  const { batchSize = 128, resize, augment, numWorkers, prefetchFactor, seed, ...files } = options;
   const given = { numWorkers, prefetchFactor, seed, signal: files.signal };
   const loaderOptions = { ...definedOnly(given), batchSize };
   checkLoaderOptions(loaderOptions); // before seconds are spent on reading
-  const transform = new Compose([
-    ...(resize === undefined ? [] : [new Resize(resize)]),
-    new ToTensor(),
-  ]);
+  const chain = (first: readonly TransformStep[]) =>
+    new Compose([...first, ...(resize === undefined ? [] : [new Resize(resize)]), new ToTensor()]);
+  const plain = chain([]);
+  const varied = augment === undefined ? plain : chain([augment]);
   const loader = async (train: boolean) => {
+    const transform = train ? varied : plain;
     const tensors = await loadMnistFiles(entry, { ...files, train, transform });
     return new DataLoader(new TensorDataset(tensors), { ...loaderOptions, shuffle: train });
   };
