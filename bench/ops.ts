@@ -45,7 +45,7 @@ export async function timeOps(bench: Bench): Promise<Timing[]> {
     await program.dispose();
     await sleep(PAUSE_MS);
     const peer = await bench.peer?.op(opCase.op, opCase.name, runs);
-    const batch = Object.values(opCase.shapes)[0]![0]!;
+    const batch = Object.values(opCase.shapes)[0]?.[0] ?? 1;
     const add = (phase: Phase, peerMs: number | undefined) => {
       const medians = { ours: sumOf(kernels, phase), peer: peerMs };
       timings.push(timing(bench, `${opCase.id} ${phase}`, batch, medians));

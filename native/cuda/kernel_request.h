@@ -12,6 +12,7 @@
 #include "context.h"
 #include "floats.h"
 #include "function_kernel.h"
+#include "nest.h"
 
 namespace neuronode::cuda {
 
@@ -42,6 +43,13 @@ struct KernelRequest {
     const int64_t pitch = (columns + kMultiple - 1) / kMultiple * kMultiple;
     return layout({.storage = storage, .rowPitch = pitch == columns ? 0 : pitch});
   }
+  // What of a layout a tensor keeps whose memory is walked through by its axes: dense, in plain
+  // order or channels-last.
+  LayoutInfo walkable(const TensorDesc& desc) const {
+    const LayoutInfo& own = info(desc.layout);
+    const bool isLast = own.order == Order::ChannelsLast && desc.shape.size() == 4;
+    return {.order = isLast ? Order::ChannelsLast : Order::Plain, .storage = own.storage};
+  }
   // Elements of memory, padding included, of a tensor of this shape in this layout.
   IndexMap map(Layout layout, const Shape& shape) const { return indexMap(info(layout), shape); }
 };
@@ -55,6 +63,8 @@ std::unique_ptr<Kernel> makePointwise(const KernelRequest& request);
 std::unique_ptr<Kernel> makeDropout(const KernelRequest& request);
 std::unique_ptr<Kernel> makeSoftmax(const KernelRequest& request);
 std::unique_ptr<Kernel> makeLoss(const KernelRequest& request);
+std::unique_ptr<Kernel> makeJoining(const KernelRequest& request);
+std::unique_ptr<Kernel> makeReduction(const KernelRequest& request);
 std::unique_ptr<Kernel> makeOptimizerStep(const KernelRequest& request);
 
 // Backend::preferredLayout of the families that have a preference.
@@ -67,6 +77,12 @@ Layout preferredByOptimizer(const KernelRequest& request, size_t input);
 // The layout, or the plain one where nobody has decided it.
 inline Layout decided(Layout layout) {
   return layout == Layout::Undecided ? Layout::Plain : layout;
+}
+
+// The axes of a tensor's memory: its own, or [N, H, W, C] where channels are last.
+inline Axes memoryAxes(const Shape& shape, Order order) {
+  if (order != Order::ChannelsLast) return shape;
+  return {shape[0], shape[2], shape[3], shape[1]};
 }
 
 // From row to row of a matrix with that many columns.

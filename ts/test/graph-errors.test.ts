@@ -75,7 +75,7 @@ describe('errors at trace time', () => {
     ],
     [
       'a sum of different shapes, inside a module',
-      /^inner: add expects b of shape \[2, 1, 28, 28\], got \[2, 784\]$/,
+      /^inner: add expects shapes whose axes.* got \[2, 1, 28, 28\] and \[2, 784\]$/,
       () => {
         const inner = net((image) => image.add(image.flatten(1)));
         return predictGraph(
@@ -153,20 +153,6 @@ describe('errors at trace time', () => {
           }
         }
         return evalGraph(new nn.Flatten(), new Identity(), gray);
-      },
-    ],
-    [
-      'a loss counted twice',
-      /^loss: a cross entropy counts once/,
-      () => {
-        class Doubled extends nn.Module {
-          forward(logits: Tensor, labels: Tensor): Tensor {
-            const value = nn.functional.crossEntropy(logits, labels);
-            return value.add(value);
-          }
-        }
-        const seq = new nn.Sequential(new nn.Flatten(), new nn.Linear(784, 10));
-        return trainGraph(seq, new Doubled(), new optim.Adam(seq.parameters()), gray);
       },
     ],
     [

@@ -115,16 +115,31 @@ export function lowerPrecisionCases(cases: readonly OpCase[]): OpCase[] {
  */
 export const lowerPrecisions = { tf32: 2e-3, bf16: 2e-2 } as const;
 
-const reductions: readonly CaseAttr[] = ['mean', 'sum'];
+/** The words of the table that the graph contract has numbers for. */
+const words: Readonly<Record<string, readonly string[]>> = {
+  reduction: ['mean', 'sum'],
+  mode: ['constant', 'reflect', 'replicate', 'circular'],
+};
 
 /** The attributes `names` of a row, as the graph contract writes them. */
 export function attrsOf({ attrs }: Pick<OpCase, 'attrs'>, names: readonly string[]): Attrs {
   const entries = names.map((name) => {
     const value = attrs[name];
     if (value === undefined) throw new Error(`op-cases.json: a row has no ${name}`);
-    return [name, typeof value === 'string' ? reductions.indexOf(value) : value];
+    return [name, typeof value === 'string' ? words[name]!.indexOf(value) : value];
   });
   return Object.fromEntries(entries);
+}
+
+/**
+ * The output's shape, for operations whose inputs and attributes leave it open: the row's `shape`, or
+ * of a sum that of x with 1 for each of the row's `axes`.
+ */
+export function openShape({ op, shapes, attrs }: OpCase): readonly number[] | undefined {
+  if (['reshape', 'fill', 'expand', 'slice'].includes(op)) return attrs.shape as number[];
+  if (op !== 'sum') return undefined;
+  const axes = attrs.axes as number[];
+  return shapes.x!.map((size, axis) => (axes.includes(axis) ? 1 : size));
 }
 
 /** Number of elements of a shape. */

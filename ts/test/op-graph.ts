@@ -7,7 +7,7 @@
  */
 import type { GraphSpec } from '../../dist/graph/spec.js';
 import type { OpName } from '../../dist/graph/table.js';
-import { attrsOf, type OpCase } from './op-cases.js';
+import { attrsOf, type OpCase, openShape } from './op-cases.js';
 
 /** The package's inside views that a graph is made with. */
 export interface GraphTools {
@@ -26,7 +26,8 @@ export function caseGraph(opCase: OpCase, tools: GraphTools): GraphSpec {
   let gradientShape: Shape | undefined; // of gy, once there is a y
   for (const op of [opCase.op, ...opCase.gradients]) {
     const { inputs, outputs, updates = [], attrs } = tools.operations[op];
-    const given = inputs.flatMap(({ name, dtypes, optional }, index) => {
+    const slots = op === 'concat' ? partsOf(opCase) : inputs;
+    const given = slots.flatMap(({ name, dtypes, optional }, index) => {
       const shape = name === 'gy' ? gradientShape : inputShape(opCase, name);
       if (!ids.has(name) && shape !== undefined) {
         const kind = !updates.includes(index) ? 'input' : index === 0 ? 'parameter' : 'state';
@@ -49,6 +50,11 @@ export function caseGraph(opCase: OpCase, tools: GraphTools): GraphSpec {
   return tools.finish(builder, new Map(returned));
 }
 
+/** The inputs of a row of concat, which has a name for each. */
+function partsOf({ shapes }: OpCase) {
+  return Object.keys(shapes).map((name) => ({ name, dtypes: ['f32'] as const, optional: false }));
+}
+
 function inputShape({ shapes, attrs }: OpCase, name: string): Shape | undefined {
   const own = shapes[name];
   if (own !== undefined) return own;
@@ -59,11 +65,12 @@ function inputShape({ shapes, attrs }: OpCase, name: string): Shape | undefined 
 
 /** Shapes that inputs and attributes leave open: of windows, of reshape, and of gradients. */
 function outputShape(
-  { shapes, attrs }: OpCase,
+  opCase: OpCase,
   op: OpName,
   name: string,
   { operations, pooledShape }: GraphTools,
 ): Shape | undefined {
+  const { shapes, attrs } = opCase;
   if (name !== 'y') return shapes[name.slice(1)];
   const x = shapes.x ?? [];
   switch (op) {
@@ -74,9 +81,7 @@ function outputShape(
     }
     case 'adaptiveAvgPool2d':
       return [...x.slice(0, 2), ...(attrs.outputSize as number[])];
-    case 'reshape':
-      return attrs.shape as number[];
     default:
-      return undefined;
+      return openShape(opCase);
   }
 }

@@ -13,7 +13,7 @@ import { operations } from '../../dist/graph/table.js';
 import { compile } from '../../dist/program/native.js';
 import type { Algorithm } from '../../dist/program/target.js';
 import { testDevice } from './device.js';
-import { attrsOf, bytes, floats, labels, type OpCase } from './op-cases.js';
+import { attrsOf, bytes, floats, labels, type OpCase, openShape } from './op-cases.js';
 import { caseGraph } from './op-graph.js';
 import type { HostArray } from './references.js';
 
@@ -79,6 +79,7 @@ async function forwardAll(
   const options = { device: testDevice, ...given };
   const tensors = tensorsOf(opCase, inputs);
   const { op, attrs } = opCase;
+  const shape = openShape(opCase);
   const { kernelSize, outputSize, ...pooling } = attrs;
   switch (op) {
     case 'maxPool2d':
@@ -87,9 +88,11 @@ async function forwardAll(
       return { y: await ops.avgPool2d(tensors.x!, kernelSize as Pair, { ...pooling, ...options }) };
     case 'adaptiveAvgPool2d':
       return { y: await ops.adaptiveAvgPool2d(tensors.x!, outputSize as Pair, options) };
-    case 'reshape':
-      return run(op, opCase, tensors, { ...options, shapes: { y: attrs.shape as number[] } });
+    case 'concat':
+      return { y: await ops.concat(Object.values(tensors), attrs.axis as number, options) };
     default:
+      if (shape !== undefined)
+        return run(op, opCase, tensors, { ...options, shapes: { y: shape } });
       return run(op, opCase, { ...tensors, ...stepOf(opCase) }, options);
   }
 }

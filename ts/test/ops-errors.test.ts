@@ -18,6 +18,7 @@ const b = tensor('b', 6);
 const convOptions = { stride: [2, 1], padding: 1, groups: 2 } as const;
 const rows = tensor('rows', 3, 5);
 const weight = tensor('weight', 4, 5);
+const gRows = tensor('gRows', 3, 4);
 
 describe('checks of single operations', () => {
   const any = <T>(value: unknown) => value as T;
@@ -194,6 +195,96 @@ describe('checks of single operations', () => {
       () => deviceOps.run('reshape', { x: rows }),
     ],
     [
+      'sizes that cannot be repeated',
+      ShapeError,
+      'mul expects shapes whose axes, from the last to the first, are equal or 1, got [3, 5] and [3, 4]',
+      () => deviceOps.mul(rows, gRows),
+    ],
+    [
+      'another number of axes',
+      ShapeError,
+      'add expects as many axes in a as in b, got [3, 5] and [5]',
+      () => deviceOps.add(rows, tensor('b', 5)),
+    ],
+    [
+      'a value that is no number',
+      ArgumentError,
+      "fill expects value to be a finite number, got '1'",
+      () => deviceOps.fill([2], any('1')),
+    ],
+    [
+      'an expansion of an axis that is not 1',
+      ShapeError,
+      'expand cannot repeat [3, 5] to [6, 5]',
+      () => deviceOps.expand(rows, [6, 5]),
+    ],
+    [
+      'nothing to join',
+      ArgumentError,
+      'concat expects a list of tensors, got []',
+      () => deviceOps.concat([], 0),
+    ],
+    [
+      'tensors that differ along another axis',
+      ShapeError,
+      'concat expects tensors that differ along axis 0 only, got [3, 5] and [3, 4]',
+      () => deviceOps.concat([rows, gRows], 0),
+    ],
+    [
+      'an axis that there is none of',
+      ShapeError,
+      'concat expects axis to be an axis of [3, 5], got 2',
+      () => deviceOps.concat([rows, rows], 2),
+    ],
+    [
+      'a slice beyond the end',
+      ShapeError,
+      'slice expects a box inside of [3, 5], got [3, 2] from [0, 4] on',
+      () => deviceOps.slice(rows, [0, 4], [3, 2]),
+    ],
+    [
+      'padding that is no pairs',
+      ArgumentError,
+      'pad expects pad to be pairs of integers from 0 to 1048576, got [1]',
+      () => deviceOps.pad(rows, [1]),
+    ],
+    [
+      'negative padding',
+      ArgumentError,
+      'pad expects pad to be pairs of integers from 0 to 1048576, got [-1, 0]',
+      () => deviceOps.pad(rows, [-1, 0]),
+    ],
+    [
+      'padding of more axes than there are',
+      ShapeError,
+      'pad got 3 pairs of padding for input [3, 5]',
+      () => deviceOps.pad(rows, [1, 1, 1, 1, 1, 1]),
+    ],
+    [
+      'a mirror of more than there is',
+      ShapeError,
+      'pad expects padding of less than the size of its axis with mode reflect, got [5, 0] for axis 1 of [3, 5]',
+      () => deviceOps.pad(rows, [5, 0], { mode: 'reflect' }),
+    ],
+    [
+      'a border of channels',
+      ShapeError,
+      'pad pads the last two axes only with mode replicate, got [0, 1] for axis 1 of [2, 4, 7, 6]',
+      () => deviceOps.pad(x, [0, 0, 0, 0, 0, 1], { mode: 'replicate' }),
+    ],
+    [
+      "a constant's padding in reverse",
+      ArgumentError,
+      'padGrad expects a mode from 1 to 3: that of constants is a slice',
+      () => deviceOps.padGrad(rows, [3, 3], [1, 1], { mode: 'constant' }),
+    ],
+    [
+      'a sum over an axis twice',
+      ShapeError,
+      'sum expects axes to name each axis once, got [0, -2] of [3, 5]',
+      () => deviceOps.sum(rows, [0, -2]),
+    ],
+    [
       'a device that is no device',
       ArgumentError,
       'tpu',
@@ -238,6 +329,16 @@ describe('checks of single operations', () => {
       dropoutGrad: () => deviceOps.dropoutGrad(rows, 0.5, 1, none),
       reshape: () => deviceOps.reshape(rows, [15], none),
       add: () => deviceOps.add(rows, rows, none),
+      sub: () => deviceOps.sub(rows, rows, none),
+      mul: () => deviceOps.mul(rows, rows, none),
+      div: () => deviceOps.div(rows, rows, none),
+      fill: () => deviceOps.fill([2], 1, none),
+      expand: () => deviceOps.expand(rows, [3, 5], none),
+      concat: () => deviceOps.concat([rows, rows], 0, none),
+      slice: () => deviceOps.slice(rows, [0, 0], [1, 1], none),
+      pad: () => deviceOps.pad(rows, [1, 1], none),
+      padGrad: () => deviceOps.padGrad(rows, [3, 3], [1, 1], none),
+      sum: () => deviceOps.sum(rows, 1, none),
       softmax: () => deviceOps.softmax(rows, none),
       softmaxCrossEntropy: () => deviceOps.softmaxCrossEntropy(rows, int(1, 2, 3), none),
       adamStep: () => deviceOps.adamStep(state, none),

@@ -23,6 +23,7 @@ const steps: Record<string, number> = {
   avgPool2d: 1,
   adaptiveAvgPool2d: 1,
   maxPool2d: 1 / 4096,
+  pad: 1,
   relu: 1 / 4096,
   sigmoid: 1 / 32,
 };

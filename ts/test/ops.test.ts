@@ -335,6 +335,83 @@ describe('single operations', () => {
     expectClose(moved.momentumBuffer!, wanted[2]!, [7]);
   });
 
+  for (const op of ['sub', 'mul', 'div'] as const) {
+    test(op, 'of one shape, and repeated along axes of 1', async () => {
+      const pairs: [Shape, Shape][] = [
+        [[5], [5]],
+        [
+          [3, 1, 5],
+          [1, 4, 5],
+        ],
+        [
+          [2, 3, 4, 4],
+          [1, 3, 1, 1],
+        ],
+        [
+          [1, 1],
+          [3, 2],
+        ],
+      ];
+      for (const [left, right] of pairs) {
+        const [a, b] = [tensor('a', ...left), tensor('b', ...right)];
+        const [y] = reference(op, [a, b]);
+        const shape = left.map((length, axis) => Math.max(length, right[axis]!));
+        expectClose(await deviceOps[op](a, b), y!, shape);
+      }
+    });
+  }
+
+  test('fill', '', async () => {
+    expect(await deviceOps.fill([2, 3], 0.5)).toEqual({
+      data: new Float32Array(6).fill(0.5),
+      shape: [2, 3],
+    });
+    expect(await deviceOps.fill([], -1)).toEqual({ data: Float32Array.of(-1), shape: [] });
+  });
+
+  test('expand', '', async () => {
+    const few = tensor('few', 3, 1, 2, 1);
+    const [y] = reference('expand', [few], {}, [[3, 4, 2, 5]]);
+    expectClose(await deviceOps.expand(few, [3, 4, 2, 5]), y!, [3, 4, 2, 5]);
+  });
+
+  test('concat', 'of one tensor and of several', async () => {
+    const parts = [tensor('first', 2, 3, 4), tensor('second', 2, 1, 4), tensor('third', 2, 2, 4)];
+    const [y] = reference('concat', parts, { axis: 1 });
+    expectClose(await deviceOps.concat(parts, -2), y!, [2, 6, 4]);
+    expectClose(await deviceOps.concat([rows], 0), Float64Array.from(rows.data), [3, 5]);
+  });
+
+  test('slice', '', async () => {
+    const [y] = reference('slice', [x], { starts: [1, 0, 2, 3] }, [[1, 4, 3, 2]]);
+    expectClose(await deviceOps.slice(x, [1, 0, 2, 3], [1, 4, 3, 2]), y!, [1, 4, 3, 2]);
+  });
+
+  const modes = ['constant', 'reflect', 'replicate', 'circular'] as const;
+
+  test('pad', 'in every mode', async () => {
+    for (const [mode, name] of modes.entries()) {
+      const attrs = { before: [0, 0, 2, 1], after: [0, 0, 0, 5], mode, value: 0.25 };
+      const [y] = reference('pad', [x], attrs);
+      const padded = await deviceOps.pad(x, [1, 5, 2, 0], { mode: name, value: 0.25 });
+      expectClose(padded, y!, [2, 4, 9, 12]);
+    }
+  });
+
+  test('padGrad', '', async () => {
+    const attrs = { before: [0, 0, 2, 1], after: [0, 0, 0, 5], mode: 1, value: 0 };
+    const gPadded = tensor('gPadded', 2, 4, 9, 12);
+    const [gx] = reference('padGrad', [gPadded], attrs, [x.shape]);
+    expectClose(await deviceOps.padGrad(gPadded, x.shape, [1, 5, 2, 0]), gx!, x.shape);
+  });
+
+  test('sum', 'and mean', async () => {
+    const [y] = reference('sum', [x], { mean: false }, [[1, 4, 1, 6]]);
+    expectClose(await deviceOps.sum(x, [0, -2]), y!, [1, 4, 1, 6]);
+    const [mean] = reference('sum', [x], { mean: true }, [[1, 1, 1, 1]]);
+    expectClose(await deviceOps.sum(x, [], { mean: true }), mean!, [1, 1, 1, 1]);
+  });
+
   it('are all named, and all tested here', () => {
     const names = Object.keys(operations).sort();
     expect(

@@ -12,10 +12,53 @@ namespace {
 
 using Pointers = FunctionKernel::Pointers;
 
+// Operands of different shapes: both lie in the order of the one that has the output's shape.
+std::unique_ptr<Kernel> makeRepeated(const KernelRequest& request) {
+  const Shape& shape = request.outputs[0].shape;
+  LayoutInfo info;
+  for (const TensorDesc& operand : request.inputs) {
+    if (operand.shape == shape) info = request.walkable(operand);
+  }
+  const Axes axes = memoryAxes(shape, info.order);
+  std::vector<Layout> layouts;
+  std::vector<Storage> storages;
+  std::vector<Axes> strides;
+  for (const TensorDesc& operand : request.inputs) {
+    // What moves nothing is left in the plain order.
+    const bool isFull = operand.shape == shape;
+    const Storage storage = request.info(operand.layout).storage;
+    const bool isSmall = memoryAxes(operand.shape, info.order) == operand.shape;
+    const LayoutInfo own{.order = isSmall && !isFull ? Order::Plain : info.order,
+                         .storage = storage};
+    layouts.push_back(request.layout(own));
+    storages.push_back(storage);
+    strides.push_back(repeatedStrides(memoryAxes(operand.shape, info.order)));
+  }
+  const auto nest = makeNest<3>(axes, {rowStrides(axes), strides[0], strides[1]});
+  const auto make = [&](auto kernel) {
+    return std::make_unique<FunctionKernel>(
+        opName(request.op()), layouts, std::vector{request.layout(info)},
+        [kernel, nest, storages, storage = info.storage, stream = request.context.compute()](
+            Pointers in, Pointers out, void*) {
+          kernel(stream, {in[0], storages[0]}, {in[1], storages[1]}, {out[0], storage}, nest);
+        });
+  };
+  switch (request.op()) {
+#define NN_ARITHMETIC_ROW(Formula, name) \
+  case Op::Formula:                      \
+    return make(name##Nest);
+    NN_ARITHMETIC(NN_ARITHMETIC_ROW)
+#undef NN_ARITHMETIC_ROW
+    default:
+      throw Error(errc::kArgument, std::string("cuda: no kernel for ") + opName(request.op()));
+  }
+}
+
 }  // namespace
 
 std::unique_ptr<Kernel> makePointwise(const KernelRequest& request) {
   const Op op = request.op();
+  if (request.inputs.back().shape != request.inputs[0].shape) return makeRepeated(request);
   // Gradients follow the activation that they belong to; the rest its first input.
   const Layout layout = decided(request.inputs[isActivationGrad(op) ? 1 : 0].layout);
   const Storage storage = request.info(layout).storage;

@@ -9,6 +9,7 @@
 #include "floats.h"
 #include "math/activation.h"
 #include "math/arithmetic.h"
+#include "nest.h"
 
 namespace neuronode::cuda {
 
@@ -18,8 +19,10 @@ namespace neuronode::cuda {
   void name(cudaStream_t stream, Floats x, Floats y, int64_t count, float parameter = 0); \
   void name##Grad(cudaStream_t stream, Floats gy, Floats from, Floats gx, int64_t count,  \
                   float parameter = 0);
-#define NN_ARITHMETIC_ROW(Formula, name) \
-  void name(cudaStream_t stream, Floats a, Floats b, Floats y, int64_t count);
+#define NN_ARITHMETIC_ROW(Formula, name)                                       \
+  void name(cudaStream_t stream, Floats a, Floats b, Floats y, int64_t count); \
+  /** The same along a nest of y, a and b. */                                  \
+  void name##Nest(cudaStream_t stream, Floats a, Floats b, Floats y, const Nest<3>& nest);
 NN_ACTIVATIONS(NN_ACTIVATION_ROW)
 NN_ARITHMETIC(NN_ARITHMETIC_ROW)
 #undef NN_ACTIVATION_ROW

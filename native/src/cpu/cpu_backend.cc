@@ -172,6 +172,10 @@ std::unique_ptr<Kernel> CpuBackend::makeKernel(const FusedNode& node,
       return makePooling(request);
     case Family::Pointwise:
       return makePointwise(request);
+    case Family::Joining:
+      return makeJoining(request);
+    case Family::Reduction:
+      return makeReduction(request);
     case Family::Dropout:
       return makeDropout(request);
     case Family::Softmax:

@@ -6,6 +6,7 @@
 #include "cpu/cpu_backend.h"
 #include "cpu/plane_shape.h"
 #include "function_kernel.h"
+#include "nest.h"
 
 namespace neuronode {
 
@@ -27,6 +28,8 @@ std::unique_ptr<Kernel> makeToFloat(const KernelRequest& request);
 std::unique_ptr<Kernel> makePointwise(const KernelRequest& request);
 std::unique_ptr<Kernel> makeDropout(const KernelRequest& request);
 std::unique_ptr<Kernel> makeLoss(const KernelRequest& request);
+std::unique_ptr<Kernel> makeJoining(const KernelRequest& request);
+std::unique_ptr<Kernel> makeReduction(const KernelRequest& request);
 std::unique_ptr<Kernel> makeOptimizerStep(const KernelRequest& request);
 
 // The layout to compute in where the operation is at home in both: the present one, or plain where
@@ -41,6 +44,13 @@ inline PlaneShape planeShape(const CpuBackend& backend, const TensorDesc& desc, 
   if (shape.size() < 2) return {1, elementCount(shape), 1, 1};
   const int64_t pixels = elementCount(shape) / (shape[0] * shape[1]);
   return {shape[0], shape[1], pixels, layout == Layout::Blocked ? backend.channelBlock() : 1};
+}
+
+// The axes of a tensor's memory: its own, or [N, C/block, H, W, block] where it is blocked.
+inline Axes memoryAxes(const CpuBackend& backend, const Shape& shape, Layout layout) {
+  if (layout != Layout::Blocked) return shape;
+  const int64_t block = backend.channelBlock();
+  return {shape[0], (shape[1] + block - 1) / block, shape[2], shape[3], block};
 }
 
 }  // namespace neuronode

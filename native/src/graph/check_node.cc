@@ -1,5 +1,7 @@
 #include "graph/check_node.h"
 
+#include <cmath>
+
 #include "error.h"
 
 namespace neuronode {
@@ -38,6 +40,20 @@ Attrs::Pair NodeChecker::positive(const char* name, int64_t least) const {
   return pair;
 }
 
+std::vector<int64_t> NodeChecker::integers(const char* name, size_t count, int64_t least,
+                                           int64_t most) const {
+  std::vector<int64_t> values;
+  for (const double value : node_.attrs.list(name, count)) {
+    if (!(value >= static_cast<double>(least) && value <= static_cast<double>(most) &&
+          value == std::floor(value))) {
+      fail(errc::kArgument, std::string(name) + " must be integers from " + std::to_string(least) +
+                                " to " + std::to_string(most));
+    }
+    values.push_back(static_cast<int64_t>(value));
+  }
+  return values;
+}
+
 void checkNode(const GraphSpec& graph, const NodeSpec& node) {
   const OpInfo& info = opInfo(node.op);
   const NodeChecker checker(graph, node);
@@ -48,6 +64,7 @@ void checkNode(const GraphSpec& graph, const NodeSpec& node) {
     checker.fail(errc::kArgument, "wrong number of inputs or outputs");
   }
   info.check(checker);
+  if (info.updates == 0) return;
   for (size_t i = 0; i < node.inputs.size() - info.shared; ++i) {
     if ((info.updates >> i & 1) != 0 && !isPersistent(checker.in(i))) {
       checker.fail(errc::kArgument, "only parameters and state can be updated in place");

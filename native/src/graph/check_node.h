@@ -26,6 +26,8 @@ class NodeChecker {
   void expect(const ValueSpec& value, DType dtype, const Shape& shape, const char* what) const;
   // A pair of integers from `least` to 2^20.
   Attrs::Pair positive(const char* name, int64_t least) const;
+  // An integer from `least` to `most` for each of `count` axes.
+  std::vector<int64_t> integers(const char* name, size_t count, int64_t least, int64_t most) const;
 
  private:
   const GraphSpec& graph_;

@@ -21,6 +21,8 @@ enum class Family : uint8_t {
   Pointwise,
   Dropout,
   Reshape,
+  Joining,
+  Reduction,
   Softmax,
   Loss,
   Optimizer,
@@ -51,6 +53,13 @@ enum class Family : uint8_t {
   OP(Dropout, dropout, Dropout, checkDropout, .inputs = {2, 2})                                  \
   OP(DropoutGrad, dropoutGrad, Dropout, checkDropout, .inputs = {2, 2})                          \
   OP(Reshape, reshape, Reshape, checkReshape)                                                    \
+  OP(Fill, fill, Joining, checkFill, .inputs = {0, 0})                                           \
+  OP(Expand, expand, Joining, checkExpand)                                                       \
+  OP(Concat, concat, Joining, checkConcat, .inputs = {1, 1024})                                  \
+  OP(Slice, slice, Joining, checkSlice)                                                          \
+  OP(Pad, pad, Joining, checkPad)                                                                \
+  OP(PadGrad, padGrad, Joining, checkPadGrad)                                                    \
+  OP(Sum, sum, Reduction, checkSum)                                                              \
   OP(Softmax, softmax, Softmax, checkSoftmax)                                                    \
   OP(SoftmaxCrossEntropy, softmaxCrossEntropy, Loss, checkSoftmaxCrossEntropy, .inputs = {3, 3}, \
      .outputs = {2, 3}, .labels = 1, .count = 2)                                                 \

@@ -26,11 +26,12 @@ export function addBackward(
   const forward = [...builder.nodes];
   const leads = valuesThatLeadBack(forward, wanted);
   const gradients = new Map<number, Gradient>([[loss, 'one']]);
+  const one = numberOne(builder);
   for (const node of forward.reverse()) {
     const used = node.outputs.some((id) => gradients.has(id));
     if (used && node.inputs.some((id) => leads.has(id))) {
       try {
-        addNodeGradient(builder, node, leads, gradients);
+        addNodeGradient(builder, node, leads, gradients, one);
       } catch (error) {
         throw atPath(node.name, error);
       }
@@ -42,6 +43,17 @@ export function addBackward(
     if (typeof gradient === 'number') result.set(id, gradient);
   }
   return result;
+}
+
+/** The number 1 as a value of the graph, made when it is first asked for. */
+function numberOne(builder: GraphBuilder): () => number {
+  let made: number | undefined;
+  return () => {
+    const options = { name: '', phase: 'backward' as const, shapes: [[]] };
+    made ??= builder.apply('fill', [], { value: 1 }, options)[0];
+    if (made === undefined) throw new ArgumentError('fill has no output');
+    return made;
+  };
 }
 
 function valuesThatLeadBack(
@@ -62,6 +74,7 @@ function addNodeGradient(
   node: NodeSpec,
   leads: ReadonlySet<number>,
   gradients: Map<number, Gradient>,
+  one: () => number,
 ): void {
   const { gradient } = operationOf(node.op);
   if (gradient === null) {
@@ -73,7 +86,6 @@ function addNodeGradient(
     );
   }
   const options = { name: node.name, phase: 'backward' as const };
-  const one = () => builder.named('input', 'one', 'f32', []);
   const input = (index: number): number => {
     const id = node.inputs[index];
     if (id === undefined) throw new ArgumentError(`${node.op} has no input ${index}`);

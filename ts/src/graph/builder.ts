@@ -116,11 +116,15 @@ export function atPath(path: string, error: unknown): unknown {
   return placed;
 }
 
+/** Most inputs of an operation that takes any number; native code knows it too. */
+const mostRepeated = 1024;
+
 function checkInputs(who: string, operation: Operation, types: readonly TensorType[]): void {
   const slots = operation.inputs;
   const required = slots.filter((slot) => slot.optional !== true).length;
-  if (types.length < required || types.length > slots.length) {
-    const wanted = required === slots.length ? `${required}` : `${required} to ${slots.length}`;
+  const most = slots.at(-1)?.repeated === true ? mostRepeated : slots.length;
+  if (types.length < required || types.length > most) {
+    const wanted = required === most ? `${required}` : `${required} to ${most}`;
     throw new ArgumentError(`${who} expects ${wanted} inputs, got ${types.length}`);
   }
   for (const [index, slot] of presentSlots(slots, types.length).entries()) {

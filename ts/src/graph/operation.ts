@@ -22,6 +22,8 @@ export interface Slot {
   readonly dtypes: readonly DType[];
   /** May be absent, as are then all optional slots behind it. */
   readonly optional?: boolean;
+  /** The last of an operation's inputs may stand for any number of them, but for none. */
+  readonly repeated?: boolean;
 }
 
 /** Form of an attribute; `pair` is [height, width], `numbers` a list of any length. */
@@ -62,7 +64,6 @@ export interface GradientContext {
   /** The number 1 as a value of the graph: the gradient `'one'` for operations that must read it. */
   one(): number;
   /** Adds the gradient with respect to an input. Gradients that come for the same value are summed. */
-  /** Adds the gradient with respect to an input. Gradients that come for the same value are summed. */
   give(input: number, gradient: Gradient): void;
 }
 
@@ -85,6 +86,10 @@ export interface Operation {
 
 /** Slots of `count` inputs or outputs: all that are required, and the first of the optional ones. */
 export function presentSlots(slots: readonly Slot[], count: number): Slot[] {
+  const last = slots.at(-1);
+  if (last?.repeated === true) {
+    return [...slots, ...Array.from({ length: Math.max(count - slots.length, 0) }, () => last)];
+  }
   const required = slots.filter((slot) => slot.optional !== true).length;
   let left = count - required;
   return slots.filter((slot) => slot.optional !== true || left-- > 0);
@@ -203,4 +208,24 @@ export function attrFits(kind: AttrKind, value: AttrValue | undefined): boolean 
 export function gradientValue(context: GradientContext, output: number): number | undefined {
   const gradient = context.gradOf(output);
   return gradient === 'one' ? context.one() : gradient;
+}
+
+/** Adds a backward operation of one output. */
+export function emitOne(
+  c: GradientContext,
+  op: string,
+  inputs: readonly number[],
+  attrs: Attrs,
+  shape: Shape,
+): number {
+  const [output] = c.emit(op, inputs, attrs, [shape]);
+  if (output === undefined) throw new ArgumentError(`${op} has no output`);
+  return output;
+}
+
+/** A value of the graph times a number. */
+export function scaled(c: GradientContext, value: number, factor: number): number {
+  const shape = c.shapeOf(value);
+  const ones = shape.map(() => 1);
+  return emitOne(c, 'mul', [value, emitOne(c, 'fill', [], { value: factor }, ones)], {}, shape);
 }

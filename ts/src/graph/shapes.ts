@@ -130,18 +130,68 @@ export function resolveReshape(who: string, from: Shape, sizes: readonly number[
   return sizes.map((size) => (size === -1 ? total / known : size));
 }
 
-/** The shape that `flatten(startDim, endDim)` gives; negative axes count from the end. */
-export function flattenShape(who: string, from: Shape, startDim: number, endDim: number): Shape {
-  const axis = (name: string, value: number): number => {
-    if (!Number.isSafeInteger(value) || value < -from.length || value >= from.length) {
+/**
+ * An axis of a shape; negative ones count from the end.
+ *
+ * @throws ShapeError where there is no such axis.
+ */
+export function checkAxis(who: string, name: string, shape: Shape, axis: unknown): number {
+  const { length } = shape;
+  if (typeof axis !== 'number' || !Number.isSafeInteger(axis) || axis < -length || axis >= length) {
+    throw new ShapeError(
+      `${who} expects ${name} to be an axis of ${formatShape(shape)}, got ${show(axis)}`,
+    );
+  }
+  return axis < 0 ? axis + length : axis;
+}
+
+/**
+ * Several axes of a shape, or all of them where none are named.
+ *
+ * @throws ShapeError where there is no such axis, or one is named twice.
+ */
+export function checkAxes(who: string, name: string, shape: Shape, axes: unknown): number[] {
+  if (axes === undefined || axes === null) return [...shape.keys()];
+  const list = (Array.isArray(axes) ? axes : [axes]) as unknown[];
+  const found = list.map((axis) => checkAxis(who, name, shape, axis));
+  if (new Set(found).size !== found.length) {
+    throw new ShapeError(
+      `${who} expects ${name} to name each axis once, got ${show(list)} of ${formatShape(shape)}`,
+    );
+  }
+  return found.length === 0 ? [...shape.keys()] : found;
+}
+
+/** The shape with axes of 1 in front, so that it has `rank` axes. */
+export function raised(shape: Shape, rank: number): Shape {
+  return [...new Array<number>(Math.max(rank - shape.length, 0)).fill(1), ...shape];
+}
+
+/**
+ * The shape of what is worked out element by element from tensors of these shapes, of which axes of
+ * 1, and axes that are missing in front, are repeated along the other's.
+ *
+ * @throws ShapeError where sizes differ and none is 1.
+ */
+export function broadcastShape(who: string, a: Shape, b: Shape): Shape {
+  const rank = Math.max(a.length, b.length);
+  const [left, right] = [raised(a, rank), raised(b, rank)];
+  return left.map((size, axis) => {
+    const other = at(right, axis);
+    if (size !== other && size !== 1 && other !== 1) {
       throw new ShapeError(
-        `${who} expects ${name} to be an axis of ${formatShape(from)}, got ${show(value)}`,
+        `${who} expects shapes whose axes, from the last to the first, are equal or 1, ` +
+          `got ${formatShape(a)} and ${formatShape(b)}`,
       );
     }
-    return value < 0 ? value + from.length : value;
-  };
-  const start = axis('startDim', startDim);
-  const end = axis('endDim', endDim);
+    return Math.max(size, other);
+  });
+}
+
+/** The shape that `flatten(startDim, endDim)` gives; negative axes count from the end. */
+export function flattenShape(who: string, from: Shape, startDim: number, endDim: number): Shape {
+  const start = checkAxis(who, 'startDim', from, startDim);
+  const end = checkAxis(who, 'endDim', from, endDim);
   if (start > end) {
     throw new ShapeError(`${who} expects startDim not to come after endDim: ${start} > ${end}`);
   }

@@ -8,11 +8,13 @@ import type { Operation } from './operation.js';
 import { conversionOps } from './ops/conversion.js';
 import { convolutionOps } from './ops/convolution.js';
 import { dropoutOps } from './ops/dropout.js';
+import { joiningOps } from './ops/joining.js';
 import { linearOps } from './ops/linear.js';
 import { lossOps } from './ops/loss.js';
 import { optimizerOps } from './ops/optimizer.js';
 import { pointwiseOps } from './ops/pointwise.js';
 import { poolingOps } from './ops/pooling.js';
+import { reductionOps } from './ops/reduction.js';
 import { reshapeOps } from './ops/reshape.js';
 import { softmaxOps } from './ops/softmax.js';
 
@@ -24,6 +26,8 @@ const families = {
   ...pointwiseOps,
   ...dropoutOps,
   ...reshapeOps,
+  ...joiningOps,
+  ...reductionOps,
   ...softmaxOps,
   ...lossOps,
   ...optimizerOps,

@@ -7,11 +7,22 @@
  * modules not at all.
  */
 
-import { show } from '../arguments.js';
-import { ArgumentError } from '../errors.js';
+import { checkInteger, checkNumber, show } from '../arguments.js';
+import { ArgumentError, ShapeError } from '../errors.js';
 import { cut } from '../text.js';
 import { atPath, GraphBuilder } from './builder.js';
-import { flattenShape, resolveReshape, type Shape, sameShape } from './shapes.js';
+import {
+  at,
+  broadcastShape,
+  checkAxes,
+  checkAxis,
+  flattenShape,
+  formatShape,
+  raised,
+  resolveReshape,
+  type Shape,
+  sameShape,
+} from './shapes.js';
 import type { Attrs, DType } from './spec.js';
 import type { OpName } from './table.js';
 
@@ -50,6 +61,8 @@ export class Tracer {
   readonly #paths: string[] = [''];
   #dropouts = 0;
   #needsWholeBatches = false;
+  /** Values that follow from a batch's rows. */
+  readonly #ofRows = new Set<number>();
   #open = true;
 
   /**
@@ -96,7 +109,9 @@ export class Tracer {
   /** The input of this name, added on first use. */
   input(name: string, dtype: DType, shape: Shape): Tensor {
     this.#assertOpen();
-    return new Tensor(this, this.builder.named('input', name, dtype, shape));
+    const tensor = new Tensor(this, this.builder.named('input', name, dtype, shape));
+    if (shape.length > 0) this.#ofRows.add(tensor.id);
+    return tensor;
   }
 
   /** The tensor of a parameter. */
@@ -126,6 +141,12 @@ export class Tracer {
     throw this.error(`${who} expects a tensor, got ${show(value)}`);
   }
 
+  /** A single number, which follows from nothing. */
+  constant(who: string, value: number): Tensor {
+    this.check(() => checkNumber(who, 'a number', value));
+    return first(this.record('fill', [], { value }, { shapes: [[]] }));
+  }
+
   #source(kind: 'parameter' | 'buffer', dtype: DType, source: TensorSource): Tensor {
     this.#assertOpen();
     const name = this.#sources.get(source);
@@ -152,7 +173,16 @@ export class Tracer {
       return tensor.id;
     });
     const settings = { name: this.path, phase: 'forward' as const, ...options };
-    return this.builder.apply(op, ids, attrs, settings).map((id) => new Tensor(this, id));
+    const outputs = this.builder.apply(op, ids, attrs, settings);
+    if (ids.some((id) => this.#ofRows.has(id))) {
+      for (const id of outputs) this.#ofRows.add(id);
+    }
+    return outputs.map((id) => new Tensor(this, id));
+  }
+
+  /** States that rows are mixed, or moved, along the first axis of these tensors. */
+  mixRows(tensors: readonly Tensor[]): void {
+    if (tensors.some(({ id }) => this.#ofRows.has(id))) this.requireWholeBatches();
   }
 
   /** Attributes that give the next dropout a stream of random numbers of its own. */
@@ -260,11 +290,108 @@ export class Tensor {
   }
 
   /**
-   * Element-wise sum with a tensor, parameter or buffer of the same shape.
-   * @throws ShapeError if the shapes differ, ArgumentError for what is none of them.
+   * x + other, element by element. Axes of 1, and axes that one of the two lacks in front, are
+   * repeated along the other's, as in PyTorch.
+   * @param other A tensor, parameter, buffer or number.
+   * @throws ShapeError for shapes that do not fit each other, ArgumentError for what is none of these.
    */
-  add(other: Tensor | TensorSource): Tensor {
-    return first(this.tracer.record('add', [this, this.tracer.operand('add', other)]));
+  add(other: Tensor | TensorSource | number): Tensor {
+    return this.#combined('add', other);
+  }
+
+  /** x - other, element by element; as {@link Tensor.add}. */
+  sub(other: Tensor | TensorSource | number): Tensor {
+    return this.#combined('sub', other);
+  }
+
+  /** x * other, element by element; as {@link Tensor.add}. */
+  mul(other: Tensor | TensorSource | number): Tensor {
+    return this.#combined('mul', other);
+  }
+
+  /** x / other, element by element; as {@link Tensor.add}. */
+  div(other: Tensor | TensorSource | number): Tensor {
+    return this.#combined('div', other);
+  }
+
+  /**
+   * Sum over axes, added up in f64.
+   * @param dim An axis or several, negative ones counting from the end; all of them by default.
+   * @param keepdim Whether the axes stay, as 1; false by default.
+   * @throws ShapeError for an axis that there is none of, or that is named twice.
+   */
+  sum(dim?: number | readonly number[], keepdim = false): Tensor {
+    return this.#reduced('sum', dim, keepdim);
+  }
+
+  /** Mean over axes; as {@link Tensor.sum}. */
+  mean(dim?: number | readonly number[], keepdim = false): Tensor {
+    return this.#reduced('mean', dim, keepdim);
+  }
+
+  /**
+   * The tensor repeated along its axes of 1, and along new axes in front.
+   * @param sizes The new shape; -1 keeps an axis.
+   * @throws ShapeError for an axis that is neither 1 nor of the size wanted.
+   */
+  expand(...sizes: (number | readonly number[])[]): Tensor {
+    const wanted = sizes.flat() as number[];
+    const from = raised(this.shape, wanted.length);
+    const shape = this.tracer.check(() =>
+      wanted.map((size, axis) => {
+        const isKept = size === -1 && axis >= wanted.length - this.ndim;
+        return isKept ? at(from, axis) : checkInteger('expand', `sizes[${axis}]`, size, 1);
+      }),
+    );
+    const x = this.#reshaped(from);
+    if (sameShape(shape, x.shape)) return x;
+    return first(this.tracer.record('expand', [x], {}, { shapes: [shape] }));
+  }
+
+  /**
+   * The elements `start` to `start + length` (exclusive) along an axis.
+   * @param start Negative ones count from the end.
+   * @throws ShapeError for an axis that there is none of, and for a range that is not inside of it.
+   */
+  narrow(dim: number, start: number, length: number): Tensor {
+    const { tracer, shape } = this;
+    const [axis, begin] = tracer.check(() => {
+      const found = checkAxis('narrow', 'dim', shape, dim);
+      const size = at(shape, found);
+      checkInteger('narrow', 'length', length, 1);
+      const given = checkInteger('narrow', 'start', start, -size, size);
+      const from = given < 0 ? given + size : given;
+      if (from + length > size) {
+        throw new ShapeError(
+          `narrow expects a range inside of axis ${found} of ${formatShape(shape)}, ` +
+            `got ${length} from ${start} on`,
+        );
+      }
+      return [found, from] as const;
+    });
+    if (length === shape[axis]) return this;
+    if (axis === 0) tracer.mixRows([this]);
+    const starts = shape.map((_, other) => (other === axis ? begin : 0));
+    const box = shape.map((size, other) => (other === axis ? length : size));
+    return first(tracer.record('slice', [this], { starts }, { shapes: [box] }));
+  }
+
+  /**
+   * The tensor in parts along an axis: of ceil(size / chunks) elements each, the last one of what is
+   * left. As in PyTorch there may be fewer parts than asked for.
+   * @param dim 0 by default.
+   * @throws ShapeError for an axis that there is none of, ArgumentError for chunks below 1.
+   */
+  chunk(chunks: number, dim = 0): Tensor[] {
+    const axis = this.tracer.check(() => {
+      checkInteger('chunk', 'chunks', chunks, 1);
+      return checkAxis('chunk', 'dim', this.shape, dim);
+    });
+    const size = at(this.shape, axis);
+    const length = Math.ceil(size / chunks);
+    return Array.from({ length: Math.ceil(size / length) }, (_, index) =>
+      this.narrow(axis, index * length, Math.min(length, size - index * length)),
+    );
   }
 
   /** max(x, 0), element by element. */
@@ -275,6 +402,25 @@ export class Tensor {
   /** 1 / (1 + exp(-x)), element by element. */
   sigmoid(): Tensor {
     return first(this.tracer.record('sigmoid', [this]));
+  }
+
+  #combined(op: 'add' | 'sub' | 'mul' | 'div', other: Tensor | TensorSource | number): Tensor {
+    const { tracer } = this;
+    const operand =
+      typeof other === 'number' ? tracer.constant(op, other) : tracer.operand(op, other);
+    const { length } = tracer.check(() => broadcastShape(op, this.shape, operand.shape));
+    const [a, b] = [this, operand].map((each) => each.#reshaped(raised(each.shape, length)));
+    return first(tracer.record(op, [a ?? this, b ?? operand]));
+  }
+
+  #reduced(who: 'sum' | 'mean', dim: number | readonly number[] | undefined, keepdim: boolean) {
+    const { tracer, shape } = this;
+    const axes = new Set(tracer.check(() => checkAxes(who, 'dim', shape, dim)));
+    if (axes.has(0)) tracer.mixRows([this]);
+    const kept = shape.map((size, axis) => (axes.has(axis) ? 1 : size));
+    const attrs = { mean: who === 'mean' };
+    const sums = first(tracer.record('sum', [this], attrs, { who, shapes: [kept] }));
+    return keepdim ? sums : sums.#reshaped(kept.filter((_, axis) => !axes.has(axis)));
   }
 
   #reshaped(shape: Shape): Tensor {

@@ -26,9 +26,11 @@ export declare namespace ops {
   export type HostTensor<Data extends NativeArray = NativeArray> = declared.HostTensor<Data>;
   export type OpInputs = declared.OpInputs;
   export type OpOptions = declared.OpOptions;
+  export type PadOptions = declared.PadOptions;
   export type RunOptions = declared.RunOptions;
   export type SgdStepOptions = declared.SgdStepOptions;
   export type SoftmaxCrossEntropyOptions = declared.SoftmaxCrossEntropyOptions;
+  export type SumOptions = declared.SumOptions;
   export type WeightGradOptions<Bias extends boolean = boolean> = declared.WeightGradOptions<Bias>;
   export type WeightGrads<Bias extends boolean = boolean> = declared.WeightGrads<Bias>;
 }

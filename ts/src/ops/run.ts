@@ -8,7 +8,7 @@ import { checkNames, checkOneOf, checkOptions, readMember, show } from '../argum
 import { ArgumentError } from '../errors.js';
 import { GraphBuilder } from '../graph/builder.js';
 import { finish } from '../graph/finish.js';
-import { type Operation, type Slot, updatedInputs } from '../graph/operation.js';
+import { type Operation, updatedInputs } from '../graph/operation.js';
 import { checkShape, elementCount, type Shape } from '../graph/shapes.js';
 import type { Attrs } from '../graph/spec.js';
 import type { OpName } from '../graph/table.js';
@@ -56,8 +56,13 @@ export interface RunOptions extends OpOptions {
   shapes?: Readonly<Record<string, Shape>>;
 }
 
-/** Inputs by the names of the operation's declaration; scalars may be numbers. */
-export type OpInputs = Readonly<Record<string, HostTensor | number | undefined>>;
+/**
+ * Inputs by the names of the operation's declaration; scalars may be numbers. Of an input that may be
+ * repeated, a list of tensors.
+ */
+export type OpInputs = Readonly<
+  Record<string, HostTensor | readonly HostTensor[] | number | undefined>
+>;
 
 /**
  * Runs an operation of the graph contract by name, with its attributes as the contract has them.
@@ -84,11 +89,11 @@ export async function run(
   const given = givenInputs(op, operation, inputs);
   const updates = new Set(updatedInputs(operation, given.length));
   const builder = new GraphBuilder();
-  const ids = given.map(({ slot, type, shape }, index) => {
+  const ids = given.map(({ name, type, shape }, index) => {
     // Natively a state is of floats.
     const isParameter = index === 0 || type === 'i32';
     const kind = !updates.has(index) ? 'input' : isParameter ? 'parameter' : 'state';
-    return builder.named(kind, slot.name, type, shape);
+    return builder.named(kind, name, type, shape);
   });
   const shapes = operation.outputs.map(({ name }) => {
     const shape = settings.shapes?.[name];
@@ -106,10 +111,10 @@ export async function run(
   );
   const result = withProgram(graph, target, updates.size > 0, async (program) => {
     const values: Record<string, NativeArray | number> = {};
-    for (const [index, { slot, value, data }] of given.entries()) {
-      if (!updates.has(index)) values[slot.name] = value;
+    for (const [index, { name, value, data }] of given.entries()) {
+      if (!updates.has(index)) values[name] = value;
       else if (types.isFloat32Array(data) || types.isInt32Array(data)) {
-        await program.write(slot.name, data);
+        await program.write(name, data);
       }
     }
     const results = await program.run(values);
@@ -121,8 +126,8 @@ export async function run(
     for (const index of updates) {
       const input = given[index];
       if (input === undefined) continue;
-      const data = await program.read(input.slot.name);
-      tensors.push([input.slot.name, { data, shape: input.shape }]);
+      const data = await program.read(input.name);
+      tensors.push([input.name, { data, shape: input.shape }]);
     }
     return Object.fromEntries(tensors);
   });
@@ -149,7 +154,7 @@ function checkWanted(who: string, outputs: unknown, names: readonly string[]): r
 }
 
 interface GivenInput {
-  readonly slot: Slot;
+  readonly name: string;
   readonly type: ReturnType<typeof arrayType>;
   readonly shape: Shape;
   readonly data: NativeArray | undefined;
@@ -161,6 +166,10 @@ function givenInputs(op: OpName, operation: Operation, inputs: OpInputs): GivenI
   const names = operation.inputs.map(({ name }) => name);
   checkNames(op, inputs, names, 'input');
   const given: GivenInput[] = [];
+  const addTensor = (name: string, value: unknown) => {
+    const { data, shape } = checkTensor(op, name, value);
+    given.push({ name, type: arrayType(data), shape, data, value: data });
+  };
   let isComplete = true;
   for (const slot of operation.inputs) {
     const value = readMember(op, inputs, slot.name);
@@ -175,11 +184,13 @@ function givenInputs(op: OpName, operation: Operation, inputs: OpInputs): GivenI
       throw new ArgumentError(`${op} expects the inputs before ${slot.name} to be given too`);
     }
     const [type] = slot.dtypes;
-    if (typeof value === 'number' && type !== undefined) {
-      given.push({ slot, type, shape: [], data: undefined, value });
+    if (slot.repeated === true) {
+      const list: readonly unknown[] = Array.isArray(value) ? value : [value];
+      for (const [index, each] of list.entries()) addTensor(`${slot.name}[${index}]`, each);
+    } else if (typeof value === 'number' && type !== undefined) {
+      given.push({ name: slot.name, type, shape: [], data: undefined, value });
     } else {
-      const { data, shape } = checkTensor(op, slot.name, value);
-      given.push({ slot, type: arrayType(data), shape, data, value: data });
+      addTensor(slot.name, value);
     }
   }
   return given;

@@ -80,7 +80,6 @@ export class CompiledGraph {
       if (name === 'image') filled[name] = image;
       else if (name === 'label' && label !== undefined) filled[name] = label;
       else if (name === 'count') filled[name] = size;
-      else if (name === 'one') filled[name] = 1;
       else if (name === 'step' && step !== undefined) filled[name] = step;
       else if (name === 'lr') filled[name] = lr?.[0] ?? 0;
       else if (name.startsWith('lr.')) filled[name] = lr?.[Number(name.slice(3))] ?? 0;

@@ -5,6 +5,7 @@
 import type { GraphSpec } from '../../../dist/graph/spec.js';
 import type { OpName } from '../../../dist/graph/table.js';
 import { convolutionKernels } from './convolution.js';
+import { joiningKernels } from './joining.js';
 import { pointwiseKernels } from './pointwise.js';
 import { poolingKernels } from './pooling.js';
 import type { Kernel, Tensor64 } from './tensor.js';
@@ -13,6 +14,7 @@ const kernels: Record<OpName, Kernel> = {
   ...convolutionKernels,
   ...poolingKernels,
   ...pointwiseKernels,
+  ...joiningKernels,
 };
 
 /** A graph with its float64 memory; parameters and state are zero until written. */

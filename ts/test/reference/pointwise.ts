@@ -1,5 +1,6 @@
 /** Element-wise operations, losses and optimizer steps in float64. Formulas: PyTorch's. */
 import type { Attrs } from '../../../dist/graph/spec.js';
+import { repeatedAt } from './joining.js';
 import { keptElements } from './philox.js';
 import { type Kernel, number, pair, type Tensor64 } from './tensor.js';
 
@@ -97,6 +98,12 @@ const sgdStep: Kernel = ([p, g, ...others], _outputs, attrs) => {
   map(p!, (at) => p!.data[at]! - rate!.data[0]! * gradient[at]!);
 };
 
+/** Of operands whose axes of 1 are repeated. */
+function combined(value: (a: number, b: number) => number): Kernel {
+  return ([a, b], [y]) =>
+    map(y!, (at) => value(repeatedAt(a!, y!.shape, at), repeatedAt(b!, y!.shape, at)));
+}
+
 export const pointwiseKernels = {
   toFloat,
   relu: ([x], [y]) => map(y!, (at) => Math.max(x!.data[at]!, 0)),
@@ -107,7 +114,10 @@ export const pointwiseKernels = {
   dropout,
   dropoutGrad: dropout,
   reshape: ([x], [y]) => y!.data.set(x!.data),
-  add: ([a, b], [y]) => map(y!, (at) => a!.data[at]! + b!.data[at]!),
+  add: combined((a, b) => a + b),
+  sub: combined((a, b) => a - b),
+  mul: combined((a, b) => a * b),
+  div: combined((a, b) => a / b),
   softmax,
   softmaxCrossEntropy,
   adamStep,

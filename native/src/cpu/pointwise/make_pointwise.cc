@@ -9,11 +9,53 @@ namespace {
 
 using Pointers = FunctionKernel::Pointers;
 
+// Operands of different shapes: what is repeated is read in plain order, or blocked with the rest
+// where it has as many channels.
+std::unique_ptr<Kernel> makeRepeated(const KernelRequest& request) {
+  const PointwiseKernels& kernels = pointwiseKernels();
+  const Shape& shape = request.outputs[0].shape;
+  Layout layout = Layout::Plain;
+  for (const TensorDesc& operand : request.inputs) {
+    if (operand.shape == shape) layout = planeLayout(operand);
+  }
+  const Axes axes = memoryAxes(request.backend, shape, layout);
+  std::vector<Layout> layouts;
+  std::vector<Axes> strides;
+  for (const TensorDesc& operand : request.inputs) {
+    Axes own = operand.shape;
+    const bool isBlocked = layout == Layout::Blocked && own[1] == shape[1];
+    layouts.push_back(isBlocked ? Layout::Blocked : Layout::Plain);
+    if (isBlocked) own = memoryAxes(request.backend, operand.shape, Layout::Blocked);
+    own.resize(axes.size(), 1);
+    strides.push_back(repeatedStrides(own));
+  }
+  const auto nest = makeNest<3>(axes, {rowStrides(axes), strides[0], strides[1]});
+  const PlaneShape plane = planeShape(request.backend, request.outputs[0], layout);
+  const auto make = [&](auto kernel) {
+    return std::make_unique<FunctionKernel>(
+        opName(request.node.spec.op), layouts, std::vector{layout},
+        [kernel, nest, plane](Pointers in, Pointers out, void*) {
+          kernel(as<const float>(in[0]), as<const float>(in[1]), as<float>(out[0]), nest);
+          channelKernels().zeroPaddingLanes(as<float>(out[0]), plane);
+        });
+  };
+  switch (request.node.spec.op) {
+#define NN_ARITHMETIC_ROW(Formula, name) \
+  case Op::Formula:                      \
+    return make(kernels.name##Nest);
+    NN_ARITHMETIC(NN_ARITHMETIC_ROW)
+#undef NN_ARITHMETIC_ROW
+    default:
+      throw Error(errc::kArgument, std::string(opName(request.node.spec.op)) + " has no kernel");
+  }
+}
+
 }  // namespace
 
 std::unique_ptr<Kernel> makePointwise(const KernelRequest& request) {
   const PointwiseKernels& kernels = pointwiseKernels();
   const Op op = request.node.spec.op;
+  if (request.inputs.back().shape != request.inputs[0].shape) return makeRepeated(request);
   // Gradients follow the activation that they belong to; the rest its first input.
   const Layout layout = planeLayout(request.inputs[isActivationGrad(op) ? 1 : 0]);
   const PlaneShape plane = planeShape(request.backend, request.inputs[0], layout);
@@ -43,10 +85,13 @@ std::unique_ptr<Kernel> makePointwise(const KernelRequest& request) {
                              count, parameter);                                                    \
         });
 #define NN_ARITHMETIC_ROW(Formula, name)                                                      \
-  case Op::Formula:                                                                           \
-    return make([&kernels, count](Pointers in, Pointers out, void*) {                         \
+  case Op::Formula: {                                                                         \
+    const bool keepsZero = math::Formula{}.value(0.0f, 0.0f) == 0.0f;                         \
+    return make([&kernels, count, plane, keepsZero](Pointers in, Pointers out, void*) {       \
       kernels.name(as<const float>(in[0]), as<const float>(in[1]), as<float>(out[0]), count); \
-    });
+      if (!keepsZero) channelKernels().zeroPaddingLanes(as<float>(out[0]), plane);            \
+    });                                                                                       \
+  }
     NN_ACTIVATIONS(NN_ACTIVATION_ROW)
     NN_ARITHMETIC(NN_ARITHMETIC_ROW)
     default:

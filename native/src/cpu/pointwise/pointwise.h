@@ -10,6 +10,7 @@
 #include "cpu/isa.h"
 #include "math/activation.h"
 #include "math/arithmetic.h"
+#include "nest.h"
 
 namespace neuronode {
 
@@ -22,8 +23,11 @@ struct PointwiseKernels {
   void (*name)(const float* x, float* y, int64_t n, float parameter);                             \
   /** gx = gradient(gy, from), from being the forward output or input. */                         \
   void (*name##Grad)(const float* gy, const float* from, float* gx, int64_t n, float parameter);
-#define NN_ARITHMETIC_ROW(Formula, name) \
-  void (*name)(const float* a, const float* b, float* y, int64_t n);
+#define NN_ARITHMETIC_ROW(Formula, name)                                                          \
+  void (*name)(const float* a, const float* b, float* y, int64_t n);                              \
+  /** The same along a nest of y, a and b. In its last axis y goes from element to element, a and \
+   * b do or stand still. The output may alias an input that stands nowhere still. */             \
+  void (*name##Nest)(const float* a, const float* b, float* y, const Nest<3>& nest);
   NN_ACTIVATIONS(NN_ACTIVATION_ROW)
   NN_ARITHMETIC(NN_ARITHMETIC_ROW)
 #undef NN_ACTIVATION_ROW

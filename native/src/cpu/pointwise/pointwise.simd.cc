@@ -1,7 +1,7 @@
 // Loops over elements; see cpu/pointwise/pointwise.h.
 #include "cpu/pointwise/pointwise.h"
 
-#include "cpu/parallel.h"
+#include "cpu/nest_rows.h"
 
 namespace neuronode::NN_ISA {
 namespace {
@@ -33,10 +33,35 @@ void combine(const float* a, const float* b, float* y, int64_t n) {
   });
 }
 
+template <class Formula>
+void combineNest(const float* a, const float* b, float* y, const Nest<3>& nest) {
+  const bool movesA = nest.stride[1][nest.axes - 1] != 0;
+  const bool movesB = nest.stride[2][nest.axes - 1] != 0;
+  parallelRows(nest, [=](const int64_t(&at)[3], int64_t begin, int64_t end) {
+    const Formula formula{};
+    float* target = y + at[0];
+    const float *left = a + at[1], *right = b + at[2];
+    if (movesA && movesB) {
+#pragma omp simd
+      for (int64_t i = begin; i < end; ++i) target[i] = formula.value(left[i], right[i]);
+    } else if (movesA) {
+      const float second = *right;
+#pragma omp simd
+      for (int64_t i = begin; i < end; ++i) target[i] = formula.value(left[i], second);
+    } else if (movesB) {
+      const float first = *left;
+#pragma omp simd
+      for (int64_t i = begin; i < end; ++i) target[i] = formula.value(first, right[i]);
+    } else {
+      std::fill(target + begin, target + end, formula.value(*left, *right));
+    }
+  });
+}
+
 }  // namespace
 
 #define NN_ACTIVATION_ROW(Formula, ...) activate<math::Formula>, activationGradient<math::Formula>,
-#define NN_ARITHMETIC_ROW(Formula, name) combine<math::Formula>,
+#define NN_ARITHMETIC_ROW(Formula, name) combine<math::Formula>, combineNest<math::Formula>,
 extern const PointwiseKernels pointwiseTable;
 const PointwiseKernels pointwiseTable = {NN_ACTIVATIONS(NN_ACTIVATION_ROW)
                                              NN_ARITHMETIC(NN_ARITHMETIC_ROW)};

@@ -3,6 +3,7 @@ import { checkOneOf } from '../../arguments.js';
 import { ArgumentError } from '../../errors.js';
 import {
   checkSameShape,
+  emitOne,
   f32,
   i32,
   inputShape,
@@ -54,12 +55,13 @@ export const lossOps = {
       const gradient = c.gradOf(0);
       const [, , gradLogits] = c.outputs;
       if (gradient === undefined || gradLogits === undefined || !c.wants(0)) return;
-      if (gradient !== 'one') {
-        throw new ArgumentError(
-          'a cross entropy counts once in the loss: give the loss itself or a sum of losses',
-        );
+      if (gradient === 'one') {
+        c.give(0, gradLogits);
+        return;
       }
-      c.give(0, gradLogits);
+      // Of a loss that counts otherwise than once: [] as [1, 1] times [N, C].
+      const factor = emitOne(c, 'reshape', [gradient], {}, [1, 1]);
+      c.give(0, emitOne(c, 'mul', [gradLogits, factor], {}, c.shapeOf(gradLogits)));
     },
   },
 } satisfies Record<string, Operation>;

@@ -4,14 +4,19 @@
  * native code's (native/src/math/activation.h); `ops.<name>`, `ops.<name>Grad` and
  * `nn.functional.<name>` follow from the row.
  */
+import { ShapeError } from '../../errors.js';
 import {
+  emitOne,
   f32,
   type GradientContext,
   gradientValue,
+  inputShape,
   likeBoth,
   likeInput,
   type Operation,
+  scaled,
 } from '../operation.js';
+import { broadcastShape, formatShape, sameShape } from '../shapes.js';
 
 /** What there is to say of an activation. */
 export interface Activation {
@@ -75,19 +80,86 @@ function activationOps(): Record<ActivationOp, Operation> {
   return Object.fromEntries(entries) as Record<ActivationOp, Operation>;
 }
 
-export const pointwiseOps = {
-  ...activationOps(),
-  add: {
+/** y = a op b; what has axes of 1 is repeated along the other's. */
+function arithmetic(
+  gradient: (c: GradientContext, gy: number, a: number, b: number, y: number) => void,
+): Operation {
+  return {
     inputs: [f32('a'), f32('b')],
     outputs: [f32('y')],
     attrs: {},
-    infer: (c) => likeBoth(c, 'b'),
-    // A sum of losses passes the loss's own gradient on, so this rule accepts 'one' as well.
-    gradient: (c) => {
-      const gy = c.gradOf(0);
-      if (gy === undefined) return;
-      if (c.wants(0)) c.give(0, gy);
-      if (c.wants(1)) c.give(1, gy);
+    infer: (c) => {
+      const [a, b] = [inputShape(c, 0), inputShape(c, 1)];
+      const shape = broadcastShape(c.who, a, b);
+      if (a.length !== b.length) {
+        throw new ShapeError(
+          `${c.who} expects as many axes in a as in b, got ${formatShape(a)} and ${formatShape(b)}`,
+        );
+      }
+      return [{ dtype: 'f32', shape }];
     },
-  },
+    gradient: (c) => {
+      const gy = gradientValue(c, 0);
+      const [[a, b], [y]] = [c.inputs, c.outputs];
+      if (gy === undefined || a === undefined || b === undefined || y === undefined) return;
+      gradient(c, gy, a, b, y);
+    },
+  };
+}
+
+/** a op b as a backward operation. */
+function combined(c: GradientContext, op: 'mul' | 'div', a: number, b: number): number {
+  return emitOne(c, op, [a, b], {}, broadcastShape(op, c.shapeOf(a), c.shapeOf(b)));
+}
+
+/**
+ * Adds the gradient with respect to an input if it is wanted: what `made` gives for the output's
+ * shape, summed over the axes along which the input was repeated, then `last`.
+ */
+function giveSummed(
+  c: GradientContext,
+  input: number,
+  made: () => number,
+  last: (sum: number) => number = (sum) => sum,
+): void {
+  const id = c.inputs[input];
+  if (id === undefined || !c.wants(input)) return;
+  const [gradient, shape] = [made(), c.shapeOf(id)];
+  const isWhole = sameShape(c.shapeOf(gradient), shape);
+  c.give(input, last(isWhole ? gradient : emitOne(c, 'sum', [gradient], { mean: false }, shape)));
+}
+
+export const pointwiseOps = {
+  ...activationOps(),
+  add: arithmetic((c) => {
+    // A sum of losses passes the loss's own gradient on, so this rule accepts 'one' as well.
+    const gy = c.gradOf(0);
+    for (const input of [0, 1]) {
+      if (gy === 'one' && c.wants(input)) c.give(input, gy);
+      else if (gy !== undefined && gy !== 'one') giveSummed(c, input, () => gy);
+    }
+  }),
+  sub: arithmetic((c, gy) => {
+    giveSummed(c, 0, () => gy);
+    giveSummed(
+      c,
+      1,
+      () => gy,
+      (sum) => scaled(c, sum, -1),
+    );
+  }),
+  mul: arithmetic((c, gy, a, b) => {
+    giveSummed(c, 0, () => combined(c, 'mul', gy, b));
+    giveSummed(c, 1, () => combined(c, 'mul', gy, a));
+  }),
+  div: arithmetic((c, gy, _a, b, y) => {
+    giveSummed(c, 0, () => combined(c, 'div', gy, b));
+    // The gradient with respect to b is -gy y / b.
+    giveSummed(
+      c,
+      1,
+      () => combined(c, 'div', combined(c, 'mul', gy, y), b),
+      (sum) => scaled(c, sum, -1),
+    );
+  }),
 } satisfies Record<string, Operation>;

@@ -1,6 +1,7 @@
 /** Owns the list of stateless forms that are declared by name, and their types. */
 export * from './convolution.js';
 export * from './dropout.js';
+export * from './joining.js';
 export * from './linear.js';
 export * from './loss.js';
 export type { Operand } from './operand.js';

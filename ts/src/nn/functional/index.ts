@@ -16,4 +16,6 @@ export declare namespace functional {
   export type CrossEntropyOptions = declared.CrossEntropyOptions;
   export type MaxPoolOptions = declared.MaxPoolOptions;
   export type Operand = declared.Operand;
+  export type PadMode = declared.PadMode;
+  export type PadOptions = declared.PadOptions;
 }
