@@ -1,16 +1,16 @@
 /** Owns the public names of `neuronode`'s `data` namespace. */
 export type { Pixels } from '../pixels.js';
-export {
-  FashionMNIST,
-  type Loaders,
-  type LoadOptions,
-  loadFashionMnist,
-  loadMnist,
-  MNIST,
-} from './datasets/mnist.js';
-export type { MnistOptions } from './datasets/mnist-files.js';
+export { CIFAR10 } from './datasets/cifar10.js';
+export { CIFAR100, type Cifar100Options } from './datasets/cifar100.js';
+export { EMNIST, type EmnistOptions, type EmnistSplit } from './datasets/emnist.js';
+export { FashionMNIST } from './datasets/fashion-mnist.js';
+export { KMNIST } from './datasets/kmnist.js';
+export { MNIST } from './datasets/mnist.js';
+export type { DatasetOptions, MnistOptions } from './datasets/mnist-files.js';
+export { QMNIST, type QmnistOptions, type QmnistPart } from './datasets/qmnist.js';
 export { TensorDataset, type TensorDatasetOptions } from './datasets/tensor-dataset.js';
 export type { DownloadProgress } from './files/download.js';
+export type { FileOptions } from './files/find.js';
 export {
   decodeIdx,
   type IdxArray,
@@ -19,6 +19,15 @@ export {
   readIdx,
 } from './files/idx.js';
 export { DataLoader } from './loader/data-loader.js';
+export {
+  type Loaders,
+  type LoadOptions,
+  loadCifar10,
+  loadCifar100,
+  loadFashionMnist,
+  loadKmnist,
+  loadMnist,
+} from './loader/load.js';
 export type { DataLoaderOptions } from './loader/options.js';
 export type { Interval } from './transforms/checks.js';
 export { ColorJitter, type ColorJitterOptions, Grayscale } from './transforms/color-transforms.js';

@@ -2,8 +2,8 @@
  * Owns fetching one file from the first mirror that has it.
  *
  * Policy: bytes go to `<name>.part`, which a later call resumes; the file gets its name only after
- * the checksum of its contents was computed from the disk, so that a file with its name is always a
- * whole one. How a mirror compressed it is the mirror's affair. A partial file that turns out wrong
+ * its checksum was computed from the disk, so that a file with its name is always a whole one. Where
+ * that is the checksum of the contents, how a mirror compressed them is the mirror's affair. A partial file that turns out wrong
  * is deleted. A mirror that sends nothing for a while has failed, as one that refuses: the next one
  * goes on with what has come.
  */
@@ -12,6 +12,7 @@ import { open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError } from '../../errors.js';
 import { makeDirectories } from '../../files.js';
+import { fileMd5 } from './checksum.js';
 import { readContents } from './contents.js';
 import { isGzipDamage } from './gzip.js';
 
@@ -32,8 +33,9 @@ export interface DownloadTask {
   readonly directory: string;
   /** Addresses of folders that hold the file, tried in order. */
   readonly mirrors: readonly string[];
-  /** MD5 of the file's contents, decompressed. */
   readonly md5: string;
+  /** Whether the MD5 is that of the decompressed contents, or that of the file as it is. */
+  readonly md5Of: 'contents' | 'file';
   /** Milliseconds without a byte after which a mirror has failed. */
   readonly stallTimeout: number;
   readonly signal: AbortSignal | undefined;
@@ -197,7 +199,12 @@ async function sizeOf(path: string): Promise<number> {
 }
 
 /** Why the file's contents are not those wanted; undefined where they are. */
-async function faultOf({ md5, signal }: DownloadTask, path: string): Promise<Error | undefined> {
+async function faultOf(task: DownloadTask, path: string): Promise<Error | undefined> {
+  const { md5, md5Of, signal } = task;
+  if (md5Of === 'file') {
+    const got = await fileMd5(path, signal);
+    return got === md5 ? undefined : new Error(`expected MD5 ${md5} of the file, got ${got}`);
+  }
   const hash = createHash('md5');
   try {
     await readContents(path, signal, async (chunks) => {
