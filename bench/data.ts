@@ -7,7 +7,8 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import { type BatchLoader, data, manualSeed, models, nn, optim, Trainer } from 'neuronode';
-import type { Options } from './options.js';
+import { networks } from './networks.js';
+import { batchOf, type Options } from './options.js';
 import type { Measure } from './report.js';
 
 const resolutionMs = 1;
@@ -17,7 +18,9 @@ function measure(name: string, unit: string, value: number): Measure {
 }
 
 /** Images a second of the calling thread and of each worker, resized to 224 x 224. */
-export async function measureLoader({ batch, quick }: Options): Promise<Measure[]> {
+export async function measureLoader(options: Options): Promise<Measure[]> {
+  const { quick } = options;
+  const batch = batchOf(networks.alexnet, options);
   const measures: Measure[] = [];
   for (const numWorkers of [0, 1, 2]) {
     if (numWorkers > availableParallelism()) continue;
@@ -99,7 +102,9 @@ async function loaders(batchSize: number, steps: number): Promise<data.DataLoade
  * checkpoint, and an evaluation. Watched from the end of the first step, which compiles the
  * program, to the end of `fit`.
  */
-export async function measureFit({ batch, quick }: Options): Promise<Measure[]> {
+export async function measureFit(options: Options): Promise<Measure[]> {
+  const { quick } = options;
+  const batch = batchOf(networks.alexnet, options);
   const steps = quick ? 4 : 12;
   manualSeed(0);
   const net = models.alexnet();

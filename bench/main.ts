@@ -9,18 +9,18 @@ import { measureFit, measureLoader } from './data.js';
 import { measureHolds } from './held.js';
 import { describeMachine, packageVersion } from './machine.js';
 import { measureMemory } from './memory.js';
+import type { NetworkName } from './networks.js';
 import { timeOps } from './ops.js';
-import { type Options, parseOptions, type Section, sections, usage } from './options.js';
+import { networkSections, type Options, otherSections, parseOptions, usage } from './options.js';
 import { missingPeer, Peer, type PeerSettings } from './peer.js';
 import { timePrimitives } from './primitives.js';
 import { asMarkdown, asText, type Measure, type Report, type Timing } from './report.js';
-import { type Bench, timeInference, timeSteps } from './speed.js';
+import { type Bench, type Subject, subjectOf, timeInference, timeSteps } from './speed.js';
 
 async function run(options: Options): Promise<Report> {
   const machine = describeMachine();
   setNumThreads(options.threads);
   await using peer = options.peer ? await Peer.start(options.threads) : undefined;
-  const settings = peer && (await calibrate(peer, options));
   const bench: Bench = {
     options,
     peer,
@@ -29,30 +29,46 @@ async function run(options: Options): Promise<Report> {
   };
   const results: Timing[] = [];
   const measures: Measure[] = [];
-  const runs: Record<Section, () => Promise<unknown>> = {
-    step: async () => results.push(...(await timeSteps(bench))),
-    inference: async () => results.push(...(await timeInference(bench))),
-    primitives: async () => measures.push(...(await timePrimitives(bench))),
-    memory: async () => measures.push(...(await measureMemory(bench, settings))),
+  const settings: Partial<Record<NetworkName, PeerSettings>> = {};
+  const wanted = networkSections.filter((section) => options.only.has(section));
+  for (const name of wanted.length > 0 ? options.models : []) {
+    const subject = subjectOf(name, options);
+    if (peer !== undefined) settings[name] = await calibrate(peer, subject, options);
+    const runs = {
+      step: async () => results.push(...(await timeSteps(bench, subject))),
+      inference: async () => results.push(...(await timeInference(bench, subject))),
+      primitives: async () => measures.push(...(await timePrimitives(bench, subject))),
+      memory: async () => measures.push(...(await measureMemory(bench, subject, settings[name]))),
+    };
+    for (const section of wanted) {
+      console.error(`bench: ${name} ${section} ...`);
+      await runs[section]();
+    }
+  }
+  const runs = {
     loader: async () => measures.push(...(await measureLoader(options))),
     fit: async () => measures.push(...(await measureFit(options))),
     held: async () => measures.push(...(await measureHolds(options))),
     ops: async () => results.push(...(await timeOps(bench))),
   };
-  for (const section of sections) {
+  for (const section of otherSections) {
     if (!options.only.has(section)) continue;
     console.error(`bench: ${section} ...`);
     await runs[section]();
   }
-  const described = peer && settings && { ...peer.info, ...settings };
-  return { machine, peer: described ?? null, results, measures };
+  return { machine, peer: peer ? { ...peer.info, settings } : null, results, measures };
 }
 
-async function calibrate(peer: Peer, options: Options): Promise<PeerSettings> {
-  console.error(
-    `bench: ${peer.info.name} ${peer.info.version}: looking for its fastest settings ...`,
-  );
-  return peer.calibrate(options.batch, options.quick ? 1 : 3);
+/** The peer takes up the network, with the settings that are its fastest. */
+async function calibrate(
+  peer: Peer,
+  { name, network, batch }: Subject,
+  { quick }: Options,
+): Promise<PeerSettings> {
+  const { info } = peer;
+  console.error(`bench: ${info.name} ${info.version}: looking for the fastest ${name} ...`);
+  await peer.network(network);
+  return peer.calibrate(batch, quick ? 1 : 3);
 }
 
 async function main(): Promise<void> {

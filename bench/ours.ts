@@ -1,16 +1,22 @@
 /**
- * Owns our side of the comparison: AlexNet's training step and its inference, one program each, on
+ * Owns our side of the comparison: a network's training step and its inference, one program each, on
  * the CPU with the default choice of algorithms. Images are bytes, which the program's first node
  * turns into floats; that, and the copy of the inputs, is part of every time.
  */
-import { manualSeed, models, nn, optim } from 'neuronode';
+import { manualSeed, nn, optim } from 'neuronode';
 import { compiled, type native, wholeGraphs } from './inside.js';
 import { timed } from './measure.js';
+import type { Network } from './networks.js';
 
-const imageShape = [1, 224, 224] as const;
-const classes = 10;
+const classes = 10; // of the labels: each network has as many, or more
 const target = { device: 'cpu', algorithm: 'auto' } as const;
-const signature = { imageShape, dtype: 'u8', mean: [0], std: [1] } as const;
+
+const signatureOf = ({ imageShape }: Network) => {
+  const [channels] = imageShape;
+  const mean = Array<number>(channels).fill(0);
+  const std = Array<number>(channels).fill(1);
+  return { imageShape, dtype: 'u8', mean, std } as const;
+};
 
 type Graph = InstanceType<typeof compiled.CompiledGraph>;
 type Program = Awaited<ReturnType<typeof native.compile>>;
@@ -28,8 +34,9 @@ export interface KernelTime {
 }
 
 /** Pixels that are no constant: the same at every run. */
-export function syntheticImages(batch: number): Uint8Array {
-  const images = new Uint8Array(batch * 224 * 224);
+export function syntheticImages(batch: number, { imageShape }: Network): Uint8Array {
+  const [channels, height, width] = imageShape;
+  const images = new Uint8Array(batch * channels * height * width);
   for (let i = 0; i < images.length; i++) images[i] = Math.imul(i, 0x9e3779b1) >>> 24;
   return images;
 }
@@ -39,7 +46,7 @@ export function syntheticLabels(batch: number): Int32Array {
   return Int32Array.from({ length: batch }, (_, row) => row % classes);
 }
 
-/** Training steps of AlexNet with Adam. */
+/** Training steps of a network with Adam. */
 export class Training implements AsyncDisposable {
   readonly #graph: Graph;
   readonly #program: Program;
@@ -47,21 +54,22 @@ export class Training implements AsyncDisposable {
   readonly #label: Int32Array;
   #step = 0;
 
-  private constructor(graph: Graph, program: Program, batch: number) {
+  private constructor(graph: Graph, program: Program, image: Uint8Array, batch: number) {
     this.#graph = graph;
     this.#program = program;
-    this.#image = syntheticImages(batch);
+    this.#image = image;
     this.#label = syntheticLabels(batch);
   }
 
-  static async create(batch: number): Promise<Training> {
+  static async create(network: Network, batch: number): Promise<Training> {
     manualSeed(0);
-    const net = models.alexnet();
+    const net = network.make();
     const optimizer = new optim.Adam(net.parameters(), { lr: 0.001 });
-    const image = { batchSize: batch, shape: imageShape };
+    const image = { batchSize: batch, shape: network.imageShape };
     const traced = wholeGraphs.trainGraph(net, new nn.CrossEntropyLoss(), optimizer, image);
-    const graph = new compiled.CompiledGraph(traced, signature, target);
-    return new Training(graph, await graph.compile(undefined), batch);
+    const graph = new compiled.CompiledGraph(traced, signatureOf(network), target);
+    const program = await graph.compile(undefined);
+    return new Training(graph, program, syntheticImages(batch, network), batch);
   }
 
   /** The graph of a step, before native code fuses neighbours. */
@@ -92,26 +100,27 @@ export class Training implements AsyncDisposable {
   }
 }
 
-/** Inference of AlexNet: bytes in, logits out. */
+/** Inference of a network: bytes in, logits out. */
 export class Inference implements AsyncDisposable {
   readonly #graph: Graph;
   readonly #program: Program;
   readonly #image: Uint8Array;
 
-  private constructor(graph: Graph, program: Program, batch: number) {
+  private constructor(graph: Graph, program: Program, image: Uint8Array) {
     this.#graph = graph;
     this.#program = program;
-    this.#image = syntheticImages(batch);
+    this.#image = image;
   }
 
-  static async create(batch: number): Promise<Inference> {
+  static async create(network: Network, batch: number): Promise<Inference> {
     manualSeed(0);
-    const traced = wholeGraphs.predictGraph(models.alexnet(), {
+    const traced = wholeGraphs.predictGraph(network.make(), {
       batchSize: batch,
-      shape: imageShape,
+      shape: network.imageShape,
     });
-    const graph = new compiled.CompiledGraph(traced, signature, target);
-    return new Inference(graph, await graph.compile(undefined), batch);
+    const graph = new compiled.CompiledGraph(traced, signatureOf(network), target);
+    const program = await graph.compile(undefined);
+    return new Inference(graph, program, syntheticImages(batch, network));
   }
 
   /** Milliseconds of one run. */

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import type { Network } from './networks.js';
 
 /** Part of a training step, or an inference, of one batch. */
 export type Unit = 'step' | 'forward' | 'backward' | 'optimizer' | 'inference';
@@ -83,12 +84,17 @@ export class Peer implements AsyncDisposable {
     return this.#info;
   }
 
-  /** Finds and keeps the fastest memory format and Adam. */
+  /** Takes up a network, of which all that follows is; its settings are to be calibrated or used. */
+  async network({ peerName, imageShape }: Network): Promise<void> {
+    await this.#ask({ cmd: 'network', name: peerName, image: imageShape });
+  }
+
+  /** Finds and keeps the network's fastest memory format and Adam. */
   calibrate(batch: number, rounds: number): Promise<PeerSettings> {
     return this.#ask({ cmd: 'calibrate', batch, rounds });
   }
 
-  /** Takes settings that another process has found. */
+  /** Takes settings of the network that were found before. */
   async use(settings: PeerSettings): Promise<void> {
     await this.#ask({ cmd: 'use', memoryFormat: settings.memoryFormat, adam: settings.adam });
   }

@@ -7,6 +7,8 @@ pauses longer than that before it times anything of its own).
 
 Requests:
   {"cmd": "info", "threads": n}                      versions and settings
+  {"cmd": "network", "name": s, "image": [c, h, w]}  the network of the requests that follow, see
+                                                     peer_networks.py; starts with default settings
   {"cmd": "calibrate", "batch": n, "rounds": r}      times each memory format and each Adam, keeps the fastest
   {"cmd": "use", "memoryFormat": f, "adam": a}        settings that another process calibrated
   {"cmd": "time", "unit": u, "batch": n}             runs u once and answers {"ms": milliseconds}
@@ -29,7 +31,7 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts/fixtures"))
 from json_lines import serve  # noqa: E402
-from networks import AlexNet  # noqa: E402  (the same network the fixtures are made from)
+from peer_networks import network_of  # noqa: E402  (needs the same folder)
 from peer_ops import time_case  # noqa: E402  (needs the same folder)
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -43,14 +45,16 @@ ADAMS = {
 class Subject:
     """A network, its optimizer and one batch, in one memory format, with one Adam."""
 
-    def __init__(self, batch: int, memory_format: str, adam: str) -> None:
+    def __init__(
+        self, network: str, image: list[int], batch: int, memory_format: str, adam: str
+    ) -> None:
         torch.manual_seed(0)
         layout = FORMATS[memory_format]
         self.batch = batch
-        self.net = AlexNet().to(memory_format=layout)
+        self.net = network_of(network).to(memory_format=layout)
         self.optimizer = torch.optim.Adam(self.net.parameters(), lr=1e-3, **ADAMS[adam])
         self.loss = nn.CrossEntropyLoss()
-        self.image = torch.rand(batch, 1, 224, 224).contiguous(memory_format=layout)
+        self.image = torch.rand(batch, *image).contiguous(memory_format=layout)
         self.label = torch.arange(batch) % 10
 
     def forward(self) -> torch.Tensor:
@@ -92,14 +96,22 @@ class Peer:
     """The settings that `calibrate` found, and the one subject that is held in memory."""
 
     def __init__(self) -> None:
+        self.use("alexnet", [1, 224, 224])
+
+    def use(self, network: str, image: list[int]) -> dict:
+        self.network, self.image = network, image
         self.memory_format = "contiguous"
         self.adam = "fused"
         self.subject: Subject | None = None
+        return {}
+
+    def make(self, batch: int, memory_format: str, adam: str) -> Subject:
+        return Subject(self.network, self.image, batch, memory_format, adam)
 
     def prepare(self, batch: int) -> Subject:
         if self.subject is None or self.subject.batch != batch:
             self.subject = None  # frees the old one before the new one is made
-            self.subject = Subject(batch, self.memory_format, self.adam)
+            self.subject = self.make(batch, self.memory_format, self.adam)
         return self.subject
 
     def info(self, threads: int) -> dict:
@@ -116,13 +128,13 @@ class Peer:
         formats: dict[str, float] = {}
         for memory_format in FORMATS:
             self.subject = None
-            subject = Subject(batch, memory_format, "fused")
+            subject = self.make(batch, memory_format, "fused")
             subject.time("step")
             formats[memory_format] = statistics.median(subject.time("step") for _ in range(rounds))
         self.memory_format = min(formats, key=formats.__getitem__)
         adams: dict[str, float] = {}
         for adam in ADAMS:
-            subject = Subject(1, self.memory_format, adam)
+            subject = self.make(1, self.memory_format, adam)
             subject.time("step")
             adams[adam] = statistics.median(subject.time("optimizer") for _ in range(rounds + 2))
         self.adam = min(adams, key=adams.__getitem__)
@@ -143,6 +155,8 @@ class Peer:
         match request["cmd"]:
             case "info":
                 return self.info(request["threads"])
+            case "network":
+                return self.use(request["name"], request["image"])
             case "calibrate":
                 return self.calibrate(request["batch"], request["rounds"])
             case "use":

@@ -12,7 +12,7 @@ import { native, type wholeGraphs } from './inside.js';
 import { median } from './measure.js';
 import { type KernelTime, sumOf, syntheticLabels, Training } from './ours.js';
 import type { Measure } from './report.js';
-import type { Bench } from './speed.js';
+import type { Bench, Subject } from './speed.js';
 
 type Graph = ReturnType<typeof wholeGraphs.trainGraph>['spec'];
 type Node = Graph['nodes'][number];
@@ -106,9 +106,11 @@ async function timesAlone(
 }
 
 /** Steps before and after the primitives, the primitives alone, and the kernels in place. */
-export async function timePrimitives({ options }: Bench): Promise<Measure[]> {
-  const { batch, rounds } = options;
-  await using training = await Training.create(batch);
+export async function timePrimitives(
+  { options: { rounds } }: Bench,
+  { name: subject, network, batch }: Subject,
+): Promise<Measure[]> {
+  await using training = await Training.create(network, batch);
   const wholes: number[] = [];
   const takeSteps = async () => {
     await training.step(); // wakes the threads, and is not counted
@@ -124,12 +126,13 @@ export async function timePrimitives({ options }: Bench): Promise<Measure[]> {
     (total: number, time, index) => total + Math.min(time ?? 0, kernels[index]!.medianMs),
     0,
   );
+  const inPlace = sumOf(kernels);
   const ratio = (name: string, value: number): Measure => {
     return { name, unit: 'ratio', value, peer_value: null, ratio: null };
   };
   return [
-    ratio(`training step of ${batch} / sum of its primitives alone`, step / sum),
-    ratio(`training step of ${batch} / sum of its kernels in place`, step / sumOf(kernels)),
+    ratio(`${subject} training step of ${batch} / sum of its primitives alone`, step / sum),
+    ratio(`${subject} training step of ${batch} / sum of its kernels in place`, step / inPlace),
   ];
 }
 

@@ -1,5 +1,6 @@
 /** Owns the form of the results: the rows, the printed table and the JSON file. */
 import type { Machine } from './machine.js';
+import type { NetworkName } from './networks.js';
 import type { PeerInfo, PeerSettings } from './peer.js';
 
 /** A comparison of times; `ratio` is peer / ours, above 1 where neuronode is the faster. */
@@ -24,9 +25,14 @@ export interface Measure {
   readonly ratio: number | null;
 }
 
+export interface PeerReport extends PeerInfo {
+  /** Of each network. */
+  readonly settings: Readonly<Partial<Record<NetworkName, PeerSettings>>>;
+}
+
 export interface Report {
   readonly machine: Machine;
-  readonly peer: (PeerInfo & PeerSettings) | null;
+  readonly peer: PeerReport | null;
   readonly results: Timing[];
   readonly measures: Measure[];
 }
@@ -63,12 +69,13 @@ function describe({ machine, peer }: Report): string[] {
       `load before the run ${machine.load.toFixed(2)}`,
   ];
   if (peer === null) return lines;
-  const { name, version, cpuCapability, memoryFormat, memoryFormatMs, adam, adamMs } = peer;
-  return [
-    ...lines,
-    `${name} ${version} (${cpuCapability}), eager, ${memoryFormat}, ${adam} Adam: ` +
+  const { name, version, cpuCapability, settings } = peer;
+  const chosen = Object.entries(settings).map(
+    ([network, { memoryFormat, memoryFormatMs, adam, adamMs }]) =>
+      `${name} for ${network}: ${memoryFormat}, ${adam} Adam: ` +
       `the fastest of ${listed(memoryFormatMs)} and ${listed(adamMs)}`,
-  ];
+  );
+  return [...lines, `${name} ${version} (${cpuCapability}), eager`, ...chosen];
 }
 
 function tables({ results, measures }: Report): Table[] {
@@ -101,7 +108,7 @@ function tables({ results, measures }: Report): Table[] {
 }
 
 function listed(times: Readonly<Record<string, number>>): string {
-  const parts = Object.entries(times).map(([name, ms]) => `${name} ${ms.toFixed(0)} ms`);
+  const parts = Object.entries(times).map(([name, ms]) => `${name} ${short(ms)} ms`);
   return `(${parts.join(', ')})`;
 }
 
