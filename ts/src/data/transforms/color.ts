@@ -53,7 +53,9 @@ function blend(from: number, to: number, factor: number): number {
 function blendAll(image: Uint8Array, from: number, factor: number): Uint8Array {
   const f = Math.fround(factor);
   const table = Uint8Array.from({ length: 256 }, (_, byte) => blend(from, byte, f));
-  return image.map((byte) => table[byte]!);
+  const out = new Uint8Array(image.length);
+  for (let i = 0; i < out.length; i++) out[i] = table[image[i]!]!;
+  return out;
 }
 
 /**
@@ -122,14 +124,10 @@ export function adjustHue(image: Uint8Array, shape: ImageShape, factor: number):
     const b = image[2 * size + i]!;
     const value = Math.max(r, g, b);
     const range = value - Math.min(r, g, b);
+    const saturation = range > 0 ? Math.trunc(Math.fround(range / value) * 255) : 0;
     // Without saturation there is no hue.
-    let color = [value, value, value] as readonly [number, number, number];
-    if (range > 0) {
-      const saturation = Math.trunc(Math.fround(range / value) * 255);
-      const hue = (hueOf(r, g, b, value, range) + shift) & 255;
-      if (saturation > 0) color = fromHsv(hue, saturation, value);
-    }
-    [out[i], out[size + i], out[2 * size + i]] = color;
+    const hue = saturation > 0 ? (hueOf(r, g, b, value, range) + shift) & 255 : 0;
+    putHsv(hue, saturation, value, out, i, size);
   }
   return { image: out, shape };
 }
@@ -147,28 +145,45 @@ function hueOf(r: number, g: number, b: number, value: number, range: number): n
   return Math.min(255, Math.trunc(h * 255));
 }
 
-/** Red, green and blue of a colour that is no grey. */
-function fromHsv(h: number, s: number, v: number): readonly [number, number, number] {
+/** Writes red, green and blue of a colour into three planes of `size` bytes, at `i`. */
+function putHsv(h: number, s: number, v: number, out: Uint8Array, i: number, size: number): void {
   const sector = Math.floor((h * 6) / 255);
   const f = Math.fround((h * 6) / 255 - sector);
   const fs = Math.fround(s / 255);
   const p = roundAway(v * (1 - fs));
   const q = roundAway(v * (1 - fs * f));
   const t = roundAway(v * (1 - fs * (1 - f)));
+  let r = v;
+  let g = v;
+  let b = v;
   switch (sector % 6) {
     case 0:
-      return [v, t, p];
+      g = t;
+      b = p;
+      break;
     case 1:
-      return [q, v, p];
+      r = q;
+      b = p;
+      break;
     case 2:
-      return [p, v, t];
+      r = p;
+      b = t;
+      break;
     case 3:
-      return [p, q, v];
+      r = p;
+      g = q;
+      break;
     case 4:
-      return [t, p, v];
+      r = t;
+      g = p;
+      break;
     default:
-      return [v, p, q];
+      g = p;
+      b = q;
   }
+  out[i] = r;
+  out[size + i] = g;
+  out[2 * size + i] = b;
 }
 
 /** C's round of what is not negative. */

@@ -33,10 +33,9 @@ export function fillOf(fill: Fill, c: number): number {
 /** Mirrors left and right. */
 export function hflip(image: Uint8Array, shape: ImageShape): Image {
   const [channels, height, width] = shape;
-  const out = new Uint8Array(image.length);
+  const out = image.slice();
   for (let row = 0; row < channels * height; row++) {
-    const from = row * width;
-    for (let x = 0; x < width; x++) out[from + x] = image[from + width - 1 - x]!;
+    out.subarray(row * width, (row + 1) * width).reverse();
   }
   return { image: out, shape };
 }
@@ -134,6 +133,8 @@ export function pad(
   const [, height, width] = outShape;
   const out = new Uint8Array(channels * height * width);
   const columns = sources(width, left, fromWidth, mode);
+  /** Columns on both sides of the image. */
+  const beside = [...columns.keys()].filter((x) => x < left || x >= left + fromWidth);
   const rows = sources(height, top, fromHeight, mode);
   for (let c = 0; c < channels; c++) {
     const outside = fillOf(fill, c);
@@ -145,7 +146,8 @@ export function pad(
         continue;
       }
       const from = (c * fromHeight + row) * fromWidth;
-      for (let x = 0; x < width; x++) {
+      out.set(image.subarray(from, from + fromWidth), to + left);
+      for (const x of beside) {
         const column = columns[x]!;
         out[to + x] = column < 0 ? outside : image[from + column]!;
       }

@@ -192,9 +192,12 @@ function nearestScaled({ from, height, width, to, outHeight, outWidth }: Planes,
 }
 
 function bilinear({ from, height, width, to, outHeight, outWidth }: Planes, m: Matrix): void {
+  const [a, b, c, d, e, f] = m;
   for (let y = 0; y < outHeight; y++) {
     for (let x = 0; x < outWidth; x++) {
-      const [xin, yin] = at(m, x + 0.5, y + 0.5);
+      // As `at` does, without an array for each pixel.
+      const xin = a * (x + 0.5) + b * (y + 0.5) + c;
+      const yin = d * (x + 0.5) + e * (y + 0.5) + f;
       if (xin < 0 || xin >= width || yin < 0 || yin >= height) continue;
       const left = Math.floor(xin - 0.5);
       const top = Math.floor(yin - 0.5);
