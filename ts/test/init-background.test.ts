@@ -178,7 +178,7 @@ describe('the generator', () => {
     const [background, local] = [new BackgroundGenerator(11), new Mt19937(11)];
     const arrays = lengths.map((length) => {
       const array = new Float32Array(length);
-      return { array, filling: background.fillUniform(array, -0.3, 0.7) };
+      return { array, filling: background.fill(array, { kind: 'uniform', from: -0.3, to: 0.7 }) };
     });
     for (const { array, filling } of arrays) {
       await filling?.done;
@@ -198,11 +198,14 @@ describe('the generator', () => {
       [words, -1],
       [words, Number.NaN],
     ] as const) {
-      expect(() => new Generator(state as Int32Array, next)).toThrow(/624 words|finite/);
+      expect(() => new Generator(state as Int32Array, next, Number.NaN)).toThrow(
+        /624 words|finite/,
+      );
     }
-    const generator = new Generator(words, 0);
+    const generator = new Generator(words, 0, Number.NaN);
     expect(() => generator.fillUniform([] as never, 0, 1)).toThrow('Float32Array');
     expect(() => generator.fillUniform(new Float32Array(1), 0, Infinity)).toThrow('finite');
+    expect(() => generator.fillNormal(new Float32Array(1), Number.NaN, 1)).toThrow('finite');
     expect(() => generator.finish(1)).toThrow('only what was asked for');
   });
 });

@@ -4,9 +4,9 @@
 
 namespace neuronode::binding {
 
-uint64_t Draws::add(float* out, size_t count, double from, double to) {
+uint64_t Draws::add(float* out, size_t count, const math::Distribution& distribution) {
   std::lock_guard lock(waitingMutex_);
-  waiting_.push_back({out, count, from, to, HostReservation(count * sizeof(float))});
+  waiting_.push_back({out, count, distribution, HostReservation(count * sizeof(float))});
   return ++added_;
 }
 
@@ -19,7 +19,7 @@ void Draws::finish(uint64_t number, const std::atomic<bool>* cancelled) {
     waiting_.pop_front();
     waitingLock.unlock();
     preferLargePages(draw.out, draw.count * sizeof(float));
-    generator_.fillUniform(draw.out, draw.count, draw.from, draw.to);
+    stream_.fill(draw.out, draw.count, draw.distribution);
     ++filled_;
   }
 }

@@ -8,17 +8,17 @@
 #include <mutex>
 
 #include "cpu/memory.h"
-#include "math/mt19937.h"
+#include "math/random_stream.h"
 
 namespace neuronode::binding {
 
 class Draws {
  public:
-  explicit Draws(const math::Mt19937& generator) : generator_(generator) {}
+  explicit Draws(const math::RandomStream& stream) : stream_(stream) {}
 
-  // Asks for uniform numbers on [from, to) at `out`, which must stay until they are there. Gives
-  // the number of the request, from 1. Takes no time.
-  uint64_t add(float* out, size_t count, double from, double to);
+  // Asks for numbers at `out`, which must stay until they are there. Gives the number of the
+  // request, from 1. Takes no time.
+  uint64_t add(float* out, size_t count, const math::Distribution& distribution);
 
   // Fills everything up to the request of a number, unless it is filled. Any thread. Stops between
   // two requests once `cancelled` is set.
@@ -30,13 +30,12 @@ class Draws {
   struct Draw {
     float* out;
     size_t count;
-    double from;
-    double to;
+    math::Distribution distribution;
     HostReservation pages;  // that the system has not given yet
   };
 
-  std::mutex drawing_;       // before waitingMutex_
-  math::Mt19937 generator_;  // under drawing_
+  std::mutex drawing_;         // before waitingMutex_
+  math::RandomStream stream_;  // under drawing_
   std::mutex waitingMutex_;
   std::deque<Draw> waiting_;  // under waitingMutex_
   std::atomic<uint64_t> added_ = 0;

@@ -30,18 +30,21 @@ bool isArrayOf(const Napi::Value& value, napi_typedarray_type type) {
   return value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == type;
 }
 
-math::Mt19937 parseState(const Napi::CallbackInfo& info) {
-  math::Mt19937 generator;
+math::RandomStream parseState(const Napi::CallbackInfo& info) {
+  math::RandomStream stream;
+  math::Mt19937& generator = stream.bits;
   const double next = number(info[1], "next");
   if (!isArrayOf(info[0], napi_int32_array) ||
       info[0].As<Napi::Int32Array>().ElementLength() != generator.words.size() ||
-      !(next >= 0 && next <= generator.words.size())) {
-    throw Error(errc::kArgument, "a generator is made of 624 words, and the number of the next");
+      !(next >= 0 && next <= generator.words.size()) || !info[2].IsNumber()) {
+    throw Error(errc::kArgument,
+                "a generator is made of 624 words, the number of the next, and a normal number");
   }
   const auto words = info[0].As<Napi::Int32Array>();
   std::copy_n(words.Data(), generator.words.size(), generator.words.begin());
   generator.next = static_cast<size_t>(next);
-  return generator;
+  stream.spare = info[2].As<Napi::Number>().DoubleValue();
+  return stream;
 }
 
 }  // namespace
@@ -49,6 +52,8 @@ math::Mt19937 parseState(const Napi::CallbackInfo& info) {
 Napi::Function GeneratorObject::define(Napi::Env env) {
   return DefineClass(env, "Generator",
                      {InstanceMethod<&GeneratorObject::fillUniform>("fillUniform"),
+                      InstanceMethod<&GeneratorObject::fillNormal>("fillNormal"),
+                      InstanceMethod<&GeneratorObject::fillTruncatedNormal>("fillTruncatedNormal"),
                       InstanceMethod<&GeneratorObject::start>("start"),
                       InstanceMethod<&GeneratorObject::finish>("finish")});
 }
@@ -59,18 +64,34 @@ GeneratorObject::GeneratorObject(const Napi::CallbackInfo& info)
 }
 
 Napi::Value GeneratorObject::fillUniform(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  return withJsErrors(env, [&]() -> Napi::Value {
-    if (!isArrayOf(info[0], napi_float32_array)) {
-      throw Error(errc::kArgument, "a generator fills a Float32Array");
-    }
-    const double from = number(info[1], "from");
-    const double to = number(info[2], "to");
-    auto out = info[0].As<Napi::Float32Array>();
-    const uint64_t asked = draws_->add(out.Data(), out.ElementLength(), from, to);
-    arrays_.emplace(asked, Napi::Persistent(out.As<Napi::Object>()));
-    return Napi::Number::New(env, static_cast<double>(asked));
+  return withJsErrors(info.Env(), [&] {
+    return ask(info, math::Uniform{number(info[1], "from"), number(info[2], "to")});
   });
+}
+
+Napi::Value GeneratorObject::fillNormal(const Napi::CallbackInfo& info) {
+  return withJsErrors(info.Env(), [&] {
+    return ask(info, math::Normal{number(info[1], "mean"), number(info[2], "std")});
+  });
+}
+
+Napi::Value GeneratorObject::fillTruncatedNormal(const Napi::CallbackInfo& info) {
+  return withJsErrors(info.Env(), [&] {
+    return ask(info, math::TruncatedNormal{number(info[1], "mean"), number(info[2], "std"),
+                                           number(info[3], "from"), number(info[4], "to"),
+                                           info[5].ToBoolean().Value()});
+  });
+}
+
+Napi::Value GeneratorObject::ask(const Napi::CallbackInfo& info,
+                                 const math::Distribution& distribution) {
+  if (!isArrayOf(info[0], napi_float32_array)) {
+    throw Error(errc::kArgument, "a generator fills a Float32Array");
+  }
+  auto out = info[0].As<Napi::Float32Array>();
+  const uint64_t asked = draws_->add(out.Data(), out.ElementLength(), distribution);
+  arrays_.emplace(asked, Napi::Persistent(out.As<Napi::Object>()));
+  return Napi::Number::New(info.Env(), static_cast<double>(asked));
 }
 
 Napi::Value GeneratorObject::start(const Napi::CallbackInfo& info) {

@@ -36,10 +36,11 @@ void Mt19937::refill() {
 }
 
 void Mt19937::fillUniform(float* out, size_t count, double from, double to) {
-  const double low = static_cast<float>(from);
+  const auto start = static_cast<float>(from), end = static_cast<float>(to);
+  const double low = start;
   // 24 random bits as a fraction, scaled and moved with one rounding to f32. The product of 24 bits
   // and a scale of 24 is exact in double precision.
-  const double scale = static_cast<float>(static_cast<float>(to) - low) / 16777216.0;
+  const double scale = static_cast<float>(end - start) / 16777216.0;
   while (count > 0) {
     if (next == kWords) refill();
     const size_t part = std::min(kWords - next, count);
@@ -47,10 +48,26 @@ void Mt19937::fillUniform(float* out, size_t count, double from, double to) {
     for (size_t i = 0; i < part; ++i) {
       // Signed, which vector units convert.
       const auto bits = static_cast<int32_t>(temper(drawn[i]) & 0xffffffu);
-      out[i] = static_cast<float>(bits * scale + low);
+      const auto value = static_cast<float>(bits * scale + low);
+      // Rounding may have moved it to the end, which is not of the interval.
+      out[i] = value == end ? start : value;
     }
     next += part;
     out += part;
+    count -= part;
+  }
+}
+
+uint32_t Mt19937::draw() {
+  if (next == kWords) refill();
+  return temper(words[next++]);
+}
+
+void Mt19937::skip(size_t count) {
+  while (count > 0) {
+    if (next == kWords) refill();
+    const size_t part = std::min(kWords - next, count);
+    next += part;
     count -= part;
   }
 }

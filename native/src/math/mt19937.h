@@ -17,6 +17,12 @@ struct Mt19937 {
   // Uniform numbers on [from, to), as PyTorch's Tensor.uniform_ draws them on the CPU.
   void fillUniform(float* out, size_t count, double from, double to);
 
+  // The next 32 random bits.
+  uint32_t draw();
+
+  // Leaves out as many words.
+  void skip(size_t count);
+
  private:
   void refill();
 };

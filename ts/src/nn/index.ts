@@ -5,6 +5,8 @@ export { Buffer } from './buffer.js';
 export { ModuleList, Sequential } from './containers.js';
 export * from './dropout.js';
 export { functional } from './functional/index.js';
+export * as init from './init.js';
+export { skipInit } from './init.js';
 export * from './layers.js';
 export * from './loss.js';
 export {

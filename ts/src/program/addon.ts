@@ -57,6 +57,17 @@ export interface RawGenerator {
    * @returns Number of the request, from 1.
    */
   fillUniform(out: Float32Array, from: number, to: number): number;
+  /** As {@link fillUniform}, with normal numbers. */
+  fillNormal(out: Float32Array, mean: number, std: number): number;
+  /** As {@link fillUniform}, with normal numbers in [from, to]. */
+  fillTruncatedNormal(
+    out: Float32Array,
+    mean: number,
+    std: number,
+    from: number,
+    to: number,
+    byNormals: boolean,
+  ): number;
   /** Fills what was asked for, in the background. */
   start(): Promise<void>;
   /** Fills at once what was asked for up to a request. */
@@ -76,10 +87,14 @@ export interface Addon {
   setNumThreads(threads: number): void;
   getNumThreads(): number;
   compile(graph: GraphSpec, options: CompileTarget & { share?: RawProgram }): Promise<RawProgram>;
-  /** @param next The first of the 624 words that is not used yet. */
+  /**
+   * @param next The first of the 624 words that is not used yet.
+   * @param spare A normal number that is left over of two, or NaN.
+   */
   readonly Generator: new (
     words: Int32Array,
     next: number,
+    spare: number,
   ) => RawGenerator;
   readonly operations: OpName[];
   readonly onednnVersion: string;

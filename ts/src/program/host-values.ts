@@ -12,6 +12,8 @@ import { errorFromNative, StaleParametersError } from '../errors.js';
 
 /** An array that is being filled. Until then nobody may read or change it. */
 export interface Filling {
+  /** Who fills it: one fills its arrays in the order in which it was asked. */
+  readonly source: object;
   /** Fills at once what is not filled yet, of this array and of those before it. */
   finish(): void;
   /** Resolves when it is filled; rejects where its worker thread is ended before. */
@@ -158,6 +160,25 @@ export class HostValues<A extends HostArray = HostArray> {
     // One that was moved to another thread has no room for any.
     else this.#array = new (array.constructor as new (from: ArrayLike<number>) => A)(values);
     this.#changed();
+  }
+
+  /**
+   * Has the host's values drawn anew, in the same array where that may be: a user who has it sees the
+   * new values at once.
+   *
+   * @param source Who draws them.
+   * @param length Of the array, for a new one.
+   */
+  redraw(source: object, length: number, draw: (array: A) => Filling | undefined): void {
+    const pending = this.#filling;
+    // Another source might draw before the one that is to fill the array first, and a user may have
+    // moved the array to another thread.
+    const fits = pending === undefined ? this.#array.length === length : pending.source === source;
+    if (!fits) this.#array = new (this.#array.constructor as new (length: number) => A)(length);
+    const filling = draw(this.#array);
+    this.#changed();
+    if (!this.#isShared) this.keep(filling);
+    else filling?.finish();
   }
 
   /** Makes a holder the owner. An array that a user was given stays behind, as it is. */

@@ -10,38 +10,38 @@
 import { errorFromNative, NativeError } from '../errors.js';
 import { addon, type RawGenerator } from '../program/addon.js';
 import type { Filling } from '../program/host-values.js';
-import { Mt19937 } from './mt19937.js';
+import { type Distribution, RandomStream } from './stream.js';
 
 /** Elements from which an array is handed over: fewer are drawn in less than a millisecond. */
 export const worthHandingOver = 1 << 16;
 
 /** One stream of random numbers. */
 export class BackgroundGenerator {
-  readonly #local: Mt19937;
+  readonly #local: RandomStream;
   #native: RawGenerator | undefined;
   #isHereForGood = false;
   #filling: Promise<void> | undefined;
 
-  /** @param seed As {@link Mt19937} takes it. */
+  /** @param seed As {@link RandomStream} takes it. */
   constructor(seed: number) {
-    this.#local = new Mt19937(seed);
+    this.#local = new RandomStream(seed);
   }
 
   /**
-   * Fills `out` with the stream's next numbers, uniform on [from, to), as {@link Mt19937} does.
+   * Fills `out` with the stream's next numbers, as {@link RandomStream} does.
    *
    * @returns Where the array is filled later: what to wait for. undefined where it is filled.
    */
-  fillUniform(out: Float32Array, from: number, to: number): Filling | undefined {
+  fill(out: Float32Array, distribution: Distribution): Filling | undefined {
     if (out.length >= worthHandingOver) this.#handOver();
     const native = this.#native;
     if (native === undefined) {
-      this.#local.fillUniform(out, from, to);
+      this.#local.fill(out, distribution);
       return undefined;
     }
-    const asked = native.fillUniform(out, from, to);
+    const asked = ask(native, out, distribution);
     this.#filling ??= this.#fill(native);
-    return { done: this.#filling, finish: () => native.finish(asked) };
+    return { source: this, done: this.#filling, finish: () => native.finish(asked) };
   }
 
   /**
@@ -61,11 +61,25 @@ export class BackgroundGenerator {
   #handOver(): void {
     if (this.#native !== undefined || this.#isHereForGood) return;
     try {
-      const { words, next } = this.#local.state;
-      this.#native = new (addon().Generator)(words, next);
+      const { bits, spare } = this.#local;
+      const { words, next } = bits.state;
+      this.#native = new (addon().Generator)(words, next, spare);
     } catch (error) {
       if (!(error instanceof NativeError)) throw errorFromNative(error);
       this.#isHereForGood = true;
+    }
+  }
+}
+
+function ask(native: RawGenerator, out: Float32Array, distribution: Distribution): number {
+  switch (distribution.kind) {
+    case 'uniform':
+      return native.fillUniform(out, distribution.from, distribution.to);
+    case 'normal':
+      return native.fillNormal(out, distribution.mean, distribution.std);
+    case 'truncatedNormal': {
+      const { mean, std, from, to, byNormals } = distribution;
+      return native.fillTruncatedNormal(out, mean, std, from, to, byNormals);
     }
   }
 }

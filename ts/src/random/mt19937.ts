@@ -47,19 +47,26 @@ export class Mt19937 {
    */
   fillUniform(out: Float32Array, from: number, to: number): void {
     const state = this.#state;
-    const low = Math.fround(from);
+    const [low, end] = [Math.fround(from), Math.fround(to)];
     // Dividing the width instead of each number is exact: 2^24 is a power of two.
-    const scale = Math.fround(Math.fround(to) - low) / 0x1000000;
+    const scale = Math.fround(end - low) / 0x1000000;
     for (let done = 0; done < out.length; ) {
       if (this.#next === size) this.#refill();
       const start = this.#next;
       const count = Math.min(size - start, out.length - done);
       for (let i = 0; i < count; i++) {
-        out[done + i] = (temper(state[start + i]!) & 0xffffff) * scale + low;
+        const value = Math.fround((temper(state[start + i]!) & 0xffffff) * scale + low);
+        // Rounding may have moved it to the end, which is not of the interval.
+        out[done + i] = value === end ? low : value;
       }
       this.#next = start + count;
       done += count;
     }
+  }
+
+  /** Leaves out as many words. */
+  skip(count: number): void {
+    for (let i = 0; i < count; i++) this.nextUint32();
   }
 
   #refill(): void {
