@@ -314,6 +314,19 @@ describe('a chain', () => {
     expect(await collect(loader)).toHaveLength(3);
   });
 
+  it('is normalised by the channels that it leaves', () => {
+    const end = [new ToTensor(), new data.Normalize(0.5, 0.25)];
+    const gray = new Compose([new Grayscale(), ...end]);
+    expect(syntheticDataset(1, { imageShape: shape, transform: gray })).toMatchObject({
+      imageShape: [1, 12, 10],
+      mean: [0.5],
+      std: [0.25],
+    });
+    const color = new Compose([new Grayscale(3), ...end]);
+    const dataset = syntheticDataset(1, { imageShape: [1, 12, 10], transform: color });
+    expect(dataset.mean).toEqual([0.5, 0.5, 0.5]);
+  });
+
   it('goes on from images that differ in size, where something settles it', () => {
     const rotation = new RandomRotation(40, { expand: true });
     const settled = [

@@ -65,7 +65,7 @@ describe('colours', () => {
     'adjustHue',
   ] as const)('%s refuses two channels', (name) => {
     const run = functional[name] as Run;
-    expect(() => run(new Uint8Array(8), [2, 2, 2], 1)).toThrowError(
+    expect(() => run(new Uint8Array(8), [2, 2, 2], name === 'toGrayscale' ? 1 : 0.25)).toThrowError(
       expect.objectContaining({
         code: 'ERR_NN_SHAPE',
         message: expect.stringContaining('expected images of 1 or 3 channels, got 2'),
@@ -83,5 +83,76 @@ describe('sizes', () => {
     expect(() =>
       functional.rotate(new Uint8Array(40_000), [1, 1, 40_000], 30, { expand: true }),
     ).toThrowError(tooLong);
+  });
+});
+
+describe('arguments', () => {
+  const image = new Uint8Array(12);
+  const shape = [3, 2, 2] as const;
+  const names = Object.keys(functional) as (keyof typeof functional)[];
+  const more: Partial<Record<keyof typeof functional, unknown[]>> = {
+    crop: [0, 0, 1, 1],
+    centerCrop: [1, 1],
+    pad: [1],
+    resizedCrop: [0, 0, 1, 1, [1, 1]],
+    erase: [0, 0, 1, 1, 0],
+  };
+
+  it.each(names)('of %s: an image that is none is refused', (name) => {
+    const run = functional[name] as (...args: unknown[]) => unknown;
+    const rest = more[name] ?? (/^(adjust|rotate)/.test(name) ? [0.5] : []);
+    expect(() => run(image, shape, ...rest)).not.toThrow();
+    for (const [bytes, of, code] of [
+      [null, shape, 'ERR_NN_ARGUMENT'],
+      [new Float32Array(12), shape, 'ERR_NN_ARGUMENT'],
+      [image, [12], 'ERR_NN_ARGUMENT'],
+      [image, [3, 0, 4], 'ERR_NN_ARGUMENT'],
+      [image, null, 'ERR_NN_ARGUMENT'],
+      [image, [3, 2, 3], 'ERR_NN_SHAPE'],
+    ]) {
+      expect(() => run(bytes, of, ...rest)).toThrowError(
+        expect.objectContaining({ code, message: expect.stringMatching(new RegExp(`^${name}`)) }),
+      );
+    }
+  });
+
+  it.each<[keyof typeof functional, unknown[], string]>([
+    ['crop', [0.5, 0, 1, 1], 'ERR_NN_ARGUMENT'],
+    ['crop', [0, 0, 0, 1], 'ERR_NN_ARGUMENT'],
+    ['centerCrop', [1, 65_536], 'ERR_NN_ARGUMENT'],
+    ['pad', [-1], 'ERR_NN_ARGUMENT'],
+    ['pad', [1, 'wrap'], 'ERR_NN_ARGUMENT'],
+    ['pad', [1, 'constant', 256], 'ERR_NN_ARGUMENT'],
+    ['pad', [1, 'constant', [1, 2]], 'ERR_NN_SHAPE'],
+    ['resizedCrop', [0, 0, 1, 1, [0, 1]], 'ERR_NN_ARGUMENT'],
+    ['erase', [-1, 0, 1, 1, 0], 'ERR_NN_ARGUMENT'],
+    ['erase', [0, 0, 1, 1, 0.5], 'ERR_NN_ARGUMENT'],
+    ['erase', [1, 0, 2, 1, 0], 'ERR_NN_SHAPE'],
+    ['erase', [0, 2, 1, 1, 0], 'ERR_NN_SHAPE'],
+    ['erase', [0, 0, 1, 1, new Uint8Array(2)], 'ERR_NN_SHAPE'],
+    ['erase', [0, 0, 1, 1, [1, 2]], 'ERR_NN_SHAPE'],
+    ['toGrayscale', [2], 'ERR_NN_ARGUMENT'],
+    ['adjustBrightness', [-0.1], 'ERR_NN_ARGUMENT'],
+    ['adjustContrast', [Number.NaN], 'ERR_NN_ARGUMENT'],
+    ['adjustSaturation', [Number.POSITIVE_INFINITY], 'ERR_NN_ARGUMENT'],
+    ['adjustHue', [0.6], 'ERR_NN_ARGUMENT'],
+    ['rotate', [Number.NaN], 'ERR_NN_ARGUMENT'],
+    ['rotate', [1, { interpolation: 'cubic' }], 'ERR_NN_ARGUMENT'],
+    ['rotate', [1, { expand: 1 }], 'ERR_NN_ARGUMENT'],
+    ['rotate', [1, { center: 1 }], 'ERR_NN_ARGUMENT'],
+    ['rotate', [1, { angle: 1 }], 'ERR_NN_ARGUMENT'],
+    ['rotate', [1, { fill: [1, 2] }], 'ERR_NN_SHAPE'],
+  ])('of %s: %j are refused', (name, args, code) => {
+    const run = functional[name] as (...args: unknown[]) => unknown;
+    expect(() => run(image, shape, ...args)).toThrowError(
+      expect.objectContaining({ code, message: expect.stringMatching(new RegExp(`^${name}`)) }),
+    );
+  });
+
+  it('may be clamped bytes, and bytes of the part to erase', () => {
+    const clamped = Uint8ClampedArray.from([1, 2, 3, 4]);
+    expect([...functional.hflip(clamped, [1, 2, 2]).image]).toEqual([2, 1, 4, 3]);
+    const part = Uint8Array.of(8, 9);
+    expect([...functional.erase(clamped, [1, 2, 2], 1, 0, 1, 2, part).image]).toEqual([1, 2, 8, 9]);
   });
 });

@@ -29,13 +29,12 @@ export {
   loadMnist,
 } from './loader/load.js';
 export type { DataLoaderOptions } from './loader/options.js';
-export type { Interval } from './transforms/checks.js';
+export type { Interval, PaddingLike } from './transforms/checks.js';
 export { ColorJitter, type ColorJitterOptions, Grayscale } from './transforms/color-transforms.js';
 export { Compose, type TransformStep } from './transforms/compose.js';
 export {
   CenterCrop,
   Pad,
-  type PaddingLike,
   type PadOptions,
   RandomCrop,
   type RandomCropOptions,

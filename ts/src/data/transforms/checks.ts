@@ -30,6 +30,9 @@ export function checkFill(who: string, name: string, fill: unknown): Fill {
   return fill.map((byte: unknown, c) => checkInteger(who, `${name}[${c}]`, byte, 0, 255));
 }
 
+/** One number, [left and right, top and bottom], or [left, top, right, bottom]. */
+export type PaddingLike = number | readonly [number, number] | Padding;
+
 /** @throws {ShapeError} where a list has not one byte per channel. */
 export function checkFillChannels(who: string, name: string, fill: Fill, channels: number): void {
   if (typeof fill === 'number' || fill.length === channels) return;
@@ -102,4 +105,12 @@ export function tuple(values: readonly number[]): string {
 /** A fill or padding as it prints. */
 export function textOf(value: number | string | readonly number[]): string {
   return typeof value === 'object' ? tuple(value) : String(value);
+}
+
+/** @throws {ArgumentError} where it is no pair of numbers. */
+export function checkCenter(who: string, center: unknown): readonly [number, number] {
+  if (!Array.isArray(center) || center.length !== 2) {
+    throw new ArgumentError(`${who} expects center to be [x, y], got ${show(center)}`);
+  }
+  return [checkNumber(who, 'center[0]', center[0]), checkNumber(who, 'center[1]', center[1])];
 }

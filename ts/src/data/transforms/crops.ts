@@ -8,6 +8,7 @@ import {
   checkPadding,
   checkSize,
   knownShape,
+  type PaddingLike,
   type Size,
   textOf,
   tuple,
@@ -25,9 +26,6 @@ import {
 } from './geometry.js';
 import type { SampleRandom } from './random.js';
 import type { PlannedShape, Transform, WorkerRecipe } from './transform.js';
-
-/** One number, [left and right, top and bottom], or [left, top, right, bottom]. */
-export type PaddingLike = number | readonly [number, number] | Padding;
 
 /** Options of {@link Pad}. */
 export interface PadOptions {

@@ -1,19 +1,24 @@
 /** Owns RandomRotation. */
-import { checkBoolean, checkNumber, checkOneOf, checkOptions, show } from '../../arguments.js';
-import { ArgumentError } from '../../errors.js';
+import { checkBoolean, checkNumber, checkOneOf, checkOptions } from '../../arguments.js';
 import type { ImageShape } from '../types.js';
-import { checkFill, checkFillChannels, checkInterval, type Interval, textOf } from './checks.js';
+import {
+  checkCenter,
+  checkFill,
+  checkFillChannels,
+  checkInterval,
+  type Interval,
+  textOf,
+} from './checks.js';
 import type { Fill, Image } from './geometry.js';
 import type { SampleRandom } from './random.js';
-import { type Interpolation, interpolations, type RotateOptions, rotate } from './rotate.js';
+import {
+  type Interpolation,
+  interpolations,
+  type RotateOptions,
+  rotate,
+  rotateOptionNames,
+} from './rotate.js';
 import type { PlannedShape, Transform, WorkerRecipe } from './transform.js';
-
-const names = [
-  'interpolation',
-  'expand',
-  'center',
-  'fill',
-] as const satisfies readonly (keyof RotateOptions)[];
 
 /**
  * Rotates images by a random angle. With `expand` the results differ in size, so that a Resize to
@@ -33,7 +38,7 @@ export class RandomRotation implements Transform {
    */
   constructor(degrees: number | Interval, options: RotateOptions = {}) {
     const who = 'RandomRotation';
-    const given = checkOptions(who, options, names);
+    const given = checkOptions(who, options, rotateOptionNames);
     const { interpolation = 'nearest', expand = false, center, fill = 0 } = given;
     if (typeof degrees === 'number') {
       const most = checkNumber(who, 'degrees', degrees, { min: 0 });
@@ -81,11 +86,4 @@ export class RandomRotation implements Transform {
       `expand=${expand ? 'True' : 'False'}, fill=${textOf(fill)})`
     );
   }
-}
-
-function checkCenter(who: string, center: unknown): readonly [number, number] {
-  if (!Array.isArray(center) || center.length !== 2) {
-    throw new ArgumentError(`${who} expects center to be [x, y], got ${show(center)}`);
-  }
-  return [checkNumber(who, 'center[0]', center[0]), checkNumber(who, 'center[1]', center[1])];
 }

@@ -23,6 +23,14 @@ export interface RotateOptions {
   fill?: Fill;
 }
 
+/** Names of {@link RotateOptions}. */
+export const rotateOptionNames = [
+  'interpolation',
+  'expand',
+  'center',
+  'fill',
+] as const satisfies readonly (keyof RotateOptions)[];
+
 /** Of a result's pixel (x, y), [a x + b y + c, d x + e y + f] is its place in the image. */
 type Matrix = [a: number, b: number, c: number, d: number, e: number, f: number];
 
