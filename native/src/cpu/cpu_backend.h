@@ -11,7 +11,7 @@
 namespace neuronode {
 
 // Whose code computes a convolution.
-enum class ConvKernel { Direct, FewChannels, Blocked, Winograd };
+enum class ConvKernel { Direct, FewChannels, Blocked, Depthwise, Winograd };
 
 class CpuBackend : public Backend {
  public:

@@ -144,4 +144,8 @@ std::unique_ptr<Kernel> makeDirectConvolution(const KernelRequest& request) {
   });
 }
 
+bool directHasDepthwise(const KernelRequest& request) {
+  return makeDirectConvolution(request)->name.find("jit_dw") != std::string::npos;
+}
+
 }  // namespace neuronode

@@ -8,4 +8,7 @@ namespace neuronode {
 
 std::unique_ptr<Kernel> makeDirectConvolution(const KernelRequest& request);
 
+// Whether oneDNN has a kernel of its own for the request, which is depthwise.
+bool directHasDepthwise(const KernelRequest& request);
+
 }  // namespace neuronode

@@ -3,6 +3,7 @@
 #include "cpu/channels.h"
 #include "cpu/convolution/blocked_weight_grad.h"
 #include "cpu/convolution/conv_tensors.h"
+#include "cpu/convolution/depthwise.h"
 #include "cpu/convolution/few_channels.h"
 
 namespace neuronode {
@@ -55,6 +56,11 @@ bool blockedWeightGradFits(const KernelRequest& request) {
 std::unique_ptr<Kernel> makeBlockedWeightGrad(const KernelRequest& request) {
   return std::make_unique<WeightGradKernel<BlockedWeightGrad>>(request, "direct blocked",
                                                                Layout::Blocked);
+}
+
+std::unique_ptr<Kernel> makeDepthwiseWeightGrad(const KernelRequest& request) {
+  return std::make_unique<WeightGradKernel<DepthwiseWeightGrad>>(request, "direct depthwise",
+                                                                 Layout::Blocked);
 }
 
 }  // namespace neuronode

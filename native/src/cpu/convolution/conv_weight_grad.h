@@ -15,4 +15,7 @@ bool blockedWeightGradFits(const KernelRequest& request);
 // Only where blockedWeightGradFits().
 std::unique_ptr<Kernel> makeBlockedWeightGrad(const KernelRequest& request);
 
+// Only where depthwiseFits().
+std::unique_ptr<Kernel> makeDepthwiseWeightGrad(const KernelRequest& request);
+
 }  // namespace neuronode

@@ -9,6 +9,7 @@
 #include <limits>
 #include <string_view>
 
+#include "cpu/convolution/conv_depthwise.h"
 #include "cpu/convolution/conv_direct.h"
 #include "cpu/convolution/conv_tensors.h"
 #include "cpu/convolution/conv_weight_grad.h"
@@ -26,6 +27,8 @@ std::unique_ptr<Kernel> make(const KernelRequest& request, ConvKernel choice) {
       return makeFewChannelsWeightGrad(request);
     case ConvKernel::Blocked:
       return makeBlockedWeightGrad(request);
+    case ConvKernel::Depthwise:
+      return makeDepthwiseConvolution(request);
     case ConvKernel::Direct:
       break;
   }
@@ -115,7 +118,20 @@ ConvKernel fastest(const KernelRequest& request, const std::vector<ConvKernel>& 
   return found->second;
 }
 
+// oneDNN's JIT passes forward somewhat faster than ours. Its input gradient is no faster, and for
+// its weight gradient it has but reference code where the kernel is not 3x3 or the image is tiny.
+ConvKernel chooseDepthwise(const KernelRequest& request) {
+  if (request.node.spec.op != Op::Conv2d || !directHasDepthwise(request)) {
+    return ConvKernel::Depthwise;
+  }
+  const bool mayTime =
+      request.options.algorithm == ConvAlgorithm::Auto && !request.options.deterministic;
+  return mayTime ? fastest(request, {ConvKernel::Direct, ConvKernel::Depthwise})
+                 : ConvKernel::Direct;
+}
+
 ConvKernel choose(const KernelRequest& request) {
+  if (depthwiseFits(request)) return chooseDepthwise(request);
   const WinogradFit fit = winogradFit(request);
   const bool fewChannels = fewChannelsFit(request);
   const bool blocked = !fewChannels && blockedWeightGradFits(request);
