@@ -1,4 +1,4 @@
-/** The programs in the README: each is one that compiles, and that Node.js can run. */
+/** The programs in the README and in docs/data.md: each is one that compiles, and that Node.js can run. */
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -46,13 +46,14 @@ async function check(path: string): Promise<string> {
   }
 }
 
-test('the README shows programs that compile, in both languages', async () => {
-  const page = await readFile(join(root, 'README.md'), 'utf8');
+test.each([
+  ['README.md', ['ts', 'js']],
+  ['docs/data.md', ['ts']],
+] as const)('%s shows programs that compile', async (name, languages) => {
+  const page = await readFile(join(root, name), 'utf8');
   const files: Record<string, string> = {};
-  for (const [language, extension] of [
-    ['ts', 'mts'],
-    ['js', 'mjs'],
-  ] as const) {
+  for (const language of languages) {
+    const extension = language === 'ts' ? 'mts' : 'mjs';
     const found = blocks(page, language);
     expect(found.length, language).toBeGreaterThan(0);
     for (const [index, text] of found.entries()) files[`${language}-${index}.${extension}`] = text;

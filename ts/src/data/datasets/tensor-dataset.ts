@@ -138,6 +138,8 @@ export class TensorDataset implements Dataset {
   /**
    * The sample at `index`, transformed. The image is a copy.
    *
+   * A class with a `get` of its own that calls this one hands `draw` on: else every epoch draws alike.
+   *
    * @param draw What random transforms draw from, as a loader of this seed does in this epoch; those
    *   of `manualSeed` and of epoch 0 unless given.
    * @throws {TransformError} where a transform throws.
