@@ -10,14 +10,14 @@ export const kernels = [
         'dropoutWords(static_cast<uint64_t>(i) / 4, key,',
       ],
     ],
-    tests: 'CudaElementwise.Dropout*',
+    tests: 'CudaDropout.*',
   },
   {
     id: 'dropout-tail',
     what: 'the elements after the last pack of dropout read the first word of their counter',
     file: 'native/cuda/dropout/dropout.cu',
     edits: [['const int lane = static_cast<int>(at % 4);', 'const int lane = 0;']],
-    tests: 'CudaElementwise.Dropout*',
+    tests: 'CudaDropout.*',
   },
   {
     id: 'padding-not-zeroed',
@@ -52,7 +52,7 @@ export const kernels = [
         'const int64_t end = (chunk + 1) * chunkRows;',
       ],
     ],
-    tests: 'CudaElementwise.BiasGrad*',
+    tests: 'CudaBias.BiasGrad*',
   },
   {
     id: 'to-float-channel',
@@ -66,7 +66,7 @@ export const kernels = [
     const float mean = scalars.mean[c], std = scalars.std[c];`,
       ],
     ],
-    tests: 'CudaElementwise.BytesToFloat*',
+    tests: 'CudaToFloat.BytesToFloat*',
   },
   {
     id: 'adam-step-off-by-one',
