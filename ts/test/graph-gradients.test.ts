@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { addBackward } from '../../dist/graph/backward.js';
 import { GraphBuilder } from '../../dist/graph/builder.js';
 import { finish } from '../../dist/graph/finish.js';
+import { activationRows } from '../../dist/graph/ops/pointwise.js';
 import type { Attrs } from '../../dist/graph/spec.js';
 import type { OpName } from '../../dist/graph/table.js';
 import { operations } from '../../dist/graph/table.js';
@@ -94,8 +95,12 @@ const cases: GradientCase[] = [
     note: 'ceil mode',
   },
   { op: 'adaptiveAvgPool2d', inputs: [[2, 2, 7, 5]], output: [2, 2, 3, 2] },
-  { op: 'relu', inputs: [[3, 7]] },
-  { op: 'sigmoid', inputs: [[3, 7]] },
+  ...activationRows().map(([op, { parameter }]) => ({
+    op,
+    inputs: [[3, 7]],
+    ...(parameter === undefined ? {} : { attrs: { [parameter.name]: 0.3 } }),
+  })),
+  { op: 'softmax', inputs: [[4, 5]] },
   { op: 'dropout', inputs: [[4, 9]], attrs: { p: 0.3, seed: [5, 6], stream: 2 } },
   { op: 'reshape', inputs: [[2, 6]], output: [3, 2, 2] },
   ...(['add', 'sub', 'mul', 'div'] as const).flatMap((op) =>
@@ -146,9 +151,11 @@ const cases: GradientCase[] = [
 
 /** Distinct values of both signs, none near zero: no kink is near. */
 function valuesOf(key: string, count: number): Float64Array {
+  // Roots and logarithms have none below zero.
+  const isPositive = /^(log|r?sqrt)\//.test(key);
   return Float64Array.from({ length: count }, (_, index) => {
     const hash = hashAt(key, index);
-    return (hash & 1 ? 1 : -1) * (0.1 + hash / 2 ** 32);
+    return (isPositive || hash & 1 ? 1 : -1) * (0.1 + hash / 2 ** 32);
   });
 }
 
@@ -209,8 +216,8 @@ describe('gradient rules agree with differences in float64', () => {
       const start = inputs.map((shape, index) => valuesOf(`${op}/${index}`, size(shape)));
       for (const [index, values] of start.entries()) program.write(`p${index}`, values);
       const found = program.run(feeds);
-      // The third derivative of a quotient is large.
-      const step = op === 'div' ? 1e-6 : 1e-5;
+      // Third derivatives of these are large.
+      const step = /^(div|log|r?sqrt)$/.test(op) ? 1e-6 : 1e-5;
       for (const [index, values] of start.entries()) {
         const lossAt = (at: number, by: number) => {
           program.write(`p${index}`, values.with(at, values[at]! + by));

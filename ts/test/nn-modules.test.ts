@@ -119,7 +119,11 @@ describe('arguments are checked before any work', () => {
     ['Conv2d', () => new nn.Conv2d(4, 4, 3, { padding: -1 }), 'padding'],
     ['Conv2d', () => new nn.Conv2d(4, 4, 3, { padding: any('full') }), "'same', 'valid'"],
     ['Conv2d', () => new nn.Conv2d(4, 4, 3, { padding: 'same', stride: 2 }), 'stride 1 only'],
-    ['Conv2d', () => new nn.Conv2d(4, 4, 4, { padding: 'same' }), 'use an odd kernel'],
+    [
+      'Conv2d',
+      () => new nn.Conv2d(4, 4, 3, { paddingMode: any('zero') }),
+      "paddingMode to be one of 'zeros', 'reflect', 'replicate', 'circular', got 'zero'",
+    ],
     ['Conv2d', () => new nn.Conv2d(4, 4, 3, any({ inplace: true })), "no option 'inplace'"],
     ['MaxPool2d', () => new nn.MaxPool2d(0), 'kernelSize'],
     ['MaxPool2d', () => new nn.MaxPool2d(2, any(2)), 'expects an options object, got 2'],

@@ -20,6 +20,7 @@ export type Distribution =
   | 'logits'
   | 'wide'
   | 'negative'
+  | 'positive'
   | 'ties'
   | 'bytes'
   | 'labels'
@@ -202,6 +203,8 @@ function sampler(opCase: OpCase, name: string): (hash: number) => number {
       return (h) => ((h >>> 21) - 1024) / 8;
     case 'negative':
       return (h) => -((h >>> 21) + 1) / 1024;
+    case 'positive':
+      return (h) => ((h >>> 21) + 64) / 1024;
     case 'ties':
       return (h) => (h >>> 30) - 2;
     case 'bytes':

@@ -1,6 +1,7 @@
 /** What single operations refuse, before any work, and what happens to the calls that follow. */
 import { ArgumentError, DTypeError, ops, ShapeError } from 'neuronode';
 import { afterAll, describe, expect, it } from 'vitest';
+import { activationRows } from '../../dist/graph/ops/pointwise.js';
 import { deviceOps } from './device.js';
 import { hashAt } from './op-cases.js';
 
@@ -321,10 +322,12 @@ describe('checks of single operations', () => {
       avgPool2dGrad: () => deviceOps.avgPool2dGrad(pooled, x.shape, 2, none),
       adaptiveAvgPool2d: () => deviceOps.adaptiveAvgPool2d(x, 3, none),
       adaptiveAvgPool2dGrad: () => deviceOps.adaptiveAvgPool2dGrad(pooled, x.shape, none),
-      relu: () => deviceOps.relu(rows, none),
-      reluGrad: () => deviceOps.reluGrad(rows, rows, none),
-      sigmoid: () => deviceOps.sigmoid(rows, none),
-      sigmoidGrad: () => deviceOps.sigmoidGrad(rows, rows, none),
+      ...Object.fromEntries(
+        activationRows().flatMap(([name]) => [
+          [name, () => deviceOps[name](rows, none)],
+          [`${name}Grad`, () => deviceOps[`${name}Grad`](rows, rows, none)],
+        ]),
+      ),
       dropout: () => deviceOps.dropout(rows, 0.5, 1, none),
       dropoutGrad: () => deviceOps.dropoutGrad(rows, 0.5, 1, none),
       reshape: () => deviceOps.reshape(rows, [15], none),

@@ -16,6 +16,10 @@ import type { HostArray } from './references.js';
 const LIMIT = 2e-3;
 const MAX_ELEMENTS = 20_000;
 
+/** Activations that are linear, or nearly so, between kinks. */
+const kinked = ['relu', 'relu6', 'leakyRelu', 'elu', 'hardsigmoid', 'hardswish', 'abs'];
+const smooth = ['sigmoid', 'tanh', 'silu', 'gelu', 'geluTanh', 'exp'];
+
 /** Step e of the differences, by operation. */
 const steps: Record<string, number> = {
   conv2d: 1,
@@ -24,13 +28,18 @@ const steps: Record<string, number> = {
   adaptiveAvgPool2d: 1,
   maxPool2d: 1 / 4096,
   pad: 1,
-  relu: 1 / 4096,
-  sigmoid: 1 / 32,
+  ...Object.fromEntries(kinked.map((op) => [op, 1 / 4096])),
+  ...Object.fromEntries(smooth.map((op) => [op, 1 / 32])),
+  log: 1 / 1024,
+  sqrt: 1 / 1024,
+  rsqrt: 1 / 1024,
+  square: 1,
+  neg: 1,
 };
 
 function inputsOf(opCase: OpCase): Inputs {
   const inputs = floatInputs(opCase);
-  const hasKinks = opCase.op === 'maxPool2d' || opCase.op === 'relu';
+  const hasKinks = opCase.op === 'maxPool2d' || kinked.includes(opCase.op);
   return hasKinks ? { ...inputs, x: distinct(inputs.x!) } : inputs;
 }
 

@@ -6,6 +6,7 @@ import { ops } from 'neuronode';
 import { afterAll, describe, expect, it } from 'vitest';
 import { GraphBuilder } from '../../dist/graph/builder.js';
 import { finish } from '../../dist/graph/finish.js';
+import { activationRows } from '../../dist/graph/ops/pointwise.js';
 import type { Attrs, DType } from '../../dist/graph/spec.js';
 import type { OpName } from '../../dist/graph/table.js';
 import { operations } from '../../dist/graph/table.js';
@@ -240,15 +241,24 @@ describe('single operations', () => {
     expectClose(await deviceOps.adaptiveAvgPool2dGrad(g, x.shape), gx!, x.shape);
   });
 
-  for (const name of ['relu', 'sigmoid'] as const) {
+  for (const [name, { gradientFrom, parameter }] of activationRows()) {
+    const options = parameter === undefined ? {} : { [parameter.name]: 0.3 };
+    const values = {
+      ...rows,
+      data: rows.data.map(/^(log|r?sqrt)$/.test(name) ? Math.abs : (v) => v),
+    };
     test(name, '', async () => {
-      expectClose(await deviceOps[name](rows), reference(name, [rows])[0]!, [3, 5]);
+      expectClose(
+        await deviceOps[name](values, options),
+        reference(name, [values], options)[0]!,
+        [3, 5],
+      );
     });
     test(`${name}Grad`, '', async () => {
-      const y = await deviceOps[name](rows);
+      const known = gradientFrom === 'x' ? values : await deviceOps[name](values, options);
       const g = tensor('g', 3, 5);
-      const [gx] = reference(`${name}Grad`, [g, y]);
-      expectClose(await deviceOps[`${name}Grad`](g, y), gx!, [3, 5]);
+      const [gx] = reference(`${name}Grad`, [g, known], options);
+      expectClose(await deviceOps[`${name}Grad`](g, known, options), gx!, [3, 5]);
     });
   }
 

@@ -12,7 +12,15 @@ struct Case {
   std::vector<std::pair<DType, Shape>> outputs;
   Attrs attrs = {};
   uint32_t limit = 256;  // of random indices
+  bool pooled = false;   // images come from pooling, which leaves them channels-last
 };
+
+// Inputs that are images go through pooling of single pixels first.
+Case pooled(Case test) {
+  test.name += ", channels-last";
+  test.pooled = true;
+  return test;
+}
 
 ValueSpec input(Shape shape, DType dtype = DType::F32) {
   return {ValueKind::Input, dtype, std::move(shape), ""};
@@ -62,6 +70,79 @@ Attrs sgd(double momentum, double nesterov) {
                {"dampening", {0}},
                {"weightDecay", {0.1}},
                {"nesterov", {nesterov}}});
+}
+
+Attrs padding(double mode, double value, std::vector<double> before, std::vector<double> after) {
+  return with({{"before", std::move(before)},
+               {"after", std::move(after)},
+               {"mode", {mode}},
+               {"value", {value}}});
+}
+
+// Operations that go by strides, each in plain order and channels-last.
+std::vector<Case> strided() {
+  const DType f32 = DType::F32;
+  const Shape image{2, 5, 7, 6}, perChannel{1, 5, 1, 1}, perPixel{2, 1, 7, 6}, ones{1, 1, 1, 1};
+  std::vector<Case> all;
+  for (const Op op : {Op::Add, Op::Sub, Op::Mul}) {
+    const std::string name = opName(op);
+    all.push_back({name, op, {input(image), input(image)}, {{f32, image}}});
+    all.push_back({name + " by channel", op, {input(image), input(perChannel)}, {{f32, image}}});
+    all.push_back({name + " by pixel", op, {input(perPixel), input(image)}, {{f32, image}}});
+    all.push_back({name + " of one", op, {input(image), input(ones)}, {{f32, image}}});
+  }
+  all.push_back({"outer product", Op::Mul, {input({5, 1}), input({1, 9})}, {{f32, {5, 9}}}});
+  all.push_back({"expand by channel", Op::Expand, {input(perChannel)}, {{f32, image}}});
+  all.push_back({"expand by pixel", Op::Expand, {input(perPixel)}, {{f32, image}}});
+  for (const double axis : {0, 1, 2, 3}) {
+    Shape joined = image;
+    joined[static_cast<size_t>(axis)] *= 3;
+    all.push_back({"concat along " + std::to_string(static_cast<int>(axis)),
+                   Op::Concat,
+                   {input(image), input(image), input(image)},
+                   {{f32, joined}},
+                   with({{"axis", {axis}}})});
+  }
+  all.push_back({"concat of packs",
+                 Op::Concat,
+                 {input({2, 8, 3, 3}), input({2, 16, 3, 3})},
+                 {{f32, {2, 24, 3, 3}}},
+                 with({{"axis", {1}}})});
+  all.push_back({"slice",
+                 Op::Slice,
+                 {input(image)},
+                 {{f32, {1, 3, 4, 5}}},
+                 with({{"starts", {1, 2, 0, 1}}})});
+  all.push_back({"pad",
+                 Op::Pad,
+                 {input(image)},
+                 {{f32, {2, 6, 10, 9}}},
+                 padding(0, 0.5, {0, 1, 2, 0}, {0, 0, 1, 3})});
+  for (const double mode : {1, 2, 3}) {
+    const Attrs attrs = padding(mode, 0, {0, 0, 4, 1}, {0, 0, 1, 5});
+    const std::string name = "padding of mode " + std::to_string(static_cast<int>(mode));
+    all.push_back({name, Op::Pad, {input(image)}, {{f32, {2, 5, 12, 12}}}, attrs});
+    all.push_back(
+        {name + "'s gradient", Op::PadGrad, {input({2, 5, 12, 12})}, {{f32, image}}, attrs});
+  }
+  const std::pair<Shape, Shape> sums[] = {
+      {image, ones},         {image, perChannel},
+      {image, perPixel},     {image, {1, 5, 7, 1}},
+      {{300, 70}, {300, 1}}, {{300, 70}, {1, 70}},
+      {{33000}, {1}},        {{2, 40, 40, 40}, {1, 40, 1, 1}},
+  };
+  for (const auto& [x, y] : sums) {
+    all.push_back({"sum of " + shapeString(x) + " to " + shapeString(y),
+                   Op::Sum,
+                   {input(x)},
+                   {{f32, y}},
+                   with({{"mean", {1}}})});
+  }
+  const size_t count = all.size();
+  for (size_t i = 0; i < count; ++i) all.push_back(pooled(all[i]));
+  all.push_back({"fill", Op::Fill, {}, {{f32, image}}, with({{"value", {0.25}}})});
+  all.push_back({"div", Op::Div, {input(image), parameter({2, 5, 7, 6})}, {{f32, image}}});
+  return all;
 }
 
 std::vector<Case> cases() {
@@ -203,9 +284,16 @@ GraphSpec graphOf(const Case& test) {
   GraphSpec graph;
   NodeSpec node{test.op, {}, {}, test.attrs, "layer", Phase::Forward};
   for (const ValueSpec& value : test.inputs) {
-    node.inputs.push_back(static_cast<int>(graph.values.size()));
+    int index = static_cast<int>(graph.values.size());
     graph.values.push_back(value);
     graph.values.back().name = "in" + std::to_string(graph.values.size());
+    if (test.pooled && value.shape.size() == 4) {
+      graph.values.push_back({ValueKind::Intermediate, value.dtype, value.shape, ""});
+      NodeSpec pooling{Op::AvgPool2d, {index}, {index + 1}, pool(1, 1, 0), "pool", Phase::Forward};
+      graph.nodes.push_back(std::move(pooling));
+      ++index;
+    }
+    node.inputs.push_back(index);
   }
   for (const auto& [dtype, shape] : test.outputs) {
     const int value = static_cast<int>(graph.values.size());
@@ -249,9 +337,10 @@ HostTensors run(const Case& test, Backend& backend, const KernelOptions& options
   return results;
 }
 
-void expectAgreement(const KernelOptions& options, double tolerance) {
+void expectAgreement(const KernelOptions& options, double tolerance,
+                     const std::vector<Case>& tests = cases()) {
   Gpu gpu;
-  for (const Case& test : cases()) {
+  for (const Case& test : tests) {
     SCOPED_TRACE(test.name);
     const HostTensors expected = run(test, cpu(), {});
     const HostTensors actual = run(test, gpu.backend(), options);
@@ -271,6 +360,11 @@ TEST(BackendOps, AgreeWithTheCpuInF32) { expectAgreement({}, 1e-5); }
 TEST(BackendOps, AgreeWithTheCpuInTf32) { expectAgreement({.precision = Precision::TF32}, 2e-3); }
 
 TEST(BackendOps, AgreeWithTheCpuInBf16) { expectAgreement({.precision = Precision::BF16}, 2e-2); }
+
+TEST(BackendOps, ThatGoByStridesAgreeWithTheCpu) {
+  expectAgreement({}, 1e-5, strided());
+  expectAgreement({.precision = Precision::BF16}, 2e-2, strided());
+}
 
 TEST(BackendOps, AgreeWithTheCpuWithTheLibrarysPooling) {
   expectAgreement({.pooling = PoolingKernel::Library}, 1e-5);

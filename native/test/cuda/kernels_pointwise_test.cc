@@ -55,30 +55,23 @@ class CudaPointwise : public KernelTest {
   }
 };
 
-TEST_F(CudaPointwise, Relu) {
-  compare([&](Floats a, Floats, Floats y, int64_t n) { relu(stream(), a, y, n); },
-          [&](float* a, float*, float* y, int64_t n) { cpu_.relu(a, y, n, 0); });
-}
-
-TEST_F(CudaPointwise, ReluGrad) {
-  compare([&](Floats a, Floats b, Floats y, int64_t n) { reluGrad(stream(), a, b, y, n); },
-          [&](float* a, float* b, float* y, int64_t n) { cpu_.reluGrad(a, b, y, n, 0); });
-}
-
-TEST_F(CudaPointwise, Sigmoid) {
-  compare([&](Floats a, Floats, Floats y, int64_t n) { sigmoid(stream(), a, y, n); },
-          [&](float* a, float*, float* y, int64_t n) { cpu_.sigmoid(a, y, n, 0); });
-}
-
-TEST_F(CudaPointwise, SigmoidGrad) {
-  compare([&](Floats a, Floats b, Floats y, int64_t n) { sigmoidGrad(stream(), a, b, y, n); },
-          [&](float* a, float* b, float* y, int64_t n) { cpu_.sigmoidGrad(a, b, y, n, 0); });
-}
-
-TEST_F(CudaPointwise, Add) {
-  compare([&](Floats a, Floats b, Floats y, int64_t n) { add(stream(), a, b, y, n); },
-          [&](float* a, float* b, float* y, int64_t n) { cpu_.add(a, b, y, n); });
-}
+#define NN_ACTIVATION_ROW(Formula, name, ...)                                                     \
+  TEST_F(CudaPointwise, Formula) {                                                                \
+    compare([&](Floats a, Floats, Floats y, int64_t n) { name(stream(), a, y, n, 0.5f); },        \
+            [&](float* a, float*, float* y, int64_t n) { cpu_.name(a, y, n, 0.5f); });            \
+  }                                                                                               \
+  TEST_F(CudaPointwise, Formula##Grad) {                                                          \
+    compare(                                                                                      \
+        [&](Floats a, Floats b, Floats y, int64_t n) { name##Grad(stream(), a, b, y, n, 0.5f); }, \
+        [&](float* a, float* b, float* y, int64_t n) { cpu_.name##Grad(a, b, y, n, 0.5f); });     \
+  }
+#define NN_ARITHMETIC_ROW(Formula, name)                                                  \
+  TEST_F(CudaPointwise, Formula) {                                                        \
+    compare([&](Floats a, Floats b, Floats y, int64_t n) { name(stream(), a, b, y, n); }, \
+            [&](float* a, float* b, float* y, int64_t n) { cpu_.name(a, b, y, n); });     \
+  }
+NN_ACTIVATIONS(NN_ACTIVATION_ROW)
+NN_ARITHMETIC(NN_ARITHMETIC_ROW)
 
 TEST_F(CudaPointwise, WorksInPlace) {
   const auto x = values(1001, 3), gy = values(1001, 4);

@@ -80,9 +80,7 @@ function addNodeGradient(
   if (gradient === null) {
     throw new ArgumentError(
       `${node.op} has no gradient, so no parameter before it can be trained; ` +
-        (node.op === 'softmax'
-          ? 'leave softmax out of the network: nn.CrossEntropyLoss takes logits'
-          : 'move it out of the part of the network that is trained'),
+        'move it out of the part of the network that is trained',
     );
   }
   const options = { name: node.name, phase: 'backward' as const };

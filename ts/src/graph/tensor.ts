@@ -404,6 +404,46 @@ export class Tensor {
     return first(this.tracer.record('sigmoid', [this]));
   }
 
+  /** tanh(x), element by element. */
+  tanh(): Tensor {
+    return first(this.tracer.record('tanh', [this]));
+  }
+
+  /** e^x, element by element. */
+  exp(): Tensor {
+    return first(this.tracer.record('exp', [this]));
+  }
+
+  /** Natural logarithm, element by element. */
+  log(): Tensor {
+    return first(this.tracer.record('log', [this]));
+  }
+
+  /** Square root, element by element. */
+  sqrt(): Tensor {
+    return first(this.tracer.record('sqrt', [this]));
+  }
+
+  /** 1 / sqrt(x), element by element. */
+  rsqrt(): Tensor {
+    return first(this.tracer.record('rsqrt', [this]));
+  }
+
+  /** x^2, element by element. */
+  square(): Tensor {
+    return first(this.tracer.record('square', [this]));
+  }
+
+  /** |x|, element by element. */
+  abs(): Tensor {
+    return first(this.tracer.record('abs', [this]));
+  }
+
+  /** -x, element by element. */
+  neg(): Tensor {
+    return first(this.tracer.record('neg', [this]));
+  }
+
   #combined(op: 'add' | 'sub' | 'mul' | 'div', other: Tensor | TensorSource | number): Tensor {
     const { tracer } = this;
     const operand =

@@ -3,6 +3,7 @@
 import {
   checkBoolean,
   checkInteger,
+  checkOneOf,
   checkOptions,
   checkPair,
   type Pair,
@@ -10,7 +11,7 @@ import {
   show,
 } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
-import { convAttrs, convOptionNames } from '../graph/ops/convolution.js';
+import { convOptionNames, convSettings } from '../graph/ops/convolution.js';
 import {
   elementCount,
   formatShape,
@@ -90,14 +91,24 @@ export class Linear extends Module {
 export interface Conv2dOptions extends functional.ConvOptions {
   /** Whether a bias is added to each output channel; true by default. */
   bias?: boolean;
+  /**
+   * What padding consists of: zeros (the default), or the image mirrored without its border
+   * (`'reflect'`), its border (`'replicate'`), or its other end (`'circular'`).
+   */
+  paddingMode?: PaddingMode;
 }
+
+/** What the padding of a convolution consists of. */
+export type PaddingMode = 'zeros' | 'reflect' | 'replicate' | 'circular';
+
+const paddingModes: readonly PaddingMode[] = ['zeros', 'reflect', 'replicate', 'circular'];
 
 /**
  * 2-D convolution. Input [N, inChannels, H, W], output [N, outChannels, H', W'] with
  * H' = floor((H + 2 padding - dilation (kernel - 1) - 1) / stride) + 1.
  *
- * PyTorch's `Conv2d(1, 96, 11, 4)` is `new Conv2d(1, 96, 11, { stride: 4 })`. Padding 'same' takes
- * kernels for which it is the same on both sides. Initial weights and biases are uniform on
+ * PyTorch's `Conv2d(1, 96, 11, 4)` is `new Conv2d(1, 96, 11, { stride: 4 })`. Padding 'same' of an
+ * odd number adds one more below and on the right. Initial weights and biases are uniform on
  * ±1/sqrt(inChannels / groups * kh * kw), drawn as PyTorch draws them.
  * @throws ArgumentError for sizes out of range, or groups that do not divide both channel counts.
  * @throws OutOfMemoryError for a weight that does not fit into memory.
@@ -110,6 +121,7 @@ export class Conv2d extends Module {
   readonly padding: Pair | 'same' | 'valid';
   readonly dilation: Pair;
   readonly groups: number;
+  readonly paddingMode: PaddingMode;
   /** [outChannels, inChannels / groups, kh, kw] */
   readonly weight: Parameter;
   /** [outChannels]; null without bias */
@@ -122,12 +134,13 @@ export class Conv2d extends Module {
     options: Conv2dOptions = {},
   ) {
     super();
-    checkOptions('Conv2d', options, [...convOptionNames, 'bias']);
-    const { bias = true, ...windowOptions } = options;
+    checkOptions('Conv2d', options, [...convOptionNames, 'bias', 'paddingMode']);
+    const { bias = true, paddingMode = 'zeros', ...windowOptions } = options;
     this.inChannels = checkInteger('Conv2d', 'inChannels', inChannels, 1, largestSize);
     this.outChannels = checkInteger('Conv2d', 'outChannels', outChannels, 1, largestSize);
     this.kernelSize = checkPair('Conv2d', 'kernelSize', kernelSize, 1, largestWindow);
-    const attrs = convAttrs('Conv2d', windowOptions, this.kernelSize);
+    const { attrs } = convSettings('Conv2d', windowOptions, this.kernelSize);
+    this.paddingMode = checkOneOf('Conv2d', 'paddingMode', paddingMode, paddingModes);
     this.stride = attrs.stride as Pair;
     const { padding } = windowOptions;
     this.padding = typeof padding === 'string' ? padding : (attrs.padding as Pair);
@@ -154,6 +167,15 @@ export class Conv2d extends Module {
   override forward(x: Tensor): Tensor {
     const { stride, padding, dilation, groups } = this;
     const options = { stride, padding, dilation, groups };
+    const { paddingMode } = this;
+    if (paddingMode !== 'zeros') {
+      const { attrs, extra } = convSettings('Conv2d', options, this.kernelSize);
+      const [down, right] = attrs.padding as Pair;
+      const sides = [right, right + extra[1], down, down + extra[0]];
+      const padded = functional.pad(x, sides, { mode: paddingMode }, 'Conv2d');
+      const rest = { ...options, padding: 0 };
+      return functional.conv2d(padded, this.weight, this.bias ?? undefined, rest, 'Conv2d');
+    }
     return functional.conv2d(x, this.weight, this.bias ?? undefined, options, 'Conv2d');
   }
 
@@ -170,6 +192,7 @@ export class Conv2d extends Module {
     }
     if (this.groups !== 1) parts.push(`groups=${this.groups}`);
     if (this.bias === null) parts.push('bias=False');
+    if (this.paddingMode !== 'zeros') parts.push(`padding_mode=${this.paddingMode}`);
     return parts.join(', ');
   }
 }

@@ -44,7 +44,7 @@ type Options = OpOptions & { readonly [parameter: string]: unknown };
 
 function calls(): ActivationCalls & ActivationGradCalls {
   const entries = activationRows().flatMap(([name, { gradientFrom, parameter }]) => {
-    const run = (
+    const run = async (
       op: ActivationName | `${ActivationName}Grad`,
       inputs: Record<string, FloatTensor>,
       options: Options = {},

@@ -1,4 +1,6 @@
 /** Element-wise operations, losses and optimizer steps in float64. Formulas: PyTorch's. */
+
+import type { ActivationName } from '../../../dist/graph/ops/pointwise.js';
 import type { Attrs } from '../../../dist/graph/spec.js';
 import { repeatedAt } from './joining.js';
 import { keptElements } from './philox.js';
@@ -104,13 +106,81 @@ function combined(value: (a: number, b: number) => number): Kernel {
     map(y!, (at) => value(repeatedAt(a!, y!.shape, at), repeatedAt(b!, y!.shape, at)));
 }
 
+/** An error function by its series, which is exact for the small arguments of the tests. */
+function erf(x: number): number {
+  let [term, sum] = [x, x];
+  for (let n = 1; Math.abs(term) > 1e-18 && n < 400; n++) {
+    term *= -(x * x) / n;
+    sum += term / (2 * n + 1);
+  }
+  return (2 / Math.sqrt(Math.PI)) * sum;
+}
+
+const gaussian = (x: number) => Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI);
+const normal = (x: number) => (1 + erf(x / Math.SQRT2)) / 2;
+const logistic = (x: number) => 1 / (1 + Math.exp(-x));
+const inner = (x: number) => Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3);
+const innerSlope = (x: number) => Math.sqrt(2 / Math.PI) * (1 + 3 * 0.044715 * x * x);
+
+/** Value of each activation, and its slope from what its gradient reads: input or output. */
+const formulas: {
+  readonly [Name in ActivationName]: readonly [
+    value: (x: number, parameter: number) => number,
+    slope: (known: number, parameter: number) => number,
+  ];
+} = {
+  relu: [(x) => Math.max(x, 0), (y) => (y > 0 ? 1 : 0)],
+  relu6: [(x) => Math.min(Math.max(x, 0), 6), (y) => (y > 0 && y < 6 ? 1 : 0)],
+  leakyRelu: [(x, slope) => (x > 0 ? x : slope * x), (x, slope) => (x > 0 ? 1 : slope)],
+  elu: [
+    (x, alpha) => (x > 0 ? x : alpha * Math.expm1(x)),
+    (x, alpha) => (x > 0 ? 1 : alpha * Math.exp(x)),
+  ],
+  sigmoid: [logistic, (y) => y * (1 - y)],
+  tanh: [Math.tanh, (y) => 1 - y * y],
+  silu: [(x) => x * logistic(x), (x) => logistic(x) * (1 + x * (1 - logistic(x)))],
+  gelu: [(x) => x * normal(x), (x) => normal(x) + x * gaussian(x)],
+  geluTanh: [
+    (x) => 0.5 * x * (1 + Math.tanh(inner(x))),
+    (x) => {
+      const t = Math.tanh(inner(x));
+      return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * innerSlope(x);
+    },
+  ],
+  hardsigmoid: [(x) => Math.min(Math.max(x + 3, 0), 6) / 6, (x) => (x > -3 && x < 3 ? 1 / 6 : 0)],
+  hardswish: [
+    (x) => (x * Math.min(Math.max(x + 3, 0), 6)) / 6,
+    (x) => (x <= -3 ? 0 : x < 3 ? x / 3 + 0.5 : 1),
+  ],
+  exp: [Math.exp, (y) => y],
+  log: [Math.log, (x) => 1 / x],
+  sqrt: [Math.sqrt, (y) => 0.5 / y],
+  rsqrt: [(x) => 1 / Math.sqrt(x), (y) => -0.5 * y ** 3],
+  square: [(x) => x * x, (x) => 2 * x],
+  abs: [Math.abs, Math.sign],
+  neg: [(x) => -x, () => -1],
+};
+
+type ActivationKernels = Record<ActivationName | `${ActivationName}Grad`, Kernel>;
+
+/** Both kernels of each. */
+const activationKernels = Object.fromEntries(
+  Object.entries(formulas).flatMap(([name, [value, slope]]) => {
+    const parameter = (attrs: Attrs) => Number(Object.values(attrs)[0] ?? 0);
+    const forward: Kernel = ([x], [y], attrs) =>
+      map(y!, (at) => value(x!.data[at]!, parameter(attrs)));
+    const backward: Kernel = ([gy, known], [gx], attrs) =>
+      map(gx!, (at) => gy!.data[at]! * slope(known!.data[at]!, parameter(attrs)));
+    return [
+      [name, forward],
+      [`${name}Grad`, backward],
+    ];
+  }),
+) as ActivationKernels;
+
 export const pointwiseKernels = {
   toFloat,
-  relu: ([x], [y]) => map(y!, (at) => Math.max(x!.data[at]!, 0)),
-  reluGrad: ([gy, y], [gx]) => map(gx!, (at) => (y!.data[at]! > 0 ? gy!.data[at]! : 0)),
-  sigmoid: ([x], [y]) => map(y!, (at) => 1 / (1 + Math.exp(-x!.data[at]!))),
-  sigmoidGrad: ([gy, y], [gx]) =>
-    map(gx!, (at) => gy!.data[at]! * y!.data[at]! * (1 - y!.data[at]!)),
+  ...activationKernels,
   dropout,
   dropoutGrad: dropout,
   reshape: ([x], [y]) => y!.data.set(x!.data),

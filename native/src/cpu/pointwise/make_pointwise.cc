@@ -78,12 +78,16 @@ std::unique_ptr<Kernel> makePointwise(const KernelRequest& request) {
       if (!keepsZero) channelKernels().zeroPaddingLanes(as<float>(out[0]), plane);                 \
     });                                                                                            \
   }                                                                                                \
-  case Op::Formula##Grad:                                                                          \
-    return make(                                                                                   \
-        [&kernels, count, parameter = parameterOf(attribute)](Pointers in, Pointers out, void*) {  \
-          kernels.name##Grad(as<const float>(in[0]), as<const float>(in[1]), as<float>(out[0]),    \
-                             count, parameter);                                                    \
-        });
+  case Op::Formula##Grad: {                                                                        \
+    const float parameter = parameterOf(attribute);                                                \
+    const bool keepsZero =                                                                         \
+        math::activation<math::Formula>(parameter).gradient(0.0f, 0.0f) == 0.0f;                   \
+    return make([&kernels, count, plane, parameter, keepsZero](Pointers in, Pointers out, void*) { \
+      kernels.name##Grad(as<const float>(in[0]), as<const float>(in[1]), as<float>(out[0]), count, \
+                         parameter);                                                               \
+      if (!keepsZero) channelKernels().zeroPaddingLanes(as<float>(out[0]), plane);                 \
+    });                                                                                            \
+  }
 #define NN_ARITHMETIC_ROW(Formula, name)                                                      \
   case Op::Formula: {                                                                         \
     const bool keepsZero = math::Formula{}.value(0.0f, 0.0f) == 0.0f;                         \

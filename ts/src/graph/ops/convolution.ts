@@ -47,36 +47,56 @@ export interface ConvOptions {
 /** Names of {@link ConvOptions}. */
 export const convOptionNames = ['stride', 'padding', 'dilation', 'groups'] as const;
 
-/** Attributes of a convolution with this kernel. */
-export function convAttrs(who: string, options: ConvOptions, kernel: Pair): Attrs {
+/** What a convolution is made of. */
+export interface ConvSettings {
+  readonly attrs: Attrs;
+  /** Rows and columns of padding that are added behind the image and not before it. */
+  readonly extra: Pair;
+}
+
+/** Attributes of a convolution with this kernel, and what its padding adds on one side alone. */
+export function convSettings(who: string, options: ConvOptions, kernel: Pair): ConvSettings {
   checkOptions(who, options, convOptionNames);
   const stride = checkPair(who, 'stride', options.stride ?? 1, 1, largestWindow);
   const dilation = checkPair(who, 'dilation', options.dilation ?? 1, 1, largestWindow);
   const groups = checkInteger(who, 'groups', options.groups ?? 1, 1);
-  const padding = convPadding(who, options.padding ?? 0, kernel, stride, dilation);
-  return { stride, padding, dilation, groups };
+  const [padding, extra] = convPadding(who, options.padding ?? 0, kernel, stride, dilation);
+  return { attrs: { stride, padding, dilation, groups }, extra };
 }
 
+/** As {@link convSettings}, for an operation alone, which pads both sides alike. */
+export function convAttrs(who: string, options: ConvOptions, kernel: Pair): Attrs {
+  const { attrs, extra } = convSettings(who, options, kernel);
+  if (extra.some((size) => size !== 0)) {
+    throw new ArgumentError(
+      `${who} takes padding 'same' where it is the same on both sides, got kernel ${show(kernel)} ` +
+        `with dilation ${show(attrs.dilation)}; use an odd kernel, or pad the image`,
+    );
+  }
+  return attrs;
+}
+
+/** Padding of both sides, and what is added behind alone: as PyTorch, where a number is odd. */
 function convPadding(
   who: string,
   padding: PairLike | string,
   kernel: Pair,
   stride: Pair,
   dilation: Pair,
-): Pair {
-  if (typeof padding !== 'string') return checkPair(who, 'padding', padding, 0, largestWindow);
-  if (checkOneOf(who, 'padding', padding, ['same', 'valid']) === 'valid') return [0, 0];
+): [both: Pair, extra: Pair] {
+  const none: Pair = [0, 0];
+  if (typeof padding !== 'string') {
+    return [checkPair(who, 'padding', padding, 0, largestWindow), none];
+  }
+  if (checkOneOf(who, 'padding', padding, ['same', 'valid']) === 'valid') return [none, none];
   if (stride.some((size) => size !== 1)) {
     throw new ArgumentError(`${who} takes padding 'same' with stride 1 only, got ${show(stride)}`);
   }
   const total: Pair = [dilation[0] * (kernel[0] - 1), dilation[1] * (kernel[1] - 1)];
-  if (total.some((size) => size % 2 !== 0)) {
-    throw new ArgumentError(
-      `${who} takes padding 'same' where it is the same on both sides: kernel ${show(kernel)} ` +
-        `with dilation ${show(dilation)} would need ${show(total)} in all; use an odd kernel`,
-    );
-  }
-  return [total[0] / 2, total[1] / 2];
+  return [
+    [Math.floor(total[0] / 2), Math.floor(total[1] / 2)],
+    [total[0] % 2, total[1] % 2],
+  ];
 }
 
 const imageAxes = ['N', 'C', 'H', 'W'];

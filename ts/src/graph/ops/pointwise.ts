@@ -29,8 +29,40 @@ export interface Activation {
 export const activations = {
   /** max(x, 0), element by element; torch.relu. Input of any shape, output of the same. */
   relu: { gradientFrom: 'y' },
+  /** min(max(x, 0), 6), element by element; torch.nn.functional.relu6. */
+  relu6: { gradientFrom: 'y' },
+  /** x, or negativeSlope x where x is not positive, element by element; torch.nn.functional.leaky_relu. */
+  leakyRelu: { gradientFrom: 'x', parameter: { name: 'negativeSlope', default: 0.01 } },
+  /** x, or alpha (exp(x) - 1) where x is not positive, element by element; torch.nn.functional.elu. */
+  elu: { gradientFrom: 'x', parameter: { name: 'alpha', default: 1 } },
   /** 1 / (1 + exp(-x)), element by element; torch.sigmoid. Input of any shape, output of the same. */
   sigmoid: { gradientFrom: 'y' },
+  /** tanh(x), element by element; torch.tanh. */
+  tanh: { gradientFrom: 'y' },
+  /** x / (1 + exp(-x)), element by element; torch.nn.functional.silu. */
+  silu: { gradientFrom: 'x' },
+  /** x (1 + erf(x / sqrt(2))) / 2, element by element; torch.nn.functional.gelu. */
+  gelu: { gradientFrom: 'x' },
+  /** x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, element by element; torch.nn.functional.gelu with approximate='tanh'. */
+  geluTanh: { gradientFrom: 'x' },
+  /** min(max(x + 3, 0), 6) / 6, element by element; torch.nn.functional.hardsigmoid. */
+  hardsigmoid: { gradientFrom: 'x' },
+  /** x min(max(x + 3, 0), 6) / 6, element by element; torch.nn.functional.hardswish. */
+  hardswish: { gradientFrom: 'x' },
+  /** e^x, element by element; torch.exp. */
+  exp: { gradientFrom: 'y' },
+  /** Natural logarithm, element by element; torch.log. */
+  log: { gradientFrom: 'x' },
+  /** Square root, element by element; torch.sqrt. */
+  sqrt: { gradientFrom: 'y' },
+  /** 1 / sqrt(x), element by element; torch.rsqrt. */
+  rsqrt: { gradientFrom: 'y' },
+  /** x^2, element by element; torch.square. */
+  square: { gradientFrom: 'x' },
+  /** |x|, element by element; torch.abs. */
+  abs: { gradientFrom: 'x' },
+  /** -x, element by element; torch.neg. */
+  neg: { gradientFrom: 'y' },
 } as const satisfies Record<string, Activation>;
 
 /** Name of an activation. */

@@ -1,9 +1,10 @@
 /** Owns the stateless forms of convolutions. */
 import { ArgumentError } from '../../errors.js';
-import { type ConvOptions, convAttrs } from '../../graph/ops/convolution.js';
+import { type ConvOptions, convSettings } from '../../graph/ops/convolution.js';
 import { at, checkRank } from '../../graph/shapes.js';
 import { first, type Tensor } from '../../graph/tensor.js';
 import { asTensor } from '../../graph/trace.js';
+import { pad } from './joining.js';
 import { type Operand, operand } from './operand.js';
 
 export type { ConvOptions } from '../../graph/ops/convolution.js';
@@ -13,7 +14,8 @@ export type { ConvOptions } from '../../graph/ops/convolution.js';
  * @param x [N, C, H, W]
  * @param weight [K, C / groups, kh, kw]
  * @param bias [K]
- * @returns [N, K, H', W'] with H' = floor((H + 2 padding - dilation (kh - 1) - 1) / stride) + 1
+ * @returns [N, K, H', W'] with H' = floor((H + 2 padding - dilation (kh - 1) - 1) / stride) + 1. Padding
+ *   `'same'` of an odd number adds one more below and on the right, as PyTorch.
  * @throws ArgumentError for unknown options and values out of range, ShapeError for sizes that do not
  *   fit.
  */
@@ -28,9 +30,11 @@ export function conv2d(
   const [w] = operand(who, input, weight);
   if (w === undefined) throw new ArgumentError(`${who} expects a weight, got undefined`);
   const { tracer } = input;
-  const attrs = tracer.check(() => {
+  const { attrs, extra } = tracer.check(() => {
+    checkRank(who, 'input', input.shape, ['N', 'C', 'H', 'W']);
     checkRank(who, 'weight', w.shape, ['K', 'C/groups', 'kh', 'kw']);
-    return convAttrs(who, options, [at(w.shape, 2), at(w.shape, 3)]);
+    return convSettings(who, options, [at(w.shape, 2), at(w.shape, 3)]);
   });
-  return first(tracer.record('conv2d', [input, w, ...operand(who, input, bias)], attrs, { who }));
+  const padded = pad(input, [0, extra[1], 0, extra[0]], {}, who);
+  return first(tracer.record('conv2d', [padded, w, ...operand(who, input, bias)], attrs, { who }));
 }
