@@ -162,11 +162,15 @@ export function readMember<T extends object, K extends string & keyof T>(
   }
 }
 
+/** What a caller's code threw, as a message shows it: `RangeError: too far`. */
+export function showThrown(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : show(error);
+}
+
 /** What {@link readMember} throws where reading a member threw an error. */
 export function unreadable(who: string, name: string, error: unknown): unknown {
   if (error instanceof NeuronodeError) return error;
-  const what = error instanceof Error ? `${error.name}: ${error.message}` : show(error);
-  const message = `${who} expects ${name} to be readable, but reading it threw ${what}`;
+  const message = `${who} expects ${name} to be readable, but reading it threw ${showThrown(error)}`;
   return new ArgumentError(message, { cause: error });
 }
 

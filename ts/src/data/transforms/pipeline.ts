@@ -6,7 +6,7 @@
  * writes where the batch is.
  */
 
-import { show } from '../../arguments.js';
+import { show, showThrown } from '../../arguments.js';
 import { NeuronodeError, ShapeError, TransformError } from '../../errors.js';
 import { asBytes, describePixels, type Pixels } from '../../pixels.js';
 import type { ImageShape } from '../types.js';
@@ -120,8 +120,7 @@ function isResize(step: Transform | undefined): boolean {
 }
 
 function reason(error: unknown): string {
-  if (error instanceof NeuronodeError) return error.message;
-  return error instanceof Error ? `${error.name}: ${error.message}` : show(error);
+  return error instanceof NeuronodeError ? error.message : showThrown(error);
 }
 
 /** What a transform returned, as bytes of the shape that was planned. */

@@ -1,5 +1,5 @@
 /** Owns the reduction of a chain of transforms to an {@link ImagePlan}, for images of one shape. */
-import { show } from '../../arguments.js';
+import { show, showThrown } from '../../arguments.js';
 import { ArgumentError, NeuronodeError, ShapeError } from '../../errors.js';
 import type { ImageShape } from '../types.js';
 import { Compose, type TransformStep } from './compose.js';
@@ -77,7 +77,9 @@ function shapeAfter(transform: Transform, shape: PlannedShape): PlannedShape {
     out = transform.outputShape(shape);
   } catch (error) {
     if (error instanceof NeuronodeError) throw error;
-    throw new ArgumentError(`${who} threw for ${show(shape)}: ${show(error)}`, { cause: error });
+    throw new ArgumentError(`${who} threw for ${show(shape)}: ${showThrown(error)}`, {
+      cause: error,
+    });
   }
   const isSize = (size: unknown) => Number.isSafeInteger(size) && (size as number) > 0;
   const isShape =

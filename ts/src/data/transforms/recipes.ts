@@ -3,7 +3,7 @@
  *
  * Policy: what cannot be told to a thread is refused before one is started.
  */
-import { show } from '../../arguments.js';
+import { show, showThrown } from '../../arguments.js';
 import { ArgumentError, WorkerError } from '../../errors.js';
 import { nameOf, type Transform } from './transform.js';
 
@@ -78,10 +78,12 @@ export async function makeSteps(recipes: readonly SentRecipe[]): Promise<Transfo
       const exports = (await import(module)) as Record<string, new (...args: unknown[]) => unknown>;
       step = new exports[exported]!(...args);
     } catch (error) {
-      const why = error instanceof Error ? `${error.name}: ${error.message}` : show(error);
-      throw new WorkerError(`${name} cannot be made on a worker thread by ${where}: ${why}`, {
-        cause: error,
-      });
+      throw new WorkerError(
+        `${name} cannot be made on a worker thread by ${where}: ${showThrown(error)}`,
+        {
+          cause: error,
+        },
+      );
     }
     if (typeof (step as Partial<Transform>).apply !== 'function') {
       throw new WorkerError(
