@@ -19,7 +19,7 @@ TEST(OpTable, NamesEveryOperationOnce) {
     EXPECT_EQ(opFromName(opName(op)), op);
   }
   EXPECT_TRUE(names.contains("reluGrad"));
-  EXPECT_THROW(opFromName("relu6"), Error);
+  EXPECT_THROW(opFromName("relu7"), Error);
   EXPECT_THROW(opFromName(""), Error);
 }
 
@@ -70,6 +70,7 @@ TEST(OpTable, EveryOperationChecksItsCountsAndItsValues) {
     }
     EXPECT_EQ(refusal(nonsense(op, most + 1, info.outputs.least)), place + counts);
     EXPECT_EQ(refusal(nonsense(op, least, info.outputs.most + 1)), place + counts);
+    if (most == 0) continue;  // nothing that could be of a wrong type
     for (const size_t inputs : {least, most}) {
       const std::string said = refusal(nonsense(op, inputs, info.outputs.most));
       EXPECT_EQ(said.find(place), 0u) << said;

@@ -162,6 +162,51 @@ describe('a network that is written in small operations', () => {
   });
 });
 
+describe('what mixes the rows of a batch takes whole batches', () => {
+  const mixing: Record<string, (x: Tensor, net: Composed) => Tensor> = {
+    'a sum over rows': (x) => x.sub(x.mean(0, true)),
+    'a sum over everything': (x) => x.mul(x.sum()),
+    'some of the rows': (x) =>
+      F.cat([x.narrow(0, 2, 2), x.narrow(0, 0, 2)], 1).expand(2, -1, -1, -1),
+    'rows behind each other': (x) => F.cat([x, x], 0),
+    'more rows': (x) => F.pad(x, [0, 0, 0, 0, 0, 0, 1, 0]),
+  };
+  const apart: Record<string, (x: Tensor, net: Composed) => Tensor> = {
+    'sums over channels and pixels': (x) => x.sub(x.mean([1, 2, 3], true)),
+    'channels behind each other': (x) => F.cat([x, x.narrow(1, 3, 4)], 1),
+    'a border': (x) => F.pad(x, [1, 1, 1, 1]),
+    'sums of parameters': (x, { scale, shift }) => {
+      const sum = x.tracer.parameter(scale).mul(shift).sum();
+      return x.mul(sum.add(x.tracer.parameter(scale).narrow(0, 0, 1).sum(0)));
+    },
+  };
+  class NoPadding extends SquareLoss {
+    override readonly leavesPaddingOut = true;
+
+    override targets(output: Tensor): nn.LossTargets {
+      return { dtype: 'f32', shape: [4, ...output.shape.slice(1)] };
+    }
+
+    override forward(output: Tensor): Tensor {
+      return output.tracer.constant('loss', 1);
+    }
+  }
+  const isWhole = (middle: (x: Tensor, net: Composed) => Tensor) =>
+    evalGraph(new Composed(middle), new NoPadding(), {
+      dtype: 'f32',
+      shape: imageShape.slice(1),
+      batchSize: imageShape[0],
+    }).wholeBatches;
+
+  it.each(Object.keys(mixing))('%s', (name) => {
+    expect(isWhole(mixing[name]!)).toBe(true);
+  });
+
+  it.each(Object.keys(apart))('but not %s', (name) => {
+    expect(isWhole(apart[name]!)).toBe(false);
+  });
+});
+
 describe('softmax', () => {
   it('goes along the last axis, and refuses another with the path', () => {
     const spec = { dtype: 'f32', shape: [2, 3, 5], batchSize: 4 } as const;

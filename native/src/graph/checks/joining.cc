@@ -20,6 +20,7 @@ void checkNumber(const NodeChecker& node, const char* name) {
 // x, and y with padding around it.
 void checkPadding(const NodeChecker& node, const ValueSpec& x, const ValueSpec& y) {
   node.expect(x, DType::F32, x.shape, "input");
+  node.expect(y, DType::F32, y.shape, "output");
   const size_t rank = x.shape.size();
   const auto before = node.integers("before", rank, 0, kMostPadding);
   const auto after = node.integers("after", rank, 0, kMostPadding);
@@ -66,6 +67,7 @@ void checkExpand(const NodeChecker& node) {
 
 void checkConcat(const NodeChecker& node) {
   Shape shape = node.in(0).shape;
+  node.expect(node.in(0), DType::F32, shape, "input");
   if (shape.empty()) node.fail(errc::kShape, "a scalar has no axis to join along");
   const auto last = static_cast<int64_t>(shape.size()) - 1;
   const auto axis = static_cast<size_t>(node.integers("axis", 1, 0, last)[0]);
