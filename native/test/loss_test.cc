@@ -41,9 +41,9 @@ Result run(const LossKernels& kernels, const Problem& p, bool withGrad) {
   result.values = sameForThreads([&] {
     Guarded<float> logits(p.logits), loss(1), grad(p.n * p.c);
     Guarded<int32_t> labels(p.labels), correct(1);
-    result.badRow = kernels.softmaxCrossEntropy({logits.data(), labels.data(), p.validRows, p.n,
-                                                 p.c, p.reduction, loss.data(), correct.data(),
-                                                 withGrad ? grad.data() : nullptr});
+    result.badRow =
+        kernels.classLoss({logits.data(), labels.data(), p.validRows, p.n, p.c, p.reduction,
+                           loss.data(), correct.data(), withGrad ? grad.data() : nullptr});
     EXPECT_EQ(logits.values(), p.logits);
     std::vector<float> out{loss.data()[0], static_cast<float>(correct.data()[0])};
     if (withGrad) {
@@ -113,14 +113,14 @@ TEST_P(Loss, LabelOutOfRangeIsReportedAndNothingWritten) {
     Guarded<float> logits(p.logits), loss(std::vector<float>(1, -1)),
         grad(std::vector<float>(15, -1));
     Guarded<int32_t> labels(p.labels), correct(std::vector<int32_t>(1, -1));
-    CrossEntropyArgs args{logits.data(), labels.data(),  3,          3, 5, p.reduction,
-                          loss.data(),   correct.data(), grad.data()};
-    EXPECT_EQ(kernels_.softmaxCrossEntropy(args), 2);
+    ClassLossArgs args{logits.data(), labels.data(),  3,          3, 5, p.reduction,
+                       loss.data(),   correct.data(), grad.data()};
+    EXPECT_EQ(kernels_.classLoss(args), 2);
     EXPECT_EQ(loss.data()[0], -1);
     EXPECT_EQ(correct.data()[0], -1);
     EXPECT_EQ(grad.values(), std::vector<float>(15, -1));
     args.validRows = 2;  // the bad label is now in a padding row
-    EXPECT_EQ(kernels_.softmaxCrossEntropy(args), -1);
+    EXPECT_EQ(kernels_.classLoss(args), -1);
   }
 }
 
@@ -144,7 +144,7 @@ TEST_P(Loss, NanShowsInTheLossAndIsNoPrediction) {
   const Problem p{{1, kNan, 3}, {1}, 1, 1, 3, Reduction::Sum};
   Guarded<float> logits(p.logits), loss(1);
   Guarded<int32_t> labels(p.labels), correct(1);
-  kernels_.softmaxCrossEntropy(
+  kernels_.classLoss(
       {logits.data(), labels.data(), 1, 1, 3, p.reduction, loss.data(), correct.data(), nullptr});
   EXPECT_TRUE(std::isnan(loss.data()[0]));
   EXPECT_EQ(correct.data()[0], 0);
@@ -163,10 +163,126 @@ TEST_P(Loss, GradientMayReplaceTheLogits) {
   const auto want = run(kernels_, p, true).values;
   Guarded<float> both(p.logits), loss(1);
   Guarded<int32_t> labels(p.labels), correct(1);
-  kernels_.softmaxCrossEntropy({both.data(), labels.data(), 33, 40, 21, p.reduction, loss.data(),
-                                correct.data(), both.data()});
+  kernels_.classLoss({both.data(), labels.data(), 33, 40, 21, p.reduction, loss.data(),
+                      correct.data(), both.data()});
   EXPECT_EQ(both.values(), std::vector<float>(want.begin() + 2, want.end()));
   EXPECT_EQ(loss.data()[0], want[0]);
+}
+
+// What PyTorch's cross_entropy and nll_loss give, in float64: losses of the rows, then what the
+// rows that count weigh, then the gradient of the rows' losses.
+struct Expected {
+  std::vector<double> losses, grads;
+  double weight = 0;
+};
+
+Expected expectedOf(const ClassLossArgs& args) {
+  Expected want{std::vector<double>(args.n), std::vector<double>(args.n * args.c)};
+  for (int64_t row = 0; row < args.validRows; ++row) {
+    const int64_t label = args.targets == nullptr ? args.labels[row] : -1;
+    if (args.targets == nullptr && label == args.ignoreIndex) continue;
+    const float* x = args.logits + row * args.c;
+    double sum = 0, all = 0;
+    for (int64_t k = 0; k < args.c; ++k) sum += std::exp(static_cast<double>(x[k]));
+    std::vector<double> parts(args.c);
+    for (int64_t k = 0; k < args.c; ++k) {
+      const double target =
+          args.targets == nullptr ? double(k == label) : args.targets[row * args.c + k];
+      const double weight = args.weights == nullptr ? 1 : args.weights[k];
+      parts[k] = weight * ((1 - args.labelSmoothing) * target + args.labelSmoothing / args.c);
+      all += parts[k];
+      want.losses[row] += parts[k] * ((args.areLogs ? 0 : std::log(sum)) - x[k]);
+    }
+    for (int64_t k = 0; k < args.c; ++k) {
+      const double softmax = args.areLogs ? 0 : std::exp(static_cast<double>(x[k])) / sum;
+      want.grads[row * args.c + k] = all * softmax - parts[k];
+    }
+    want.weight += args.targets != nullptr || args.weights == nullptr ? 1 : args.weights[label];
+  }
+  return want;
+}
+
+TEST_P(Loss, WeightsIgnoredRowsSmoothingAndTargetsAgainstFloat64) {
+  const int64_t valid = 290, n = 301;
+  for (const int64_t c : {3, 9, 300}) {
+    const auto logits = randomFloats(n * c, -6, 6, 1), targets = randomFloats(n * c, 0, 1, 2);
+    const auto weights = randomFloats(c, 0.5, 2, 3);
+    std::vector<int32_t> labels(n);
+    for (int64_t i = 0; i < n; ++i) labels[i] = static_cast<int32_t>(i * 7 % c);
+    for (int64_t i = 0; i < valid; i += 5) labels[i] = -100;
+    for (int options = 0; options < 16; ++options) {
+      const bool hasTargets = options & 1, hasWeights = options & 2, smooths = options & 4;
+      const bool areLogs = options & 8;
+      if (areLogs && (hasTargets || smooths)) continue;
+      for (const Reduction reduction : {Reduction::Mean, Reduction::Sum, Reduction::None}) {
+        SCOPED_TRACE(::testing::Message() << c << ' ' << options << ' ' << int(reduction));
+        const bool isNone = reduction == Reduction::None;
+        ClassLossArgs args{};
+        Expected want;
+        const auto got = sameForThreads([&] {
+          Guarded<float> x(logits), target(targets), weight(weights), grad(n * c);
+          Guarded<float> loss(isNone ? n : 1);
+          Guarded<int32_t> label(labels), correct(1);
+          args = {x.data(),    hasTargets ? nullptr : label.data(),
+                  valid,       n,
+                  c,           reduction,
+                  loss.data(), correct.data(),
+                  grad.data()};
+          if (hasTargets) args.targets = target.data();
+          if (hasWeights) args.weights = weight.data();
+          args.ignoreIndex = -100;
+          args.labelSmoothing = smooths ? 0.2 : 0;
+          args.areLogs = areLogs;
+          EXPECT_EQ(kernels_.classLoss(args), -1);
+          want = expectedOf(args);
+          auto out = loss.values();
+          const auto gradient = grad.values();
+          // Without a gradient the same loss, and over the logits the same gradient.
+          args.grad = nullptr;
+          kernels_.classLoss(args);
+          EXPECT_EQ(loss.values(), out);
+          args.grad = x.data();
+          kernels_.classLoss(args);
+          EXPECT_EQ(x.values(), gradient);
+          out.insert(out.end(), gradient.begin(), gradient.end());
+          return out;
+        });
+        const double divisor = reduction == Reduction::Mean ? want.weight : 1;
+        double sum = 0;
+        for (int64_t i = 0; i < n; ++i) {
+          if (isNone) ASSERT_NEAR(got[i], want.losses[i], 1e-6 * (1 + std::abs(want.losses[i])));
+          sum += want.losses[i];
+        }
+        if (!isNone) ASSERT_NEAR(got[0], sum / divisor, 1e-6 * std::abs(sum / divisor));
+        const float* grad = got.data() + (isNone ? n : 1);
+        const double size = hasTargets ? c : 2;
+        for (int64_t i = 0; i < n * c; ++i) {
+          ASSERT_NEAR(grad[i], want.grads[i] / divisor, 1e-6 * size / divisor) << i;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(Loss, IgnoredLabelsAreNeitherWrongNorRight) {
+  // Every row ignored: nothing to take the mean of, as in PyTorch.
+  ClassLossArgs args{};
+  Guarded<float> logits(std::vector<float>{1, 2, 3, 4}), loss(1), grad(4);
+  Guarded<int32_t> labels(std::vector<int32_t>{7, 7}), correct(1);
+  args = {logits.data(), labels.data(),  2,          2, 2, Reduction::Mean,
+          loss.data(),   correct.data(), grad.data()};
+  EXPECT_EQ(kernels_.classLoss(args), 0);
+  args.ignoreIndex = 7;
+  EXPECT_EQ(kernels_.classLoss(args), -1);
+  EXPECT_TRUE(std::isnan(loss.data()[0]));
+  EXPECT_EQ(correct.data()[0], 0);
+  EXPECT_EQ(grad.values(), std::vector<float>(4, 0.0f));
+  // A class may be the ignored one.
+  labels.data()[0] = 0, labels.data()[1] = 1;
+  args.ignoreIndex = 1;
+  EXPECT_EQ(kernels_.classLoss(args), -1);
+  EXPECT_NEAR(loss.data()[0], std::log(1 + std::exp(1.0)), 1e-6);
+  EXPECT_EQ(correct.data()[0], 0);
 }
 
 TEST_P(Loss, SoftmaxRows) {

@@ -23,7 +23,12 @@ interface GradientCase {
   /** Shape of the output, where inputs and attributes leave it open. */
   output?: Shape;
   note?: string;
+  /** Inputs behind those, that have no gradient. */
+  fixed?: { dtype: 'f32' | 'i32'; shape: Shape; data: readonly number[] }[];
 }
+
+const i32 = (shape: Shape, ...data: number[]) => ({ dtype: 'i32' as const, shape, data });
+const f32 = (shape: Shape, ...data: number[]) => ({ dtype: 'f32' as const, shape, data });
 
 const plain = { stride: [1, 1], padding: [0, 0], dilation: [1, 1], groups: 1 };
 const pool = { kernelSize: [3, 2], stride: [2, 1], padding: [1, 0] };
@@ -147,6 +152,49 @@ const cases: GradientCase[] = [
     output: [3, 1, 4],
     note: mean ? 'mean' : 'sum',
   })),
+  // Not reduced: each loss gets a gradient of its own.
+  {
+    op: 'softmaxCrossEntropy',
+    inputs: [[4, 3]],
+    fixed: [i32([4], 2, 0, -100, 1), i32([], 4), f32([3], 0.5, 1, 2)],
+    attrs: { reduction: 2, ignoreIndex: -100, labelSmoothing: 0 },
+    note: 'weighted, with an ignored row',
+  },
+  {
+    op: 'softmaxCrossEntropy',
+    inputs: [[4, 3]],
+    fixed: [i32([4], 2, 0, 1, 1), i32([], 3)],
+    attrs: { reduction: 2, ignoreIndex: -100, labelSmoothing: 0.3 },
+    note: 'smoothed, with padding',
+  },
+  {
+    op: 'softmaxCrossEntropy',
+    inputs: [[4, 2]],
+    fixed: [f32([4, 2], 0.2, 0.5, 0.3, 1, 0, 0.4, 0.6, 0.1), i32([], 3)],
+    attrs: { reduction: 2, ignoreIndex: -100, labelSmoothing: 0 },
+    note: 'of probabilities',
+  },
+  {
+    op: 'nllLoss',
+    inputs: [[4, 3]],
+    fixed: [i32([4], 2, 0, 1, 1), i32([], 3), f32([3], 0.5, 1, 2)],
+    attrs: { reduction: 2, ignoreIndex: 0 },
+  },
+  ...(['mseLoss', 'l1Loss', 'smoothL1Loss'] as const).map((op) => ({
+    op,
+    inputs: [
+      [3, 4],
+      [3, 4],
+    ],
+    fixed: [i32([], 2)],
+    attrs: { reduction: 2, ...(op === 'smoothL1Loss' ? { beta: 0.7 } : {}) },
+  })),
+  {
+    op: 'binaryCrossEntropyWithLogits',
+    inputs: [[2, 2]],
+    fixed: [f32([2, 2], 0, 1, 0.3, 0.9), i32([], 2), f32([2], 0.5, 2), f32([1], 3)],
+    attrs: { reduction: 2 },
+  },
 ];
 
 /** Distinct values of both signs, none near zero: no kink is near. */
@@ -166,14 +214,16 @@ const options = { name: 'node', phase: 'forward' as const };
  * The graph loss = crossEntropy(op(a, b, ...)) with the gradient with respect to each input as an output, and
  * the programs' inputs.
  */
-function differentiated({ op, inputs, attrs = {}, output }: GradientCase) {
+function differentiated({ op, inputs, attrs = {}, output, fixed = [] }: GradientCase) {
   const builder = new GraphBuilder();
   const parameters = inputs.map((shape, index) =>
     builder.named('parameter', `p${index}`, 'f32', shape),
   );
   const step = op === 'dropout' ? [builder.named('input', 'step', 'i32', [])] : [];
   const shapes = output === undefined ? {} : { shapes: [output] };
-  const [y] = builder.apply(op, [...parameters, ...step], attrs, { ...options, ...shapes });
+  const others = fixed.map(({ dtype, shape }, i) => builder.named('input', `f${i}`, dtype, shape));
+  const given = [...parameters, ...step, ...others];
+  const [y] = builder.apply(op, given, attrs, { ...options, ...shapes });
   const total = size(builder.value(y!).shape);
   const rows = total % 2 === 0 ? 2 : 1;
   const [logits] = builder.apply(
@@ -187,7 +237,7 @@ function differentiated({ op, inputs, attrs = {}, output }: GradientCase) {
   const [loss] = builder.apply(
     'softmaxCrossEntropy',
     [logits!, labels, count],
-    { reduction: 1 },
+    { reduction: 1, ignoreIndex: -100, labelSmoothing: 0 },
     options,
   );
   const gradients = addBackward(builder, loss!, new Set(parameters));
@@ -197,13 +247,14 @@ function differentiated({ op, inputs, attrs = {}, output }: GradientCase) {
     labels: [1, 0].slice(0, rows),
     count: rows,
     ...(step.length > 0 ? { step: 3 } : {}),
+    ...Object.fromEntries(fixed.map(({ data }, i) => [`f${i}`, data])),
   };
   return { program: new ReferenceProgram(finish(builder, outputs)), feeds };
 }
 
 describe('gradient rules agree with differences in float64', () => {
   it('has a case for every operation with a gradient rule', () => {
-    const covered = new Set<string>([...cases.map(({ op }) => op), 'softmaxCrossEntropy']);
+    const covered = new Set<string>(cases.map(({ op }) => op));
     const ruled = Object.entries(operations).filter(([, { gradient }]) => gradient !== null);
     expect(ruled.map(([op]) => op).sort()).toEqual([...covered].sort());
   });
@@ -244,7 +295,7 @@ describe('gradient rules agree with differences in float64', () => {
     const [twice] = builder.apply('add', [once!, x], {}, options);
     const labels = builder.named('input', 'labels', 'i32', [2]);
     const count = builder.named('input', 'count', 'i32', []);
-    const attrs = { reduction: 0 };
+    const attrs = { reduction: 0, ignoreIndex: -100, labelSmoothing: 0 };
     const [loss] = builder.apply('softmaxCrossEntropy', [twice!, labels, count], attrs, options);
     const gradient = addBackward(builder, loss!, new Set([x])).get(x)!;
     const outputs = new Map([
@@ -254,6 +305,35 @@ describe('gradient rules agree with differences in float64', () => {
     const program = new ReferenceProgram(finish(builder, outputs));
     const feeds = { labels: [2, 0], count: 2 };
     const values = valuesOf('shared', 6);
+    program.write('x', values);
+    const { gx } = program.run(feeds);
+    for (let at = 0; at < 6; at++) {
+      const lossAt = (by: number) => {
+        program.write('x', values.with(at, values[at]! + by));
+        return program.run(feeds).loss![0]!;
+      };
+      expect(gx![at]).toBeCloseTo((lossAt(1e-5) - lossAt(-1e-5)) / 2e-5, 8);
+    }
+  });
+
+  it('multiplies a loss that counts more than once, or in part', () => {
+    const builder = new GraphBuilder();
+    const x = builder.named('parameter', 'x', 'f32', [2, 3]);
+    const labels = builder.named('input', 'labels', 'i32', [2]);
+    const count = builder.named('input', 'count', 'i32', []);
+    const attrs = { reduction: 0, ignoreIndex: -100, labelSmoothing: 0 };
+    const [entropy] = builder.apply('softmaxCrossEntropy', [x, labels, count], attrs, options);
+    const [twice] = builder.apply('add', [entropy!, entropy!], {}, options);
+    const [squashed] = builder.apply('sigmoid', [twice!], {}, options);
+    const [loss] = builder.apply('add', [squashed!, entropy!], {}, options);
+    const gradient = addBackward(builder, loss!, new Set([x])).get(x)!;
+    const outputs = new Map([
+      ['loss', loss!],
+      ['gx', gradient],
+    ]);
+    const program = new ReferenceProgram(finish(builder, outputs));
+    const feeds = { labels: [2, 0], count: 2 };
+    const values = valuesOf('counted', 6);
     program.write('x', values);
     const { gx } = program.run(feeds);
     for (let at = 0; at < 6; at++) {

@@ -295,7 +295,7 @@ describe('a loss', () => {
     const sum = evalGraph(logits, new nn.CrossEntropyLoss({ reduction: 'sum' }), images);
     expect(sum.loss).toEqual({
       reduction: 'sum',
-      targets: { dtype: 'i32', shape: [2], classes: 3 },
+      targets: { dtype: 'i32', shape: [2], classes: 3, ignoreIndex: -100 },
       hasCorrect: true,
     });
     expect(sum.wholeBatches).toBe(false);

@@ -24,6 +24,8 @@ export type Distribution =
   | 'ties'
   | 'bytes'
   | 'labels'
+  | 'someIgnored'
+  | 'unit'
   | 'zero';
 
 /** Value of one attribute of a case, as the table writes it. */
@@ -74,6 +76,7 @@ function makeCase(op: OpName, name: string, group: Group, row: Group['cases'][st
   const attrs: Record<string, CaseAttr> = { ...group.defaults, ...rest } as typeof attrs;
   const shapes: Record<string, readonly number[]> = {};
   for (const input of group.inputs) {
+    if (attrs[input] === undefined) continue; // an optional one
     shapes[input] = attrs[input] as number[];
     delete attrs[input];
   }
@@ -118,7 +121,7 @@ export const lowerPrecisions = { tf32: 2e-3, bf16: 2e-2 } as const;
 
 /** The words of the table that the graph contract has numbers for. */
 const words: Readonly<Record<string, readonly string[]>> = {
-  reduction: ['mean', 'sum'],
+  reduction: ['mean', 'sum', 'none'],
   mode: ['constant', 'reflect', 'replicate', 'circular'],
 };
 
@@ -192,6 +195,11 @@ export function bytes(opCase: OpCase, name: string): Uint8Array {
   return Uint8Array.from(floats(opCase, name));
 }
 
+/** Columns of a loss's first input. */
+function classesOf({ shapes }: OpCase): number {
+  return (shapes.logits ?? shapes.input)![1]!;
+}
+
 function sampler(opCase: OpCase, name: string): (hash: number) => number {
   const distribution = opCase.distributions[name] ?? 'uniform';
   switch (distribution) {
@@ -209,10 +217,12 @@ function sampler(opCase: OpCase, name: string): (hash: number) => number {
       return (h) => (h >>> 30) - 2;
     case 'bytes':
       return (h) => h >>> 24;
-    case 'labels': {
-      const classes = opCase.shapes.logits![1]!;
-      return (h) => h % classes;
-    }
+    case 'labels':
+      return (h) => h % classesOf(opCase);
+    case 'someIgnored':
+      return (h) => (h >>> 30 === 0 ? -100 : h % classesOf(opCase));
+    case 'unit':
+      return (h) => (h >>> 21) / 2048;
     case 'zero':
       return () => 0;
   }

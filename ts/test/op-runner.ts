@@ -135,20 +135,37 @@ async function gradientsAfter(
   return found;
 }
 
-/** Loss, number of correct rows and gradient of a row of softmaxCrossEntropy. */
+/** Whether an operation is a loss: it says how many rows are real. */
+export function isLoss({ attrs }: OpCase): boolean {
+  return attrs.count !== undefined;
+}
+
+/** The name of what a loss has its gradient with respect to. */
+export function lossInput({ shapes }: OpCase): 'logits' | 'input' {
+  return shapes.logits === undefined ? 'input' : 'logits';
+}
+
+/** Loss, gradient and, of a loss over classes, number of correct rows. */
 export async function lossOf(
   opCase: OpCase,
-  logits: Float32Array,
-  classes: Int32Array,
+  values: Float32Array,
   options: ops.OpOptions = {},
-): Promise<{ loss: HostArray; correct: HostArray; gradLogits: HostArray }> {
-  const tensors = {
-    logits: { data: logits, shape: opCase.shapes.logits! },
-    labels: { data: classes, shape: opCase.shapes.labels! },
-    count: opCase.attrs.count as number,
-  };
-  const { loss, correct, gradLogits } = await run('softmaxCrossEntropy', opCase, tensors, options);
-  return { loss: loss!, correct: correct!, gradLogits: gradLogits! };
+): Promise<Outputs> {
+  const { shapes, distributions, attrs } = opCase;
+  const tensors: Record<string, ops.HostTensor | number> = { count: attrs.count as number };
+  for (const [name, shape] of Object.entries(shapes)) {
+    const areLabels = name === 'labels' && distributions.labels !== 'unit';
+    tensors[name] = { data: (areLabels ? labels : floats)(opCase, name), shape };
+  }
+  // Weights before others that are given must be given too.
+  if (shapes.posWeight !== undefined && shapes.weight === undefined) tensors.weight = 1;
+  const name = lossInput(opCase);
+  return run(
+    opCase.op,
+    opCase,
+    { ...tensors, [name]: { data: values, shape: shapes[name]! } },
+    options,
+  );
 }
 
 /** The parameter and the state after all steps of a row; `states` start at zero. */
@@ -175,13 +192,12 @@ async function optimizerSteps(
  */
 export async function runCase(opCase: OpCase, given: ops.OpOptions = {}): Promise<Outputs> {
   const options: ops.OpOptions = { algorithm: 'direct', ...given };
+  if (isLoss(opCase)) return lossOf(opCase, floats(opCase, lossInput(opCase)), options);
   switch (opCase.op) {
     case 'toFloat': {
       const x = { data: bytes(opCase, 'x'), shape: opCase.shapes.x! };
       return run(opCase.op, opCase, { x }, options);
     }
-    case 'softmaxCrossEntropy':
-      return lossOf(opCase, floats(opCase, 'logits'), labels(opCase, 'labels'), options);
     case 'adamStep':
       return optimizerSteps(opCase, ['m', 'v'], options);
     case 'sgdStep': {

@@ -168,8 +168,8 @@ describe('checks of single operations', () => {
     [
       'a reduction',
       ArgumentError,
-      "reduction to be one of 'mean', 'sum', got 'none'",
-      () => deviceOps.softmaxCrossEntropy(rows, int(1, 2, 3), any({ reduction: 'none' })),
+      "reduction to be one of 'mean', 'sum', 'none', got 'median'",
+      () => deviceOps.softmaxCrossEntropy(rows, int(1, 2, 3), { reduction: any<'sum'>('median') }),
     ],
     [
       'an unknown operation',
@@ -286,6 +286,49 @@ describe('checks of single operations', () => {
       () => deviceOps.sum(rows, [0, -2]),
     ],
     [
+      'smoothing beyond all',
+      ArgumentError,
+      'labelSmoothing to be a number, at least 0 and at most 1, got 1.5',
+      () => deviceOps.softmaxCrossEntropy(rows, int(1, 2, 3), { labelSmoothing: 1.5 }),
+    ],
+    [
+      'a weight for too few classes',
+      ShapeError,
+      'nllLoss expects weight of shape [5], got [3]',
+      () => deviceOps.nllLoss(rows, int(1, 2, 3), { weight: tensor('w', 3) }),
+    ],
+    [
+      'a label that is no class and is not ignored',
+      ArgumentError,
+      'label -100 in row 1 is outside 0 to 4',
+      () => deviceOps.softmaxCrossEntropy(rows, int(1, -100, 3), { ignoreIndex: 7 }),
+    ],
+    [
+      'a target of another shape',
+      ShapeError,
+      'mseLoss expects target of shape [3, 5], got [5]',
+      () => deviceOps.mseLoss(rows, tensor('t', 5)),
+    ],
+    [
+      'a beta below 0',
+      ArgumentError,
+      'beta to be a number, at least 0',
+      () => deviceOps.smoothL1Loss(rows, rows, { beta: -1 }),
+    ],
+    [
+      'a weight that does not repeat over the examples',
+      ShapeError,
+      'posWeight of the last sizes of one example, of which those at either end may be 1, ' +
+        'got [3] for input [3, 5]',
+      () => deviceOps.binaryCrossEntropyWithLogits(rows, rows, { posWeight: tensor('w', 3) }),
+    ],
+    [
+      'a count of rows that are not there',
+      ArgumentError,
+      'l1Loss expects count to be an integer from 1 to 3, got 4',
+      () => deviceOps.l1Loss(rows, rows, { count: 4 }),
+    ],
+    [
       'a device that is no device',
       ArgumentError,
       'tpu',
@@ -344,6 +387,11 @@ describe('checks of single operations', () => {
       sum: () => deviceOps.sum(rows, 1, none),
       softmax: () => deviceOps.softmax(rows, none),
       softmaxCrossEntropy: () => deviceOps.softmaxCrossEntropy(rows, int(1, 2, 3), none),
+      nllLoss: () => deviceOps.nllLoss(rows, int(1, 2, 3), none),
+      mseLoss: () => deviceOps.mseLoss(rows, rows, none),
+      l1Loss: () => deviceOps.l1Loss(rows, rows, none),
+      smoothL1Loss: () => deviceOps.smoothL1Loss(rows, rows, none),
+      binaryCrossEntropyWithLogits: () => deviceOps.binaryCrossEntropyWithLogits(rows, rows, none),
       adamStep: () => deviceOps.adamStep(state, none),
       sgdStep: () => deviceOps.sgdStep({ p: rows, g: rows }, none),
     };

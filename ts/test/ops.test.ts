@@ -298,13 +298,68 @@ describe('single operations', () => {
       const [loss, correct, gradLogits] = reference(
         'softmaxCrossEntropy',
         [rows, labels, scalar(count)],
-        { reduction: reduction === 'mean' ? 0 : 1 },
+        { reduction: reduction === 'mean' ? 0 : 1, ignoreIndex: -100, labelSmoothing: 0 },
       );
       const ours = await deviceOps.softmaxCrossEntropy(rows, labels, { reduction, count });
       expect(ours.loss).toBeCloseTo(loss![0]!, 5);
       expect(ours.correct).toBe(correct![0]);
       expectClose(ours.gradLogits, gradLogits!, [3, 5]);
     }
+  });
+
+  test('softmaxCrossEntropy', 'with weights, probabilities and no reduction', async () => {
+    const [weight, targets] = [tensor('classes', 5), tensor('targets', 3, 5)];
+    const positive = ({ data, shape }: ops.FloatTensor) => ({ data: data.map(Math.abs), shape });
+    const [loss, correct, gradLogits] = reference(
+      'softmaxCrossEntropy',
+      [rows, positive(targets), scalar(3), positive(weight)],
+      { reduction: 2, ignoreIndex: -100, labelSmoothing: 0.2 },
+    );
+    const ours = await deviceOps.softmaxCrossEntropy(rows, positive(targets), {
+      reduction: 'none',
+      weight: positive(weight),
+      labelSmoothing: 0.2,
+    });
+    expectClose(ours.loss, loss!, [3]);
+    expect(ours.correct).toBe(correct![0]);
+    expectClose(ours.gradLogits, gradLogits!, [3, 5]);
+  });
+
+  test('nllLoss', '', async () => {
+    const labels = int(4, 1, 2);
+    const attrs = { reduction: 0, ignoreIndex: 1 };
+    const [loss, correct, grad] = reference('nllLoss', [rows, labels, scalar(3)], attrs);
+    const ours = await deviceOps.nllLoss(rows, labels, { ignoreIndex: 1 });
+    expect(ours.loss).toBeCloseTo(loss![0]!, 5);
+    expect(ours.correct).toBe(correct![0]);
+    expectClose(ours.gradInput, grad!, [3, 5]);
+  });
+
+  for (const op of ['mseLoss', 'l1Loss', 'smoothL1Loss'] as const) {
+    test(op, '', async () => {
+      const target = tensor('target', 3, 5);
+      const attrs = { reduction: 1, ...(op === 'smoothL1Loss' ? { beta: 0.3 } : {}) };
+      const [loss, grad] = reference(op, [rows, target, scalar(2)], attrs);
+      const options = { reduction: 'sum', count: 2 } as const;
+      const ours =
+        op === 'smoothL1Loss'
+          ? await deviceOps.smoothL1Loss(rows, target, { ...options, beta: 0.3 })
+          : await deviceOps[op](rows, target, options);
+      expect(ours.loss).toBeCloseTo(loss![0]!, 5);
+      expectClose(ours.gradInput, grad!, [3, 5]);
+    });
+  }
+
+  test('binaryCrossEntropyWithLogits', 'with the weight of positives alone', async () => {
+    const target = tensor('target', 3, 5);
+    const posWeight = { data: Float32Array.of(1, 2, 3, 4, 5), shape: [5] };
+    const one = { data: Float32Array.of(1), shape: [] };
+    const inputs = [rows, target, scalar(3), one, posWeight];
+    const [loss, grad] = reference('binaryCrossEntropyWithLogits', inputs, { reduction: 2 });
+    const options = { reduction: 'none', posWeight } as const;
+    const ours = await deviceOps.binaryCrossEntropyWithLogits(rows, target, options);
+    expectClose(ours.loss, loss!, [3, 5]);
+    expectClose(ours.gradInput, grad!, [3, 5]);
   });
 
   test('toFloat', '', async () => {

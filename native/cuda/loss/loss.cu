@@ -1,7 +1,9 @@
-// Softmax and cross-entropy, one block to a row, and the sum over rows.
+// Softmax and the losses over classes, one block to a row, and the sum over rows.
 //
 // Policy: a thread takes every kThreads-th column; threads are then combined sixteen by sixteen, in
 // their order. Exponentials are computed twice rather than kept. The gradient may be the logits.
+#include <type_traits>
+
 #include "kernels/access.h"
 #include "loss/loss.h"
 #include "math/softmax.h"
@@ -115,55 +117,188 @@ struct SoftmaxRows {
 };
 
 // How many rows count; -1 where the number is impossible.
-NN_DEVICE int64_t validRows(const CrossEntropy& args) {
+NN_DEVICE int64_t validRows(const ClassLoss& args) {
   const int64_t count = *args.count;
   return count < 0 || count > args.rows ? -1 : count;
 }
 
-template <int kThreadCount>
-struct CrossEntropyRows {
+// Where the target is spread over the classes: the parts of the target, what the largest logit's
+// distance makes of them, and the class of the largest target.
+template <int kThreads>
+struct SpreadShared {
+  double parts[kThreads];
+  double moments[kThreads];
+  float best[kThreads];
+  int64_t at[kThreads];
+};
+struct NoSpread {};
+
+template <int kThreadCount, bool kSpread>
+struct ClassLossRows {
   static constexpr int kThreads = kThreadCount;
   using Reduction = RowReduction<kThreads>;
-  static constexpr int kPhases = Reduction::kSteps + 1;
-  using Shared = RowShared<kThreads>;
-  CrossEntropy args;
+  static constexpr int kSpreadSteps = kSpread ? 3 : 0;
+  static constexpr int kPhases = Reduction::kSteps + kSpreadSteps + 1;
+  struct Shared : RowShared<kThreads> {
+    std::conditional_t<kSpread, SpreadShared<kThreads>, NoSpread> spread;
+  };
+  ClassLoss args;
 
   template <int kPhase>
   NN_DEVICE void phase(const Block& block, Shared& shared) const {
     const int64_t begin = block.index * args.pitch;
     if constexpr (kPhase < Reduction::kSteps) {
       Reduction{args.logits, args.columns, begin}.template phase<kPhase>(block.thread, shared);
+    } else if constexpr (kPhase < Reduction::kSteps + kSpreadSteps) {
+      spread<kPhase - Reduction::kSteps>(block, begin, shared);
     } else {
       finish(block, begin, shared);
     }
   }
 
+  NN_DEVICE double targetOf(int64_t row, int64_t k) const {
+    if (args.targets != nullptr) return args.targets[row * args.columns + k];
+    return k == args.labels[row] ? 1.0 : 0.0;
+  }
+
+  // The part of the target that is class k's, weighted.
+  NN_DEVICE double partOf(int64_t row, int64_t k) const {
+    const double part = (1.0 - args.labelSmoothing) * targetOf(row, k) +
+                        args.labelSmoothing / static_cast<double>(args.columns);
+    return args.weights == nullptr ? part : args.weights[k] * part;
+  }
+
+  template <int kStep>
+  NN_DEVICE void spread(const Block& block, int64_t begin, Shared& shared) const {
+    auto& own = shared.spread;
+    const int thread = block.thread;
+    if constexpr (kStep == 0) {
+      double parts = 0.0, moments = 0.0;
+      float best = -kInfinity;
+      int64_t at = args.columns;
+      for (int64_t k = thread; k < args.columns; k += kThreads) {
+        const double part = partOf(block.index, k);
+        const auto target = static_cast<float>(targetOf(block.index, k));
+        parts += part;
+        moments += part * (static_cast<double>(loadAt(args.logits, begin + k)) - shared.rowMax);
+        if (isBetter(target, k, best, at)) best = target, at = k;
+      }
+      own.parts[thread] = parts;
+      own.moments[thread] = moments;
+      own.best[thread] = best;
+      own.at[thread] = at;
+    } else if constexpr (kStep == 1) {
+      if (thread < kThreads / kGroup) combineSpread(thread * kGroup, 1, kGroup, own);
+    } else {
+      if (thread == 0) combineSpread(0, kGroup, kThreads / kGroup, own);
+    }
+  }
+
+  NN_DEVICE static void combineSpread(int first, int step, int count, SpreadShared<kThreads>& own) {
+    for (int i = 1; i < count; ++i) {
+      const int other = first + i * step;
+      own.parts[first] += own.parts[other];
+      own.moments[first] += own.moments[other];
+      if (isBetter(own.best[other], own.at[other], own.best[first], own.at[first])) {
+        own.best[first] = own.best[other];
+        own.at[first] = own.at[other];
+      }
+    }
+  }
+
+  // The label, or with targets the class of the largest.
+  NN_DEVICE int64_t labelOf(int64_t row, const Shared& shared) const {
+    if constexpr (kSpread) {
+      if (args.targets != nullptr) return shared.spread.at[0];
+    }
+    return args.labels[row];
+  }
+
+  NN_DEVICE double lossOf(int64_t label, int64_t begin, const Shared& shared) const {
+    if constexpr (kSpread) {
+      return std::log(shared.total) * shared.spread.parts[0] - shared.spread.moments[0];
+    }
+    const float logit = loadAt(args.logits, begin + label);
+    const double weight = args.weights == nullptr ? 1.0 : args.weights[label];
+    if (args.areLogs) return -weight * static_cast<double>(logit);
+    return weight * math::crossEntropyRow(logit, shared.rowMax, shared.total);
+  }
+
   NN_DEVICE void finish(const Block& block, int64_t begin, const Shared& shared) const {
-    const int64_t valid = validRows(args);
-    const int64_t label = args.labels[block.index];
-    const bool counts = block.index < valid;
+    const int64_t label = labelOf(block.index, shared);
+    const bool counts =
+        block.index < validRows(args) && (args.targets != nullptr || label != args.ignoreIndex);
     const bool possible = label >= 0 && label < args.columns;
     if (block.thread == 0) {
       double loss = 0.0;
-      if (counts) {
-        loss = possible ? math::crossEntropyRow(loadAt(args.logits, begin + label), shared.rowMax,
-                                                shared.total)
-                        : kNan;
-      }
+      if (counts) loss = possible ? lossOf(label, begin, shared) : kNan;
       args.rowLoss[block.index] = loss;
       args.rowCorrect[block.index] = counts && shared.rowAnswer == label ? 1 : 0;
+      if (args.reduction == neuronode::Reduction::None) {
+        args.loss[block.index] = static_cast<float>(loss);
+      }
     }
     if (args.gradient.at == nullptr) return;
+    const bool mean = args.reduction == neuronode::Reduction::Mean;
+    const float scale = mean ? math::meanScale(args.rowLoss[args.rows]) : 1.0f;
+    const bool isWritten = counts && possible;
+    const float weight = args.weights == nullptr || !isWritten ? 1.0f : args.weights[label];
     const auto inverseSum = static_cast<float>(1.0 / shared.total);
-    const float weight = args.sum ? 1.0f : static_cast<float>(1.0 / static_cast<double>(valid));
     for (int64_t k = block.thread; k < args.pitch; k += kThreads) {
       float grad = 0.0f;
-      if (counts && possible && k < args.columns) {
-        const float term = math::softmaxTerm(loadAt(args.logits, begin + k), shared.rowMax);
-        grad = math::crossEntropyGrad(term, inverseSum, k == label, weight);
+      if (isWritten && k < args.columns) {
+        if (!kSpread && args.areLogs) {
+          grad = k == label ? -weight * scale : 0.0f;
+        } else {
+          const float term = math::softmaxTerm(loadAt(args.logits, begin + k), shared.rowMax);
+          if constexpr (kSpread) {
+            grad = math::spreadGrad(term, shared.spread.parts[0] / shared.total,
+                                    partOf(block.index, k), scale);
+          } else {
+            grad = math::crossEntropyGrad(term, inverseSum, k == label, weight * scale);
+          }
+        }
       }
       storeAt(args.gradient, begin + k, grad);
     }
+  }
+};
+
+// What the rows that count weigh, behind the rows' losses.
+struct RowWeights {
+  static constexpr int kThreads = 256, kPhases = 3;
+  struct Shared {
+    double weights[kThreads];
+  };
+  ClassLoss args;
+
+  template <int kPhase>
+  NN_DEVICE void phase(const Block& block, Shared& shared) const {
+    const int thread = block.thread;
+    if constexpr (kPhase == 0) {
+      const int64_t valid = validRows(args);
+      double sum = 0.0;
+      for (int64_t row = thread; row < valid; row += kThreads) sum += weightOf(row);
+      shared.weights[thread] = sum;
+    } else if constexpr (kPhase == 1) {
+      if (thread < kThreads / kGroup) combine(thread * kGroup, 1, kGroup, shared);
+    } else {
+      if (thread != 0) return;
+      combine(0, kGroup, kThreads / kGroup, shared);
+      args.rowLoss[args.rows] = shared.weights[0];
+    }
+  }
+
+  NN_DEVICE double weightOf(int64_t row) const {
+    if (args.targets != nullptr) return 1.0;
+    const int64_t label = args.labels[row];
+    if (label == args.ignoreIndex) return 0.0;
+    if (args.weights == nullptr || label < 0 || label >= args.columns) return 1.0;
+    return args.weights[label];
+  }
+
+  NN_DEVICE static void combine(int first, int step, int count, Shared& shared) {
+    for (int i = 1; i < count; ++i) shared.weights[first] += shared.weights[first + i * step];
   }
 };
 
@@ -173,7 +308,7 @@ struct LossTotal {
     double loss[kThreads];
     int32_t correct[kThreads];
   };
-  CrossEntropy args;
+  ClassLoss args;
 
   template <int kPhase>
   NN_DEVICE void phase(const Block& block, Shared& shared) const {
@@ -192,12 +327,11 @@ struct LossTotal {
     } else {
       if (thread != 0) return;
       combine(0, kGroup, kThreads / kGroup, shared);
-      const int64_t valid = validRows(args);
       double loss = shared.loss[0];
-      if (!args.sum) loss /= static_cast<double>(valid);
       // 0 / 0 is NaN already.
-      if (valid < 0) loss = kNan;
-      *args.loss = static_cast<float>(loss);
+      if (args.reduction == Reduction::Mean) loss /= args.rowLoss[args.rows];
+      if (validRows(args) < 0) loss = kNan;
+      if (args.reduction != Reduction::None) *args.loss = static_cast<float>(loss);
       *args.correct = shared.correct[0];
     }
   }
@@ -226,11 +360,20 @@ void softmax(cudaStream_t stream, Floats x, Floats y, int64_t rows, int64_t colu
   }
 }
 
-void crossEntropy(cudaStream_t stream, const CrossEntropy& args) {
+void classLoss(cudaStream_t stream, const ClassLoss& args) {
+  if (args.reduction == Reduction::Mean) launchBlocks(stream, "rowWeights", 1, RowWeights{args});
+  const bool isSpread = args.targets != nullptr || args.labelSmoothing > 0.0;
+  const auto launch = [&](const auto& body) { launchBlocks(stream, "classLoss", args.rows, body); };
   if (args.columns <= kFewColumns) {
-    launchBlocks(stream, "crossEntropy", args.rows, CrossEntropyRows<kFewThreads>{args});
+    if (isSpread) {
+      launch(ClassLossRows<kFewThreads, true>{args});
+    } else {
+      launch(ClassLossRows<kFewThreads, false>{args});
+    }
+  } else if (isSpread) {
+    launch(ClassLossRows<kManyThreads, true>{args});
   } else {
-    launchBlocks(stream, "crossEntropy", args.rows, CrossEntropyRows<kManyThreads>{args});
+    launch(ClassLossRows<kManyThreads, false>{args});
   }
   launchBlocks(stream, "lossTotal", 1, LossTotal{args});
 }

@@ -1,9 +1,11 @@
-// Adapts softmax and softmax with cross-entropy to the backend's Kernel.
+// Adapts softmax and the losses to the backend's Kernel.
 //
 // Policy: logits are read as f32 rows wherever someone can write them so; the gradient is written
-// as its reader wants it stored, in rows of the same pitch.
+// as its reader wants it stored, in rows of the same pitch. All else of the losses is plain.
 #include "kernel_request.h"
+#include "loss/element_loss.h"
 #include "loss/loss.h"
+#include "loss_options.h"
 
 namespace neuronode::cuda {
 
@@ -15,6 +17,83 @@ using Pointers = FunctionKernel::Pointers;
 LayoutInfo rowsOf(const KernelRequest& request, const TensorDesc& desc) {
   const LayoutInfo& info = request.info(desc.layout);
   return info.order == Order::Plain ? info : LayoutInfo{};
+}
+
+std::unique_ptr<Kernel> makeClassLoss(const KernelRequest& request) {
+  const Attrs& attrs = request.node.spec.attrs;
+  const LayoutInfo logits = rowsOf(request, request.inputs[0]);
+  ClassLoss options{};
+  options.rows = request.inputs[0].shape[0];
+  options.columns = request.inputs[0].shape[1];
+  options.pitch = pitchOf(logits, options.columns);
+  options.reduction = reductionOf(attrs);
+  options.ignoreIndex = attrs.integer("ignoreIndex");
+  options.areLogs = request.op() == Op::NllLoss;
+  if (!options.areLogs) options.labelSmoothing = attrs.number("labelSmoothing");
+  options.logits.storage = logits.storage;
+  std::vector<Layout> in(request.inputs.size(), Layout::Plain);
+  in[0] = request.layout(logits);
+  std::vector<Layout> out{Layout::Plain, Layout::Plain};
+  if (request.outputs.size() == 3) {
+    options.gradient.storage = request.info(request.outputs[2].layout).storage;
+    out.push_back(request.layout(logits.as(options.gradient.storage)));
+  }
+  const bool areProbabilities = request.inputs[1].dtype == DType::F32;
+  const auto rows = static_cast<size_t>(options.rows);
+  return std::make_unique<FunctionKernel>(
+      opName(request.op()), std::move(in), std::move(out),
+      [options, areProbabilities, stream = request.context.compute()](Pointers in, Pointers out,
+                                                                      void* workspace) {
+        ClassLoss args = options;
+        args.logits.at = in[0];
+        if (areProbabilities) {
+          args.targets = as<const float>(in[1]);
+        } else {
+          args.labels = as<const int32_t>(in[1]);
+        }
+        args.count = as<const int32_t>(in[2]);
+        if (in.size() > 3) args.weights = as<const float>(in[3]);
+        args.loss = as<float>(out[0]);
+        args.correct = as<int32_t>(out[1]);
+        if (out.size() > 2) args.gradient.at = out[2];
+        args.rowLoss = as<double>(workspace);
+        args.rowCorrect = reinterpret_cast<int32_t*>(args.rowLoss + args.rows + 1);
+        classLoss(stream, args);
+      },
+      (rows + 1) * sizeof(double) + rows * sizeof(int32_t));
+}
+
+using Launch = void (*)(cudaStream_t stream, const ElementLoss& args);
+
+std::unique_ptr<Kernel> makeElementLoss(const KernelRequest& request, Launch launch) {
+  const Attrs& attrs = request.node.spec.attrs;
+  const Shape& shape = request.inputs[0].shape;
+  ElementLoss options{};
+  options.rows = shape[0];
+  options.rowElements = elementCount(shape) / shape[0];
+  options.reduction = reductionOf(attrs);
+  options.parameter =
+      request.op() == Op::SmoothL1Loss ? static_cast<float>(attrs.number("beta")) : 1.0f;
+  const size_t given = request.inputs.size();
+  if (given > 3) repeatsOver(request.inputs[3].shape, shape, options.weights);
+  if (given > 4) repeatsOver(request.inputs[4].shape, shape, options.parameters);
+  return std::make_unique<FunctionKernel>(
+      opName(request.op()), std::vector(given, Layout::Plain),
+      std::vector(request.outputs.size(), Layout::Plain),
+      [options, launch, stream = request.context.compute()](Pointers in, Pointers out,
+                                                            void* workspace) {
+        ElementLoss args = options;
+        args.x = as<const float>(in[0]);
+        args.target = as<const float>(in[1]);
+        args.count = as<const int32_t>(in[2]);
+        if (in.size() > 3) args.weights.at = as<const float>(in[3]);
+        if (in.size() > 4) args.parameters.at = as<const float>(in[4]);
+        args.loss = as<float>(out[0]);
+        if (out.size() > 1) args.gradient = as<float>(out[1]);
+        args.sums = as<double>(workspace);
+        launch(stream, args);
+      },
+      static_cast<size_t>(lossPieces(elementCount(shape))) * sizeof(double));
 }
 
 }  // namespace
@@ -31,41 +110,21 @@ std::unique_ptr<Kernel> makeSoftmax(const KernelRequest& request) {
 }
 
 std::unique_ptr<Kernel> makeLoss(const KernelRequest& request) {
-  const int64_t rows = request.inputs[0].shape[0], columns = request.inputs[0].shape[1];
-  const LayoutInfo logits = rowsOf(request, request.inputs[0]);
-  const bool sum = request.node.spec.attrs.flag("reduction");
-  std::vector<Layout> out{Layout::Plain, Layout::Plain};
-  const bool wantsGradient = request.outputs.size() == 3;
-  Storage gradient = Storage::F32;
-  if (wantsGradient) {
-    gradient = request.info(request.outputs[2].layout).storage;
-    out.push_back(request.layout(logits.as(gradient)));
+  switch (request.op()) {
+#define NN_LOSS_ROW(Formula, name) \
+  case Op::Formula:                \
+    return makeElementLoss(request, name);
+    NN_ELEMENT_LOSSES(NN_LOSS_ROW)
+#undef NN_LOSS_ROW
+    default:
+      return makeClassLoss(request);
   }
-  const size_t workspace = static_cast<size_t>(rows) * (sizeof(double) + sizeof(int32_t));
-  return std::make_unique<FunctionKernel>(
-      "softmaxCrossEntropy", std::vector{request.layout(logits), Layout::Plain, Layout::Plain},
-      std::move(out),
-      [rows, columns, pitch = pitchOf(logits, columns), storage = logits.storage, sum,
-       wantsGradient, gradient,
-       stream = request.context.compute()](Pointers in, Pointers out, void* workspace) {
-        auto* rowLoss = as<double>(workspace);
-        crossEntropy(stream, {.logits = {in[0], storage},
-                              .labels = as<const int32_t>(in[1]),
-                              .count = as<const int32_t>(in[2]),
-                              .sum = sum,
-                              .loss = as<float>(out[0]),
-                              .correct = as<int32_t>(out[1]),
-                              .gradient = {wantsGradient ? out[2] : nullptr, gradient},
-                              .rows = rows,
-                              .columns = columns,
-                              .pitch = pitch,
-                              .rowLoss = rowLoss,
-                              .rowCorrect = reinterpret_cast<int32_t*>(rowLoss + rows)});
-      },
-      workspace);
 }
 
 Layout preferredByLoss(const KernelRequest& request, size_t input) {
+  const Op op = request.op();
+  const bool isRows = op == Op::Softmax || op == Op::SoftmaxCrossEntropy || op == Op::NllLoss;
+  if (!isRows) return Layout::Plain;
   if (input != 0) return Layout::Undecided;
   return request.rows(request.inputs[0].shape[1], Storage::F32);
 }

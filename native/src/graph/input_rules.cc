@@ -14,9 +14,18 @@ InputRules::InputRules(const GraphSpec& graph) {
     const auto name = [&](int input) {
       return input == OpInfo::kNone ? std::string() : nameOf(node.inputs[input]);
     };
-    if (info.labels != OpInfo::kNone) {
-      const Shape& scores = graph.values[static_cast<size_t>(node.inputs[0])].shape;
-      losses_.push_back({name(info.labels), name(info.count), scores[0], scores[1]});
+    if (info.count != OpInfo::kNone) {
+      const auto valueOf = [&](int input) -> const ValueSpec& {
+        return graph.values[static_cast<size_t>(node.inputs[static_cast<size_t>(input)])];
+      };
+      const Shape& scores = valueOf(0).shape;
+      Loss loss{.labels = "", .count = name(info.count), .rows = scores[0]};
+      if (info.labels != OpInfo::kNone && valueOf(info.labels).dtype == DType::I32) {
+        loss.labels = name(info.labels);
+        loss.classes = scores[1];
+        loss.ignored = node.attrs.integer("ignoreIndex");
+      }
+      losses_.push_back(std::move(loss));
     }
     if (info.shared > 0) {
       const std::string step = nameOf(node.inputs[node.inputs.size() - info.shared]);
@@ -49,6 +58,7 @@ void InputRules::check(const std::function<const void*(const std::string& name)>
     const int32_t* labels = wordsOf(loss.labels);
     for (int64_t row = 0; row < rows; ++row) {
       if (labels[row] >= 0 && labels[row] < loss.classes) continue;
+      if (labels[row] == loss.ignored) continue;
       throw Error(errc::kArgument, "label " + std::to_string(labels[row]) + " in row " +
                                        std::to_string(row) + " is outside 0 to " +
                                        std::to_string(loss.classes - 1));

@@ -25,7 +25,8 @@ class InputRules {
   };
   struct Loss {
     std::string labels, count;  // empty where it is no input
-    int64_t rows, classes;
+    int64_t rows;
+    int64_t classes = 0, ignored = 0;  // of labels
   };
 
   std::vector<Step> steps_;

@@ -61,8 +61,16 @@ enum class Family : uint8_t {
   OP(PadGrad, padGrad, Joining, checkPadGrad)                                                    \
   OP(Sum, sum, Reduction, checkSum)                                                              \
   OP(Softmax, softmax, Softmax, checkSoftmax)                                                    \
-  OP(SoftmaxCrossEntropy, softmaxCrossEntropy, Loss, checkSoftmaxCrossEntropy, .inputs = {3, 3}, \
+  OP(SoftmaxCrossEntropy, softmaxCrossEntropy, Loss, checkSoftmaxCrossEntropy, .inputs = {3, 4}, \
      .outputs = {2, 3}, .labels = 1, .count = 2)                                                 \
+  OP(NllLoss, nllLoss, Loss, checkNllLoss, .inputs = {3, 4}, .outputs = {2, 3}, .labels = 1,     \
+     .count = 2)                                                                                 \
+  OP(MseLoss, mseLoss, Loss, checkElementLoss, .inputs = {3, 3}, .outputs = {1, 2}, .count = 2)  \
+  OP(L1Loss, l1Loss, Loss, checkElementLoss, .inputs = {3, 3}, .outputs = {1, 2}, .count = 2)    \
+  OP(SmoothL1Loss, smoothL1Loss, Loss, checkSmoothL1Loss, .inputs = {3, 3}, .outputs = {1, 2},   \
+     .count = 2)                                                                                 \
+  OP(BinaryCrossEntropyWithLogits, binaryCrossEntropyWithLogits, Loss, checkElementLoss,         \
+     .inputs = {3, 5}, .outputs = {1, 2}, .count = 2)                                            \
   OPTIMIZER(AdamStep, adamStep, 2, 2)                                                            \
   OPTIMIZER(SgdStep, sgdStep, 0, 1)
 
@@ -96,7 +104,8 @@ struct OpInfo {
   // must be at least 1. Only optimizer steps have any.
   size_t shared = 0;
   // i32 inputs whose values are checked on the host before a run: a class of input 0 [N, C] for
-  // each row, and how many of its rows are real.
+  // each row, or the attribute ignoreIndex, and how many of input 0's rows are real. Labels that
+  // are floats are probabilities, and may be anything.
   int labels = kNone;
   int count = kNone;
 };

@@ -23,6 +23,12 @@ NN_HD float crossEntropyGrad(float term, float inverseSum, bool isLabel, float w
   return (term * inverseSum - (isLabel ? 1.0f : 0.0f)) * weight;
 }
 
+/// The same where the target is spread over the classes: softmax * (sum of the parts) - part, with
+/// `share` the parts' sum over the terms'.
+NN_HD float spreadGrad(float term, double share, double part, float scale) {
+  return static_cast<float>(term * share - part) * scale;
+}
+
 /// Whether x displaces the maximum so far: the first of equals stays, and NaN beats all numbers.
 NN_HD bool isNewMaximum(float x, float best) {
   return x > best || (std::isnan(x) && !std::isnan(best));

@@ -212,6 +212,8 @@ Net& Net::train(Optimizer optimizer) {
   int gradient = intermediate(shapeOf(current_));
   Attrs attrs;
   attrs.set("reduction", {0});
+  attrs.set("ignoreIndex", {-100});
+  attrs.set("labelSmoothing", {0});
   node(Op::SoftmaxCrossEntropy, {current_, labels, count}, {loss, correct, gradient}, attrs,
        Phase::Forward);
   for (size_t i = layers_.size(); i-- > 0;) {

@@ -89,6 +89,8 @@ TEST_F(BackendPlan, ProductsWriteRowsOfAMultipleOfEight) {
   const Layout rows = id({.rowPitch = 16});
   Attrs attrs;
   attrs.set("reduction", {0});
+  attrs.set("ignoreIndex", {-100});
+  attrs.set("labelSmoothing", {0});
   const auto loss =
       make(Op::SoftmaxCrossEntropy, {{kF32, {3, 10}, rows}, {DType::I32, {3}}, {DType::I32, {}}},
            {{kF32, {}}, {DType::I32, {}}, {kF32, {3, 10}}}, {}, attrs);

@@ -171,7 +171,7 @@ export const kernels = [
     id: 'padding-rows-count',
     what: 'the rows that fill up a batch count in the loss',
     file: 'native/cuda/loss/loss.cu',
-    edits: [['const bool counts = block.index < valid;', 'const bool counts = valid >= 0;']],
+    edits: [['block.index < validRows(args) &&', 'validRows(args) >= 0 &&']],
     tests: 'CudaLoss.*',
   },
   {
@@ -180,8 +180,8 @@ export const kernels = [
     file: 'native/cuda/loss/loss.cu',
     edits: [
       [
-        'static_cast<float>(1.0 / static_cast<double>(valid));',
-        'static_cast<float>(1.0 / static_cast<double>(args.rows));',
+        'math::meanScale(args.rowLoss[args.rows])',
+        'math::meanScale(static_cast<double>(args.rows))',
       ],
     ],
     tests: 'CudaLoss.*',

@@ -215,8 +215,10 @@ function traceLoss(
     throw new ArgumentError(`the loss must be a single f32 number, got ${more.length + 1} tensors`);
   }
   if (value.shape.length !== 0 || value.dtype !== 'f32') {
+    const advice = loss.reduction === 'none' ? ": give it reduction 'mean' or 'sum'" : '';
     throw new ArgumentError(
-      `the loss must be a single f32 number, got ${value.dtype} of shape ${show([...value.shape])}`,
+      `the loss must be a single f32 number, got ${value.dtype} of shape ` +
+        `${show([...value.shape])}${advice}`,
     );
   }
   return { ...run, loss: value, targets, reduction: reductionOf(loss) };

@@ -6,6 +6,7 @@ import type { GraphSpec } from '../../../dist/graph/spec.js';
 import type { OpName } from '../../../dist/graph/table.js';
 import { convolutionKernels } from './convolution.js';
 import { joiningKernels } from './joining.js';
+import { lossKernels } from './loss.js';
 import { pointwiseKernels } from './pointwise.js';
 import { poolingKernels } from './pooling.js';
 import type { Kernel, Tensor64 } from './tensor.js';
@@ -15,6 +16,7 @@ const kernels: Record<OpName, Kernel> = {
   ...poolingKernels,
   ...pointwiseKernels,
   ...joiningKernels,
+  ...lossKernels,
 };
 
 /** A graph with its float64 memory; parameters and state are zero until written. */

@@ -1,4 +1,4 @@
-/** Element-wise operations, losses and optimizer steps in float64. Formulas: PyTorch's. */
+/** Element-wise operations and optimizer steps in float64. Formulas: PyTorch's. */
 
 import type { ActivationName } from '../../../dist/graph/ops/pointwise.js';
 import type { Attrs } from '../../../dist/graph/spec.js';
@@ -28,7 +28,7 @@ const dropout: Kernel = ([x, step], [y], attrs) => {
 };
 
 /** Softmax of row `row` of x [N, C]. */
-function softmaxRow(x: Tensor64, row: number): Float64Array {
+export function softmaxRow(x: Tensor64, row: number): Float64Array {
   const classes = x.shape[1]!;
   const logits = x.data.slice(row * classes, (row + 1) * classes);
   const largest = logits.reduce((a, b) => Math.max(a, b));
@@ -40,25 +40,6 @@ function softmaxRow(x: Tensor64, row: number): Float64Array {
 const softmax: Kernel = ([x], [y]) => {
   for (let row = 0; row < x!.shape[0]!; row++) {
     y!.data.set(softmaxRow(x!, row), row * x!.shape[1]!);
-  }
-};
-
-const softmaxCrossEntropy: Kernel = ([logits, labels, count], [loss, correct, grad], attrs) => {
-  const classes = logits!.shape[1]!;
-  const rows = count!.data[0]!;
-  const weight = number(attrs, 'reduction') === 1 ? 1 : 1 / rows;
-  loss!.data[0] = 0;
-  correct!.data[0] = 0;
-  grad?.data.fill(0);
-  for (let row = 0; row < rows; row++) {
-    const probabilities = softmaxRow(logits!, row);
-    const label = labels!.data[row]!;
-    const best = probabilities.indexOf(Math.max(...probabilities));
-    loss!.data[0]! -= weight * Math.log(probabilities[label]!);
-    if (best === label) correct!.data[0]! += 1;
-    for (const [c, p] of probabilities.entries()) {
-      if (grad) grad.data[row * classes + c] = weight * (p - (c === label ? 1 : 0));
-    }
   }
 };
 
@@ -189,7 +170,6 @@ export const pointwiseKernels = {
   mul: combined((a, b) => a * b),
   div: combined((a, b) => a / b),
   softmax,
-  softmaxCrossEntropy,
   adamStep,
   sgdStep,
 } satisfies Record<string, Kernel>;

@@ -1,6 +1,8 @@
 // Adapts softmax and the loss kernels to the backend's Kernel.
 #include "cpu/kernels.h"
+#include "cpu/loss/element_loss.h"
 #include "cpu/loss/loss.h"
+#include "loss_options.h"
 
 namespace neuronode {
 
@@ -9,45 +11,96 @@ namespace {
 using Pointers = FunctionKernel::Pointers;
 constexpr Layout kPlain = Layout::Plain;
 
+std::unique_ptr<Kernel> makePlain(const KernelRequest& request, FunctionKernel::Body body) {
+  return std::make_unique<FunctionKernel>(
+      opName(request.node.spec.op), std::vector(request.inputs.size(), kPlain),
+      std::vector(request.outputs.size(), kPlain), std::move(body));
+}
+
+int64_t realRows(const void* count, int64_t rows) {
+  const int32_t real = *static_cast<const int32_t*>(count);
+  if (real >= 0 && real <= rows) return real;
+  throw Error(errc::kArgument, "count must be between 0 and " + std::to_string(rows) + ", got " +
+                                   std::to_string(real));
+}
+
+std::unique_ptr<Kernel> makeSoftmax(const KernelRequest& request) {
+  const int64_t n = request.inputs[0].shape[0], c = request.inputs[0].shape[1];
+  return makePlain(request, [n, c](Pointers in, Pointers out, void*) {
+    lossKernels().softmax(as<const float>(in[0]), as<float>(out[0]), n, c);
+  });
+}
+
+std::unique_ptr<Kernel> makeClassLoss(const KernelRequest& request) {
+  const Attrs& attrs = request.node.spec.attrs;
+  ClassLossArgs options{};
+  options.n = request.inputs[0].shape[0];
+  options.c = request.inputs[0].shape[1];
+  options.reduction = reductionOf(attrs);
+  options.ignoreIndex = attrs.integer("ignoreIndex");
+  options.areLogs = request.node.spec.op == Op::NllLoss;
+  if (!options.areLogs) options.labelSmoothing = attrs.number("labelSmoothing");
+  const bool areProbabilities = request.inputs[1].dtype == DType::F32;
+  return makePlain(request, [options, areProbabilities](Pointers in, Pointers out, void*) {
+    ClassLossArgs args = options;
+    args.logits = as<const float>(in[0]);
+    if (areProbabilities) {
+      args.targets = as<const float>(in[1]);
+    } else {
+      args.labels = as<const int32_t>(in[1]);
+    }
+    args.validRows = realRows(in[2], args.n);
+    if (in.size() > 3) args.weights = as<const float>(in[3]);
+    args.loss = as<float>(out[0]);
+    args.correct = as<int32_t>(out[1]);
+    if (out.size() > 2) args.grad = as<float>(out[2]);
+    const int64_t badRow = lossKernels().classLoss(args);
+    if (badRow < 0) return;
+    throw Error(errc::kArgument, "label " + std::to_string(args.labels[badRow]) + " in row " +
+                                     std::to_string(badRow) + " is outside 0 to " +
+                                     std::to_string(args.c - 1));
+  });
+}
+
+std::unique_ptr<Kernel> makeElementLoss(const KernelRequest& request, ElementLoss formula) {
+  const Attrs& attrs = request.node.spec.attrs;
+  const Shape& shape = request.inputs[0].shape;
+  ElementLossArgs options{};
+  options.rows = shape[0];
+  options.rowElements = elementCount(shape) / shape[0];
+  options.reduction = reductionOf(attrs);
+  options.parameter =
+      formula == ElementLoss::SmoothL1Loss ? static_cast<float>(attrs.number("beta")) : 1.0f;
+  const size_t given = request.inputs.size();
+  if (given > 3) repeatsOver(request.inputs[3].shape, shape, options.weights);
+  if (given > 4) repeatsOver(request.inputs[4].shape, shape, options.parameters);
+  return makePlain(request, [options, formula](Pointers in, Pointers out, void*) {
+    ElementLossArgs args = options;
+    args.x = as<const float>(in[0]);
+    args.target = as<const float>(in[1]);
+    args.validRows = realRows(in[2], args.rows);
+    if (in.size() > 3) args.weights.at = as<const float>(in[3]);
+    if (in.size() > 4) args.parameters.at = as<const float>(in[4]);
+    args.loss = as<float>(out[0]);
+    if (out.size() > 1) args.grad = as<float>(out[1]);
+    elementLossKernels().loss[static_cast<size_t>(formula)](args);
+  });
+}
+
 }  // namespace
 
 std::unique_ptr<Kernel> makeLoss(const KernelRequest& request) {
-  const int64_t n = request.inputs[0].shape[0], c = request.inputs[0].shape[1];
-  if (request.node.spec.op == Op::Softmax) {
-    return std::make_unique<FunctionKernel>("softmax", std::vector{kPlain}, std::vector{kPlain},
-                                            [n, c](Pointers in, Pointers out, void*) {
-                                              lossKernels().softmax(as<const float>(in[0]),
-                                                                    as<float>(out[0]), n, c);
-                                            });
+  switch (request.node.spec.op) {
+    case Op::Softmax:
+      return makeSoftmax(request);
+#define NN_LOSS_ROW(Formula, name) \
+  case Op::Formula:                \
+    return makeElementLoss(request, ElementLoss::Formula);
+      NN_ELEMENT_LOSSES(NN_LOSS_ROW)
+#undef NN_LOSS_ROW
+    default:
+      return makeClassLoss(request);
   }
-  const Reduction reduction =
-      request.node.spec.attrs.flag("reduction") ? Reduction::Sum : Reduction::Mean;
-  const bool wantsGradient = request.outputs.size() == 3;
-  return std::make_unique<FunctionKernel>(
-      "softmaxCrossEntropy", std::vector(3, kPlain), std::vector(request.outputs.size(), kPlain),
-      [n, c, reduction, wantsGradient](Pointers in, Pointers out, void*) {
-        const int32_t count = *as<const int32_t>(in[2]);
-        if (count < 0 || count > n) {
-          throw Error(errc::kArgument, "count must be between 0 and " + std::to_string(n) +
-                                           ", got " + std::to_string(count));
-        }
-        const auto* labels = as<const int32_t>(in[1]);
-        const int64_t badRow = lossKernels().softmaxCrossEntropy(
-            {.logits = as<const float>(in[0]),
-             .labels = labels,
-             .validRows = count,
-             .n = n,
-             .c = c,
-             .reduction = reduction,
-             .loss = as<float>(out[0]),
-             .correct = as<int32_t>(out[1]),
-             .grad = wantsGradient ? as<float>(out[2]) : nullptr});
-        if (badRow >= 0) {
-          throw Error(errc::kArgument, "label " + std::to_string(labels[badRow]) + " in row " +
-                                           std::to_string(badRow) + " is outside 0 to " +
-                                           std::to_string(c - 1));
-        }
-      });
 }
 
 }  // namespace neuronode

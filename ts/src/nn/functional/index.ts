@@ -12,10 +12,14 @@ export const functional = Object.freeze({ ...activationFunctions, ...declared })
 export declare namespace functional {
   export type AdaptiveSize = declared.AdaptiveSize;
   export type AvgPoolOptions = declared.AvgPoolOptions;
+  export type BinaryCrossEntropyOptions = declared.BinaryCrossEntropyOptions;
   export type ConvOptions = declared.ConvOptions;
   export type CrossEntropyOptions = declared.CrossEntropyOptions;
+  export type LossOptions = declared.LossOptions;
   export type MaxPoolOptions = declared.MaxPoolOptions;
+  export type NllLossOptions = declared.NllLossOptions;
   export type Operand = declared.Operand;
   export type PadMode = declared.PadMode;
   export type PadOptions = declared.PadOptions;
+  export type SmoothL1Options = declared.SmoothL1Options;
 }
