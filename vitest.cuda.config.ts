@@ -15,6 +15,7 @@ const isEmulated = device === undefined || device === '';
 const shared = [
   'buffers',
   'checkpoint',
+  'composed',
   'graph-native',
   'losses',
   'native-program',
