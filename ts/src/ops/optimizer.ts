@@ -6,6 +6,7 @@ import {
   adamDefaults,
   checkAdam,
   checkSgd,
+  optimizerOps,
   type SgdSettings,
   sgdAttrs,
   sgdDefaults,
@@ -13,11 +14,23 @@ import {
 import { type OpOptions, run, splitOptions } from './run.js';
 import { type FloatTensor, floatTensor } from './tensors.js';
 
+/** Names of the tensors that a step takes: those of its declaration, but for the scalars. */
+function tensorNames(op: keyof typeof optimizerOps): string[] {
+  return optimizerOps[op].inputs.slice(0, -2).map(({ name }) => name);
+}
+
+/** Names of settings: those that have a default. */
+function namesOf<T extends object>(defaults: T): (keyof T & string)[] {
+  return Object.keys(defaults) as (keyof T & string)[];
+}
+
 /** The settings given, and the defaults of those that are not. */
 function withDefaults<T extends object>(defaults: T, given: Partial<T>): T {
-  const names = Object.keys(defaults) as (keyof T)[];
   return Object.fromEntries(
-    names.map((name) => [name, given[name] === undefined ? defaults[name] : given[name]]),
+    namesOf(defaults).map((name) => [
+      name,
+      given[name] === undefined ? defaults[name] : given[name],
+    ]),
   ) as T;
 }
 
@@ -43,8 +56,8 @@ export async function adamStep(
   options: AdamStepOptions,
 ): Promise<{ p: FloatTensor; m: FloatTensor; v: FloatTensor }> {
   const who = 'adamStep';
-  checkNames(who, tensors, ['p', 'g', 'm', 'v'], 'input');
-  const names = ['step', 'lr', 'betas', 'eps', 'weightDecay', 'decoupled'] as const;
+  checkNames(who, tensors, tensorNames(who), 'input');
+  const names = ['step', 'decoupled', ...namesOf(adamDefaults)] as const;
   const [own, common] = splitOptions(who, options, names);
   const step = checkInteger(who, 'step', own.step, 1, 2 ** 31 - 1);
   const decoupled = checkBoolean(who, 'decoupled', own.decoupled ?? false);
@@ -75,8 +88,8 @@ export async function sgdStep(
   options: SgdStepOptions,
 ): Promise<{ p: FloatTensor; momentumBuffer?: FloatTensor }> {
   const who = 'sgdStep';
-  checkNames(who, tensors, ['p', 'g', 'momentumBuffer'], 'input');
-  const names = ['step', 'lr', 'momentum', 'dampening', 'nesterov', 'weightDecay'] as const;
+  checkNames(who, tensors, tensorNames(who), 'input');
+  const names = ['step', ...namesOf(sgdDefaults)] as const;
   const [own, common] = splitOptions(who, options, names);
   const step = checkInteger(who, 'step', own.step, 1, 2 ** 31 - 1);
   const settings = withDefaults(sgdDefaults, own);
