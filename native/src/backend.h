@@ -29,8 +29,10 @@ class Buffer {
 // A node after fusion.
 struct FusedNode {
   NodeSpec spec;
-  // Forward conv2d and linear: apply ReLU to the output.
+  // Forward conv2d, linear and batch normalisation: apply ReLU to the output.
   bool relu = false;
+  // Forward batch normalisation: the last of spec.inputs is added to the output, before a ReLU.
+  bool residual = false;
   // Input gradients: the last of spec.inputs is a forward ReLU's output (for maxPool2dGrad: the
   // pool's own output, whose input was a ReLU's); where it is not positive the gradient is zero.
   bool reluMask = false;

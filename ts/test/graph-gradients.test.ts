@@ -22,6 +22,10 @@ interface GradientCase {
   attrs?: Attrs;
   /** Shape of the output, where inputs and attributes leave it open. */
   output?: Shape;
+  /** Inputs of one number, and others that have no gradient, which come at place `at`. */
+  scalars?: Readonly<Record<string, number>>;
+  constants?: Readonly<Record<string, readonly number[]>>;
+  at?: number;
   note?: string;
   /** Inputs behind those, that have no gradient. */
   fixed?: { dtype: 'f32' | 'i32'; shape: Shape; data: readonly number[] }[];
@@ -106,7 +110,35 @@ const cases: GradientCase[] = [
     ...(parameter === undefined ? {} : { attrs: { [parameter.name]: 0.3 } }),
   })),
   { op: 'softmax', inputs: [[4, 5]] },
-  { op: 'dropout', inputs: [[4, 9]], attrs: { p: 0.3, seed: [5, 6], stream: 2 } },
+  {
+    op: 'batchNorm',
+    inputs: [[3, 2, 2, 2], [2], [2]],
+    attrs: { eps: 0.01 },
+    scalars: { count: 3 },
+    at: 1,
+  },
+  {
+    op: 'batchNorm',
+    inputs: [[4, 2, 2, 1]],
+    attrs: { eps: 0.01 },
+    scalars: { count: 2 },
+    at: 1,
+    note: 'of two rows of four',
+  },
+  {
+    op: 'batchNormInference',
+    inputs: [[2, 2, 2, 2], [2], [2]],
+    attrs: { eps: 0.01 },
+    constants: { mean: [0.3, -0.2], var: [0.5, 1.5] },
+    at: 1,
+  },
+  {
+    op: 'dropout',
+    inputs: [[4, 9]],
+    attrs: { p: 0.3, seed: [5, 6], stream: 2 },
+    scalars: { step: 3 },
+    at: 1,
+  },
   { op: 'reshape', inputs: [[2, 6]], output: [3, 2, 2] },
   ...(['add', 'sub', 'mul', 'div'] as const).flatMap((op) =>
     [
@@ -214,15 +246,31 @@ const options = { name: 'node', phase: 'forward' as const };
  * The graph loss = crossEntropy(op(a, b, ...)) with the gradient with respect to each input as an output, and
  * the programs' inputs.
  */
-function differentiated({ op, inputs, attrs = {}, output, fixed = [] }: GradientCase) {
+function differentiated(gradientCase: GradientCase) {
+  const {
+    op,
+    inputs,
+    attrs = {},
+    output,
+    scalars = {},
+    constants = {},
+    at = 0,
+    fixed = [],
+  } = gradientCase;
   const builder = new GraphBuilder();
   const parameters = inputs.map((shape, index) =>
     builder.named('parameter', `p${index}`, 'f32', shape),
   );
-  const step = op === 'dropout' ? [builder.named('input', 'step', 'i32', [])] : [];
+  const others = [
+    ...Object.keys(scalars).map((name) => builder.named('input', name, 'i32', [])),
+    ...Object.entries(constants).map(([name, values]) =>
+      builder.named('input', name, 'f32', [values.length]),
+    ),
+  ];
+  const given = [...parameters.slice(0, at), ...others, ...parameters.slice(at)];
   const shapes = output === undefined ? {} : { shapes: [output] };
-  const others = fixed.map(({ dtype, shape }, i) => builder.named('input', `f${i}`, dtype, shape));
-  const given = [...parameters, ...step, ...others];
+  const behind = fixed.map(({ dtype, shape }, i) => builder.named('input', `f${i}`, dtype, shape));
+  given.push(...behind);
   const [y] = builder.apply(op, given, attrs, { ...options, ...shapes });
   const total = size(builder.value(y!).shape);
   const rows = total % 2 === 0 ? 2 : 1;
@@ -233,7 +281,7 @@ function differentiated({ op, inputs, attrs = {}, output, fixed = [] }: Gradient
     { ...options, shapes: [[rows, total / rows]] },
   );
   const labels = builder.named('input', 'labels', 'i32', [rows]);
-  const count = builder.named('input', 'count', 'i32', []);
+  const count = builder.named('input', 'rows', 'i32', []);
   const [loss] = builder.apply(
     'softmaxCrossEntropy',
     [logits!, labels, count],
@@ -245,8 +293,9 @@ function differentiated({ op, inputs, attrs = {}, output, fixed = [] }: Gradient
   for (const [index, id] of parameters.entries()) outputs.set(`g${index}`, gradients.get(id)!);
   const feeds = {
     labels: [1, 0].slice(0, rows),
-    count: rows,
-    ...(step.length > 0 ? { step: 3 } : {}),
+    rows,
+    ...scalars,
+    ...constants,
     ...Object.fromEntries(fixed.map(({ data }, i) => [`f${i}`, data])),
   };
   return { program: new ReferenceProgram(finish(builder, outputs)), feeds };

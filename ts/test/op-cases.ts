@@ -29,7 +29,7 @@ export type Distribution =
   | 'zero';
 
 /** Value of one attribute of a case, as the table writes it. */
-export type CaseAttr = number | boolean | string | readonly number[];
+export type CaseAttr = number | boolean | string | null | readonly number[];
 
 /** One row of the table, its defaults filled in. */
 export interface OpCase {
@@ -80,7 +80,7 @@ function makeCase(op: OpName, name: string, group: Group, row: Group['cases'][st
     shapes[input] = attrs[input] as number[];
     delete attrs[input];
   }
-  if (attrs.bias === true) shapes.b = [shapes.w![0]!];
+  if (attrs.bias === true && shapes.w !== undefined) shapes.b = [shapes.w![0]!];
   delete attrs.bias;
   const { winogradTolerance } = group;
   const hasKernel = winogradTolerance !== undefined && hasWinograd(shapes.w!, attrs);

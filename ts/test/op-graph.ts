@@ -5,7 +5,7 @@
  * Policy: the package's inside comes as an argument, so that the benchmark, which is compiled to
  * another folder, can use this too.
  */
-import type { GraphSpec } from '../../dist/graph/spec.js';
+import type { Attrs, GraphSpec } from '../../dist/graph/spec.js';
 import type { OpName } from '../../dist/graph/table.js';
 import { attrsOf, type OpCase, openShape } from './op-cases.js';
 
@@ -30,14 +30,15 @@ export function caseGraph(opCase: OpCase, tools: GraphTools): GraphSpec {
     const given = slots.flatMap(({ name, dtypes, optional }, index) => {
       const shape = name === 'gy' ? gradientShape : inputShape(opCase, name);
       if (!ids.has(name) && shape !== undefined) {
-        const kind = !updates.includes(index) ? 'input' : index === 0 ? 'parameter' : 'state';
+        const isParameter = index === 0 || dtypes[0] === 'i32';
+        const kind = !updates.includes(index) ? 'input' : isParameter ? 'parameter' : 'state';
         ids.set(name, builder.named(kind, name, dtypes[0]!, shape));
       }
       const id = ids.get(name);
       if (id === undefined && optional !== true) throw new Error(`${opCase.id} has no ${name}`);
       return id ?? [];
     });
-    const made = builder.apply(op, given, attrsOf(opCase, Object.keys(attrs)), {
+    const made = builder.apply(op, given, contractAttrs(opCase, Object.keys(attrs)), {
       name: op,
       phase: op === opCase.op ? 'forward' : 'backward',
       shapes: outputs.map(({ name }) => outputShape(opCase, op, name, tools)),
@@ -55,10 +56,20 @@ function partsOf({ shapes }: OpCase) {
   return Object.keys(shapes).map((name) => ({ name, dtypes: ['f32'] as const, optional: false }));
 }
 
+/** A row of running statistics says what its batches are, and of a momentum of null what it means. */
+function contractAttrs(opCase: OpCase, names: readonly string[]): Attrs {
+  if (opCase.op !== 'batchNormUpdate') return attrsOf(opCase, names);
+  const { momentum } = opCase.attrs;
+  const [, , height = 1, width = 1] = opCase.shapes.x ?? [];
+  const attrs = { momentum: momentum ?? 0, cumulative: momentum === null, pixels: height * width };
+  return attrsOf({ attrs }, names);
+}
+
 function inputShape({ shapes, attrs }: OpCase, name: string): Shape | undefined {
   const own = shapes[name];
   if (own !== undefined) return own;
-  if (['step', 'lr', 'count'].includes(name)) return [];
+  if (['step', 'lr', 'count', 'numBatches'].includes(name)) return [];
+  if (/^(mean|var|runningMean|runningVar)$/.test(name)) return shapes.x?.slice(1, 2);
   const isOfParameter = name === 'momentumBuffer' ? attrs.momentum !== 0 : /^[gmv]$/.test(name);
   return isOfParameter ? shapes.p : undefined;
 }

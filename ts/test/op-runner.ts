@@ -58,9 +58,13 @@ function tensorsOf(opCase: OpCase, inputs: Inputs): Record<string, ops.FloatTens
   );
 }
 
-/** The number of the step, for rows of dropout. */
-function stepOf({ attrs }: OpCase): Tensors {
-  return typeof attrs.step === 'number' ? { step: attrs.step } : {};
+/** Inputs that are a single number: the step, for rows of dropout, and how many rows are real. */
+function numbersOf({ attrs, shapes }: OpCase): Tensors {
+  const count = typeof attrs.count === 'number' ? attrs.count : shapes.x?.[0];
+  return {
+    ...(typeof attrs.step === 'number' ? { step: attrs.step } : {}),
+    ...(count === undefined ? {} : { count }),
+  };
 }
 
 /** The shapes of gradients: those of the inputs they belong to. */
@@ -93,7 +97,7 @@ async function forwardAll(
     default:
       if (shape !== undefined)
         return run(op, opCase, tensors, { ...options, shapes: { y: shape } });
-      return run(op, opCase, { ...tensors, ...stepOf(opCase) }, options);
+      return run(op, opCase, { ...tensors, ...numbersOf(opCase) }, options);
   }
 }
 
@@ -114,7 +118,11 @@ export async function gradients(
   options: ops.OpOptions = {},
 ): Promise<Outputs> {
   const forwards = await forwardAll(opCase, inputs, options);
-  return gradientsAfter(opCase, { ...tensorsOf(opCase, inputs), ...forwards, gy }, options);
+  return gradientsAfter(
+    opCase,
+    { ...tensorsOf(opCase, inputs), ...numbersOf(opCase), ...forwards, gy },
+    options,
+  );
 }
 
 /** @param tensors Inputs and outputs of the forward operation, and gy. */
@@ -126,10 +134,11 @@ async function gradientsAfter(
   const found: Outputs = {};
   for (const op of opCase.gradients) {
     const shapes = gradientShapes(opCase, op);
-    // A bias that there is none of has no gradient, and its computation has kernels of its own.
+    // A weight or bias that there is none of has no gradient, and its computation has kernels of its
+    // own.
     const outputs = operations[op].outputs
       .map(({ name }) => name)
-      .filter((name) => name !== 'gb' || opCase.shapes.b !== undefined);
+      .filter((name) => !/^g[wb]$/.test(name) || opCase.shapes[name.slice(1)] !== undefined);
     Object.assign(found, await run(op, opCase, tensors, { ...options, shapes, outputs }));
   }
   return found;
@@ -186,6 +195,35 @@ async function optimizerSteps(
   return tensors;
 }
 
+/** The running statistics after all batches of a row; batch s has x.<s>. */
+async function runningStatistics(opCase: OpCase, options: ops.OpOptions): Promise<Outputs> {
+  const { batches, eps, momentum, count } = opCase.attrs as Record<string, number | null>;
+  const shape = opCase.shapes.x!;
+  const [, channels, height, width] = shape as [number, number, number, number];
+  const perChannel = (value: number) => ({
+    data: new Float32Array(channels).fill(value),
+    shape: [channels],
+  });
+  let running: Parameters<typeof ops.batchNormUpdate>[0] = {
+    mean: perChannel(0),
+    var: perChannel(1),
+    runningMean: perChannel(0),
+    runningVar: perChannel(1),
+    numBatches: { data: Int32Array.of(0), shape: [] },
+  };
+  const settings = { device: testDevice, ...options };
+  for (let batch = 1; batch <= batches!; batch++) {
+    const x = { data: floats(opCase, `x.${batch}`, shape, 'x'), shape };
+    const rows = { count: count ?? shape[0]! };
+    const { mean, var: variance } = await ops.batchNorm({ x }, { eps: eps!, ...rows, ...settings });
+    const update = { ...rows, momentum: momentum!, pixels: height * width, ...settings };
+    const updated = await ops.batchNormUpdate({ ...running, mean, var: variance }, update);
+    running = { ...running, ...updated };
+  }
+  const { runningMean, runningVar, numBatches } = running;
+  return { runningMean, runningVar, numBatches: numBatches! };
+}
+
 /**
  * Every output of a row: of the operation and of its gradient operations. By direct convolutions, on
  * the device under test, unless the options say otherwise.
@@ -204,12 +242,14 @@ export async function runCase(opCase: OpCase, given: ops.OpOptions = {}): Promis
       const states = opCase.attrs.momentum === 0 ? [] : ['momentumBuffer'];
       return optimizerSteps(opCase, states, options);
     }
+    case 'batchNormUpdate':
+      return runningStatistics(opCase, options);
     default: {
       const inputs = floatInputs(opCase);
       const forwards = await forwardAll(opCase, inputs, options);
       const { shape } = forwards.y!;
       const gy = { data: floats(opCase, 'gy', shape), shape };
-      const tensors = { ...tensorsOf(opCase, inputs), ...stepOf(opCase), ...forwards, gy };
+      const tensors = { ...tensorsOf(opCase, inputs), ...numbersOf(opCase), ...forwards, gy };
       return { y: forwards.y!, ...(await gradientsAfter(opCase, tensors, options)) };
     }
   }

@@ -350,6 +350,7 @@ describe('checks of single operations', () => {
     const state = { p: rows, g: rows, m: rows, v: rows };
     const bytes = { data: new Uint8Array(6), shape: [1, 1, 2, 3] };
     const none = any<never>(null);
+    const statistics = { mean: tensor('mean', 4), var: tensor('var', 4) };
     const calls: Record<string, () => Promise<unknown>> = {
       toFloat: () => deviceOps.toFloat(bytes, [0], [1], none),
       conv2d: () => deviceOps.conv2d(x, w, b, none),
@@ -371,6 +372,16 @@ describe('checks of single operations', () => {
           [`${name}Grad`, () => deviceOps[`${name}Grad`](rows, rows, none)],
         ]),
       ),
+      batchNorm: () => deviceOps.batchNorm({ x }, none),
+      batchNormGrad: () => deviceOps.batchNormGrad({ gy: x, x, ...statistics }, none),
+      batchNormInference: () => deviceOps.batchNormInference({ x, ...statistics }, none),
+      batchNormInferenceGrad: () =>
+        deviceOps.batchNormInferenceGrad({ gy: x, x, ...statistics }, none),
+      batchNormUpdate: () =>
+        deviceOps.batchNormUpdate(
+          { ...statistics, runningMean: statistics.mean, runningVar: statistics.var },
+          none,
+        ),
       dropout: () => deviceOps.dropout(rows, 0.5, 1, none),
       dropoutGrad: () => deviceOps.dropoutGrad(rows, 0.5, 1, none),
       reshape: () => deviceOps.reshape(rows, [15], none),

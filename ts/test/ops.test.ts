@@ -386,6 +386,73 @@ describe('single operations', () => {
     await Promise.all(calls);
   });
 
+  const [scale, shift] = [tensor('scale', 4), tensor('shift', 4)];
+  const statistics = {
+    mean: tensor('mean', 4),
+    var: { data: Float32Array.of(1, 2, 3, 4), shape: [4] },
+  };
+
+  test('batchNorm', 'of all rows and of some', async () => {
+    for (const count of [2, 1]) {
+      const [y, mean, variance] = reference('batchNorm', [x, scalar(count), scale, shift], {
+        eps: 0.1,
+      });
+      const ours = await deviceOps.batchNorm({ x, w: scale, b: shift }, { eps: 0.1, count });
+      expectClose(ours.y, y!, x.shape);
+      expectClose(ours.mean, mean!, [4]);
+      expectClose(ours.var, variance!, [4]);
+    }
+    const [y] = reference('batchNorm', [x, scalar(2)], { eps: 1e-5 });
+    expectClose((await deviceOps.batchNorm({ x })).y, y!, x.shape);
+  });
+
+  test('batchNormGrad', '', async () => {
+    const upper = tensor('upper', ...x.shape);
+    const { mean, var: variance } = await deviceOps.batchNorm({ x });
+    const inputs = { gy: upper, x, mean, var: variance };
+    const wanted = reference('batchNormGrad', [...Object.values(inputs), scalar(2), scale], {
+      eps: 1e-5,
+    });
+    const ours = await deviceOps.batchNormGrad({ ...inputs, w: scale });
+    expectClose(ours.gx, wanted[0]!, x.shape);
+    expectClose(ours.gw, wanted[1]!, [4]);
+    expectClose(ours.gb, wanted[2]!, [4]);
+  });
+
+  test('batchNormInference', '', async () => {
+    const given = [x, statistics.mean, statistics.var, scale, shift];
+    const [y] = reference('batchNormInference', given, { eps: 0.5 });
+    const inputs = { x, ...statistics, w: scale, b: shift };
+    expectClose(await deviceOps.batchNormInference(inputs, { eps: 0.5 }), y!, x.shape);
+  });
+
+  test('batchNormInferenceGrad', '', async () => {
+    const inputs = { gy: tensor('upper', ...x.shape), x, ...statistics, w: scale };
+    const wanted = reference('batchNormInferenceGrad', Object.values(inputs), { eps: 1e-5 });
+    const ours = await deviceOps.batchNormInferenceGrad(inputs);
+    expectClose(ours.gx, wanted[0]!, x.shape);
+    expectClose(ours.gw, wanted[1]!, [4]);
+    expectClose(ours.gb, wanted[2]!, [4]);
+  });
+
+  test('batchNormUpdate', 'by a momentum, and cumulative', async () => {
+    const [runningMean, runningVar] = [tensor('running', 4), statistics.var];
+    for (const [momentum, cumulative] of [
+      [0.3, false],
+      [null, true],
+    ] as const) {
+      const inputs = { ...statistics, runningMean, runningVar, numBatches: scalar(6) };
+      const { mean, var: variance } = statistics;
+      const given = [mean, variance, scalar(2), runningMean, runningVar, scalar(6)];
+      const attrs = { momentum: momentum ?? 0, cumulative, pixels: 3 };
+      const wanted = reference('batchNormUpdate', given, attrs);
+      const ours = await deviceOps.batchNormUpdate(inputs, { count: 2, pixels: 3, momentum });
+      expectClose(ours.runningMean, wanted[3]!, [4]);
+      expectClose(ours.runningVar, wanted[4]!, [4]);
+      expect(ours.numBatches).toEqual(scalar(7));
+    }
+  });
+
   test('sgdStep', 'with and without momentum', async () => {
     const [p, g, buffer] = ['p', 'g', 'buffer'].map((name) => tensor(name, 7));
     const plain = { momentum: 0, dampening: 0, nesterov: false, weightDecay: 0.1 };

@@ -23,14 +23,20 @@ class InputRules {
   struct Step {
     std::string name;
   };
-  struct Loss {
-    std::string labels, count;  // empty where it is no input
+  struct Count {
+    std::string name;
+    int64_t least, most;
+    std::string why;  // of `least`
+  };
+  struct Labels {
+    std::string name, count;  // the count empty where all rows are real
     int64_t rows;
-    int64_t classes = 0, ignored = 0;  // of labels
+    int64_t classes, ignored;
   };
 
   std::vector<Step> steps_;
-  std::vector<Loss> losses_;
+  std::vector<Count> counts_;
+  std::vector<Labels> labels_;
 };
 
 }  // namespace neuronode

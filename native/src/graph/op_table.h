@@ -18,6 +18,7 @@ enum class Family : uint8_t {
   Convolution,
   Linear,
   Pooling,
+  Normalisation,
   Pointwise,
   Dropout,
   Reshape,
@@ -48,6 +49,16 @@ enum class Family : uint8_t {
   OP(AvgPool2dGrad, avgPool2dGrad, Pooling, checkAvgPool2dGrad)                                  \
   OP(AdaptiveAvgPool2d, adaptiveAvgPool2d, Pooling, checkAdaptiveAvgPool2d)                      \
   OP(AdaptiveAvgPool2dGrad, adaptiveAvgPool2dGrad, Pooling, checkAdaptiveAvgPool2dGrad)          \
+  OP(BatchNorm, batchNorm, Normalisation, checkBatchNorm, .inputs = {2, 4}, .outputs = {3, 3},   \
+     .count = 1, .leastValues = 2)                                                               \
+  OP(BatchNormGrad, batchNormGrad, Normalisation, checkBatchNormGrad, .inputs = {5, 6},          \
+     .outputs = {1, 3}, .count = 4, .leastValues = 2)                                            \
+  OP(BatchNormInference, batchNormInference, Normalisation, checkBatchNormInference,             \
+     .inputs = {3, 5})                                                                           \
+  OP(BatchNormInferenceGrad, batchNormInferenceGrad, Normalisation, checkBatchNormInferenceGrad, \
+     .inputs = {4, 5}, .outputs = {1, 3})                                                        \
+  OP(BatchNormUpdate, batchNormUpdate, Normalisation, checkBatchNormUpdate, .inputs = {5, 6},    \
+     .outputs = {0, 0}, .updates = 0b111000)                                                     \
   NN_ACTIVATIONS(ACTIVATION)                                                                     \
   NN_ARITHMETIC(ARITHMETIC)                                                                      \
   OP(Dropout, dropout, Dropout, checkDropout, .inputs = {2, 2})                                  \
@@ -108,6 +119,8 @@ struct OpInfo {
   // are floats are probabilities, and may be anything.
   int labels = kNone;
   int count = kNone;
+  // How many values a channel of input 0 must have in the real rows.
+  int64_t leastValues = 0;
 };
 
 const OpInfo& opInfo(Op op);

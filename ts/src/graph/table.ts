@@ -5,6 +5,7 @@
 import { show } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
 import type { Operation } from './operation.js';
+import { batchNormOps } from './ops/batch-norm.js';
 import { conversionOps } from './ops/conversion.js';
 import { convolutionOps } from './ops/convolution.js';
 import { dropoutOps } from './ops/dropout.js';
@@ -23,6 +24,7 @@ const families = {
   ...convolutionOps,
   ...linearOps,
   ...poolingOps,
+  ...batchNormOps,
   ...pointwiseOps,
   ...dropoutOps,
   ...reshapeOps,

@@ -1,6 +1,7 @@
 /** Modules, under PyTorch's names. */
 export { Tensor } from '../graph/tensor.js';
 export * from './activation.js';
+export * from './batch-norm.js';
 export { Buffer } from './buffer.js';
 export { ModuleList, Sequential } from './containers.js';
 export * from './dropout.js';

@@ -1,4 +1,5 @@
 /** Owns the list of single operations that are declared by name, and their types. */
+export * from './batch-norm.js';
 export { clearCache } from './cache.js';
 export * from './conversion.js';
 export * from './convolution.js';

@@ -20,6 +20,10 @@ export const ops = Object.freeze({ ...activationCalls, ...declared });
 /** The types that they take and give. */
 export declare namespace ops {
   export type AdamStepOptions = declared.AdamStepOptions;
+  export type BatchNormGrads = declared.BatchNormGrads;
+  export type BatchNormInferenceOptions = declared.BatchNormInferenceOptions;
+  export type BatchNormOptions = declared.BatchNormOptions;
+  export type BatchNormUpdateOptions = declared.BatchNormUpdateOptions;
   export type DropoutOptions = declared.DropoutOptions;
   export type FloatTensor = declared.FloatTensor;
   export type GemmOptions = declared.GemmOptions;

@@ -76,7 +76,10 @@ export class PredictPrograms {
           `got ${describeSignature(signature)}. Make a Predictor for each kind of image.`,
       );
     }
-    const parts = partsOf(n, this.#sizes);
+    let parts = partsOf(n, this.#sizes);
+    const first = this.#graphFor(signature, parts[0]!.batchSize, n);
+    // Who reads how many rows are real makes one row's result depend on the others.
+    if (first.traced.inputs.has('count')) parts = partsOf(n, this.#sizes.slice(-1));
     const graphs = parts.map(({ batchSize }) => this.#graphFor(signature, batchSize, n));
     checkParameters(caller, graphs[0]!.traced, this.#options.net);
     this.#signature = signature;

@@ -7,6 +7,7 @@ import type { OpName } from '../../../dist/graph/table.js';
 import { convolutionKernels } from './convolution.js';
 import { joiningKernels } from './joining.js';
 import { lossKernels } from './loss.js';
+import { normalisationKernels } from './normalisation.js';
 import { pointwiseKernels } from './pointwise.js';
 import { poolingKernels } from './pooling.js';
 import type { Kernel, Tensor64 } from './tensor.js';
@@ -14,6 +15,7 @@ import type { Kernel, Tensor64 } from './tensor.js';
 const kernels: Record<OpName, Kernel> = {
   ...convolutionKernels,
   ...poolingKernels,
+  ...normalisationKernels,
   ...pointwiseKernels,
   ...joiningKernels,
   ...lossKernels,

@@ -1,4 +1,5 @@
 /** Owns the list of stateless forms that are declared by name, and their types. */
+export * from './batch-norm.js';
 export * from './convolution.js';
 export * from './dropout.js';
 export * from './joining.js';

@@ -12,6 +12,7 @@ export const functional = Object.freeze({ ...activationFunctions, ...declared })
 export declare namespace functional {
   export type AdaptiveSize = declared.AdaptiveSize;
   export type AvgPoolOptions = declared.AvgPoolOptions;
+  export type BatchNormOptions = declared.BatchNormOptions;
   export type BinaryCrossEntropyOptions = declared.BinaryCrossEntropyOptions;
   export type ConvOptions = declared.ConvOptions;
   export type CrossEntropyOptions = declared.CrossEntropyOptions;

@@ -8,8 +8,8 @@ import { Parameter } from '../parameter.js';
 export type Operand = Tensor | Parameter | Buffer;
 
 /** The tensors of an operand; none where it is not given. */
-export function operand(who: string, x: Tensor, value: Operand | undefined): Tensor[] {
-  if (value === undefined) return [];
+export function operand(who: string, x: Tensor, value: Operand | null | undefined): Tensor[] {
+  if (value === undefined || value === null) return [];
   if (value instanceof Parameter) return [x.tracer.parameter(value)];
   if (value instanceof Buffer) return [x.tracer.buffer(value)];
   return [asTensor(who, value)];

@@ -1,0 +1,394 @@
+// Batch normalisation; see cpu/normalisation/batch_norm.h.
+//
+// A channel's (or channel block's) sums come before any of its outputs, so it is read twice. Where
+// there are as many channel blocks as threads, a thread does one block after the other, and reads
+// it the second time from its cache; else all threads sum, and then all write.
+#include "cpu/normalisation/batch_norm.h"
+
+#include <omp.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include <algorithm>
+
+#include "cpu/parallel.h"
+#include "math/batch_norm.h"
+
+namespace neuronode::NN_ISA {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kFloats = 16;
+#elif defined(__AVX2__)
+constexpr int kFloats = 8;
+#else
+constexpr int kFloats = 4;
+#endif
+constexpr int kDoubles = kFloats / 2;
+
+/// Floats of one iteration of a loop over a plane [pixels, V].
+template <int V>
+constexpr int kWidth = V == 1 ? kFloats : V;
+
+/// One register of doubles. GCC 12 puts such a conversion together from halves.
+[[gnu::always_inline]] inline Lanes<kDoubles>::D widened(const float* at) {
+#if defined(__AVX512F__)
+  return _mm512_maskz_cvtps_pd(0xff, _mm256_loadu_ps(at));  // the plain form warns
+#elif defined(__AVX2__)
+  return _mm256_cvtps_pd(_mm_loadu_ps(at));
+#else
+  Lanes<kDoubles>::D wide;
+  convertLanes(Lanes<kDoubles>::load(at), wide);
+  return wide;
+#endif
+}
+
+/// A value of each channel of a block, as often as an iteration meets it.
+template <int V>
+struct PerLane {
+  using F = typename Lanes<kWidth<V>>::F;
+  F lanes;
+  float first;
+
+  explicit PerLane(const float* values) : first(values[0]) {
+    if constexpr (V == 1) {
+      lanes = F{} + values[0];
+    } else {
+      lanes = Lanes<V>::load(values);
+    }
+  }
+};
+
+template <class T>
+[[gnu::always_inline]] inline void clear(T* values, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) values[i] = T{};
+}
+
+/// Calls vector(at) for each whole iteration of n floats, and single(at) for those left, which only
+/// a plain plane has.
+template <int V, class Vector, class Single>
+[[gnu::always_inline]] inline void overPlane(int64_t n, Vector vector, Single single) {
+  constexpr int W = kWidth<V>;
+  int64_t i = 0;
+  for (; i + W <= n; i += W) vector(i);
+  if constexpr (V == 1) {
+    for (; i < n; ++i) single(i);
+  }
+}
+
+/// Adds to sums[V] and squares[V] those of x: [pixels, V], n floats.
+template <int V>
+void addMoments(const float* x, int64_t n, double* sums, double* squares) {
+  using D = Lanes<kDoubles>::D;
+  // As many at a time as lanes need, and as keep additions from waiting for each other.
+  constexpr int kAccumulators = std::max(4, V / kDoubles);
+  D sum[kAccumulators] = {}, square[kAccumulators] = {};
+  const auto add = [&](const float* at, int k) __attribute__((always_inline)) {
+    const D wide = widened(at);
+    sum[k] += wide;
+    square[k] += wide * wide;
+  };
+  int64_t i = 0;
+  for (; i + kAccumulators * kDoubles <= n; i += kAccumulators * kDoubles) {
+    NN_UNROLL
+    for (int k = 0; k < kAccumulators; ++k) add(x + i + kDoubles * k, k);
+  }
+  const auto addScalar = [&](int lane, double wide) {
+    sums[lane % V] += wide;
+    squares[lane % V] += wide * wide;
+  };
+  NN_UNROLL
+  for (int k = 0; k < kAccumulators; ++k) {
+    for (int lane = 0; lane < kDoubles; ++lane) {
+      sums[(kDoubles * k + lane) % V] += sum[k][lane];
+      squares[(kDoubles * k + lane) % V] += square[k][lane];
+    }
+  }
+  for (int lane = 0; i < n; ++i, ++lane) addScalar(lane, x[i]);
+}
+
+/// Pixels whose products are added in f32 before their sum goes into an f64.
+constexpr int64_t kShortRun = 32;
+
+/// Adds to sums[V] those of gy, and to products[V] those of gy * (x - mean).
+template <int V>
+void addProducts(const float* gy, const float* x, const float* mean, int64_t n, double* sums,
+                 double* products) {
+  constexpr int W = kWidth<V>;
+  using L = Lanes<W>;
+  const PerLane<V> m(mean);
+  typename L::D sum{}, product{};
+  int64_t i = 0;
+  while (i + W <= n) {
+    const int64_t end = std::min(n - n % W, i + kShortRun * W);
+    typename L::F shortSum[2] = {}, shortProduct[2] = {};
+    const auto add = [&](int k) {
+      const typename L::F g = L::load(gy + i);
+      shortSum[k] += g;
+      shortProduct[k] += g * (L::load(x + i) - m.lanes);
+      i += W;
+    };
+    while (i + 2 * W <= end) {
+      add(0);
+      add(1);
+    }
+    if (i < end) add(0);
+    shortSum[0] += shortSum[1];
+    shortProduct[0] += shortProduct[1];
+    typename L::D wide;
+    convertLanes(shortSum[0], wide);
+    sum += wide;
+    convertLanes(shortProduct[0], wide);
+    product += wide;
+  }
+  for (int lane = 0; lane < W; ++lane) {
+    sums[lane % V] += sum[lane];
+    products[lane % V] += product[lane];
+  }
+  for (; i < n; ++i) {
+    sums[i % V] += gy[i];
+    products[i % V] += gy[i] * (x[i] - m.first);
+  }
+}
+
+template <int V, bool Relu, bool Residual>
+void normalise(const float* x, const float* residual, float* y, int64_t n, const float* mean,
+               const float* scale, const float* bias) {
+  using L = Lanes<kWidth<V>>;
+  const PerLane<V> m(mean), s(scale), b(bias);
+  overPlane<V>(
+      n,
+      [=](int64_t i) {
+        typename L::F value = (L::load(x + i) - m.lanes) * s.lanes + b.lanes;
+        if constexpr (Residual) value += L::load(residual + i);
+        if constexpr (Relu) value = value <= 0.0f ? typename L::F{} : value;
+        L::store(y + i, value);
+      },
+      [=](int64_t i) {
+        float value = (x[i] - m.first) * s.first + b.first;
+        if constexpr (Residual) value += residual[i];
+        if constexpr (Relu) value = value <= 0.0f ? 0.0f : value;
+        y[i] = value;
+      });
+}
+
+template <int V>
+using Normalise = void (*)(const float*, const float*, float*, int64_t, const float*, const float*,
+                           const float*);
+
+template <int V>
+Normalise<V> normaliseFor(bool relu, bool residual) {
+  if (relu) return residual ? normalise<V, true, true> : normalise<V, true, false>;
+  return residual ? normalise<V, false, true> : normalise<V, false, false>;
+}
+
+template <int V>
+void inputGradient(const float* gy, const float* x, float* gx, int64_t n, const float* mean,
+                   const float* slope, const float* first, const float* second) {
+  using L = Lanes<kWidth<V>>;
+  const PerLane<V> m(mean), a(slope), k(first), c(second);
+  overPlane<V>(
+      n,
+      [=](int64_t i) {
+        const typename L::F centred = L::load(gy + i) - k.lanes;
+        L::store(gx + i, a.lanes * (centred - (L::load(x + i) - m.lanes) * c.lanes));
+      },
+      [=](int64_t i) { gx[i] = a.first * ((gy[i] - k.first) - (x[i] - m.first) * c.first); });
+}
+
+template <int V>
+void scaledGradient(const float* gy, float* gx, int64_t n, const float* slope) {
+  using L = Lanes<kWidth<V>>;
+  const PerLane<V> a(slope);
+  overPlane<V>(
+      n, [=](int64_t i) { L::store(gx + i, a.lanes * L::load(gy + i)); },
+      [=](int64_t i) { gx[i] = a.first * gy[i]; });
+}
+
+/// One call's pieces: channel blocks, and the slices of the batch of each.
+template <int V>
+struct Pieces {
+  PlaneShape shape;
+  int64_t rows;
+  int64_t groups = shape.groups();
+  int64_t slices = batchNormSlices(shape);
+  int64_t plane = shape.hw * V;
+  double* workspace;  // [groups][slices][2][V]
+
+  int64_t begin(int64_t slice) const { return slice * shape.n / slices; }
+  int64_t at(int64_t n, int64_t group) const { return (n * groups + group) * plane; }
+  int64_t channels(int64_t group) const { return std::min<int64_t>(V, shape.c - group * V); }
+  double count() const { return static_cast<double>(rows) * static_cast<double>(shape.hw); }
+  double* sumsOf(int64_t group, int64_t slice) const {
+    return workspace + (group * slices + slice) * 2 * V;
+  }
+
+  /// Calls add(n, sums, others) for each real row of the slice, the two being zero at first.
+  template <class Add>
+  void sumSlice(int64_t group, int64_t slice, Add add) const {
+    double* sums = sumsOf(group, slice);
+    clear(sums, 2 * V);
+    const int64_t end = std::min(rows, begin(slice + 1));
+    for (int64_t n = begin(slice); n < end; ++n) add(at(n, group), sums, sums + V);
+  }
+
+  /// The slices' sums together: first those, then the others.
+  void total(int64_t group, double (&totals)[2 * V]) const {
+    clear(totals, 2 * V);
+    for (int64_t slice = 0; slice < slices; ++slice) {
+      const double* sums = sumsOf(group, slice);
+      for (int k = 0; k < 2 * V; ++k) totals[k] += sums[k];
+    }
+  }
+
+  /// Calls write(offset) for each real row of the slice, and fills the others of `out` with zeros.
+  template <class Write>
+  void writeSlice(int64_t group, int64_t slice, float* out, Write write) const {
+    for (int64_t n = begin(slice); n < begin(slice + 1); ++n) {
+      if (n < rows) {
+        write(at(n, group));
+      } else {
+        clear(out + at(n, group), plane);
+      }
+    }
+  }
+
+  /// sum(group, slice) for every slice before finish(group), and that before write(group, slice).
+  template <class Sum, class Finish, class Write>
+  void run(Sum sum, Finish finish, Write write) const {
+    const int64_t floats = shape.n * plane;
+    if (groups >= omp_get_max_threads()) {
+      parallelItems(groups, floats, [=, this](int64_t group) {
+        for (int64_t slice = 0; slice < slices; ++slice) sum(group, slice);
+        finish(group);
+        for (int64_t slice = 0; slice < slices; ++slice) write(group, slice);
+      });
+      return;
+    }
+    const auto each = [=, this](auto call) {
+      parallelItems(groups * slices, floats / slices,
+                    [=, this](int64_t item) { call(item / slices, item % slices); });
+    };
+    each(sum);
+    for (int64_t group = 0; group < groups; ++group) finish(group);
+    each(write);
+  }
+};
+
+/// The lanes of one block: values of its channels, and zeros behind them.
+template <int V>
+struct Block {
+  float values[V] = {};
+};
+
+template <int V>
+Block<V> blockOf(const float* values, int64_t group, int64_t channels, float missing) {
+  Block<V> block;
+  for (int64_t k = 0; k < channels; ++k) {
+    block.values[k] = values ? values[group * V + k] : missing;
+  }
+  return block;
+}
+
+template <int V>
+void forwardBlocks(const BatchNormForward& call) {
+  const Pieces<V> pieces{.shape = call.shape, .rows = call.rows, .workspace = call.workspace};
+  const auto normalised = normaliseFor<V>(call.relu, call.residual != nullptr);
+  const auto sum = [=, &call](int64_t group, int64_t slice) {
+    if (call.statistics == Statistics::Given) return;
+    pieces.sumSlice(group, slice, [&](int64_t at, double* sums, double* squares) {
+      addMoments<V>(call.x + at, pieces.plane, sums, squares);
+    });
+  };
+  const auto finish = [=, &call](int64_t group) {
+    if (call.statistics == Statistics::Given) return;
+    double totals[2 * V];
+    pieces.total(group, totals);
+    for (int64_t k = 0; k < pieces.channels(group); ++k) {
+      const math::Moments moments = math::momentsOf(totals[k], totals[V + k], pieces.count());
+      call.mean[group * V + k] = moments.mean;
+      call.var[group * V + k] = moments.variance;
+    }
+  };
+  const auto write = [=, &call](int64_t group, int64_t slice) {
+    const int64_t channels = pieces.channels(group);
+    const Block<V> mean = blockOf<V>(call.mean, group, channels, 0.0f);
+    const Block<V> bias = blockOf<V>(call.bias, group, channels, 0.0f);
+    Block<V> scale = blockOf<V>(call.weight, group, channels, 1.0f);
+    for (int64_t k = 0; k < channels; ++k) {
+      scale.values[k] *= math::inverseDeviation(call.var[group * V + k], call.eps);
+    }
+    pieces.writeSlice(group, slice, call.y, [&](int64_t at) {
+      const float* residual = call.residual ? call.residual + at : nullptr;
+      normalised(call.x + at, residual, call.y + at, pieces.plane, mean.values, scale.values,
+                 bias.values);
+    });
+  };
+  pieces.run(sum, finish, write);
+}
+
+template <int V>
+void backwardBlocks(const BatchNormBackward& call) {
+  const Pieces<V> pieces{.shape = call.shape, .rows = call.rows, .workspace = call.workspace};
+  const bool isGiven = call.statistics == Statistics::Given;
+  const bool needsSums = !isGiven || call.gweight || call.gbias;
+  const auto sum = [=, &call](int64_t group, int64_t slice) {
+    if (!needsSums) return;
+    const Block<V> mean = blockOf<V>(call.mean, group, pieces.channels(group), 0.0f);
+    pieces.sumSlice(group, slice, [&](int64_t at, double* sums, double* products) {
+      addProducts<V>(call.gy + at, call.x + at, mean.values, pieces.plane, sums, products);
+    });
+  };
+  const auto finish = [=, &call](int64_t group) {
+    if (!needsSums) return;
+    double totals[2 * V];
+    pieces.total(group, totals);
+    for (int64_t k = 0; k < pieces.channels(group); ++k) {
+      const int64_t c = group * V + k;
+      const double inverse = math::inverseDeviation(call.var[c], call.eps);
+      if (call.gweight) call.gweight[c] = static_cast<float>(totals[V + k] * inverse);
+      if (call.gbias) call.gbias[c] = static_cast<float>(totals[k]);
+    }
+  };
+  const auto write = [=, &call](int64_t group, int64_t slice) {
+    const int64_t channels = pieces.channels(group);
+    const Block<V> mean = blockOf<V>(call.mean, group, channels, 0.0f);
+    const Block<V> weight = blockOf<V>(call.weight, group, channels, 1.0f);
+    Block<V> slope, first, second;
+    double totals[2 * V] = {};
+    if (!isGiven) pieces.total(group, totals);
+    for (int64_t k = 0; k < channels; ++k) {
+      const float inverse = math::inverseDeviation(call.var[group * V + k], call.eps);
+      const math::GradientTerms terms =
+          math::gradientTerms(totals[k], totals[V + k], pieces.count(), weight.values[k], inverse);
+      slope.values[k] = terms.slope;
+      first.values[k] = terms.first;
+      second.values[k] = terms.second;
+    }
+    pieces.writeSlice(group, slice, call.gx, [&](int64_t at) {
+      if (isGiven) {
+        scaledGradient<V>(call.gy + at, call.gx + at, pieces.plane, slope.values);
+      } else {
+        inputGradient<V>(call.gy + at, call.x + at, call.gx + at, pieces.plane, mean.values,
+                         slope.values, first.values, second.values);
+      }
+    });
+  };
+  pieces.run(sum, finish, write);
+}
+
+void forward(const BatchNormForward& call) {
+  withBlock(call.shape.block, [&](auto block) { forwardBlocks<block>(call); });
+}
+
+void backward(const BatchNormBackward& call) {
+  withBlock(call.shape.block, [&](auto block) { backwardBlocks<block>(call); });
+}
+
+}  // namespace
+
+extern const BatchNormKernels batchNormTable;
+const BatchNormKernels batchNormTable = {forward, backward};
+
+}  // namespace neuronode::NN_ISA

@@ -1,0 +1,94 @@
+/** Batch normalisation in float64. Formulas: torch.nn.BatchNorm2d. */
+import { type Kernel, number, sizes, type Tensor64 } from './tensor.js';
+
+/** Calls `each` with the places in x [N, C, H, W] of a channel's values, in the first `rows` rows. */
+function overChannels(
+  x: Tensor64,
+  rows: number,
+  each: (channel: number, places: number[]) => void,
+): void {
+  const [, channels, h, w] = sizes(x);
+  for (let channel = 0; channel < channels; channel++) {
+    const places: number[] = [];
+    for (let row = 0; row < rows; row++) {
+      const first = (row * channels + channel) * h * w;
+      for (let pixel = 0; pixel < h * w; pixel++) places.push(first + pixel);
+    }
+    each(channel, places);
+  }
+}
+
+const sumOf = (places: number[], value: (at: number) => number) =>
+  places.reduce((sum, at) => sum + value(at), 0);
+
+type Tensors = readonly (Tensor64 | undefined)[];
+
+/** y of the first `rows` rows; zero in the others. */
+function normalise(x: Tensor64, y: Tensor64, rows: number, eps: number, rest: Tensors): void {
+  const [mean, variance, weight, bias] = rest;
+  y.data.fill(0);
+  overChannels(x, rows, (c, places) => {
+    const scale = (weight?.data[c] ?? 1) / Math.sqrt(variance!.data[c]! + eps);
+    for (const at of places) {
+      y.data[at] = (x.data[at]! - mean!.data[c]!) * scale + (bias?.data[c] ?? 0);
+    }
+  });
+}
+
+const batchNorm: Kernel = ([x, count, ...affine], [y, mean, variance], attrs) => {
+  const rows = count!.data[0]!;
+  overChannels(x!, rows, (c, places) => {
+    const average = sumOf(places, (at) => x!.data[at]!) / places.length;
+    mean!.data[c] = average;
+    variance!.data[c] = sumOf(places, (at) => (x!.data[at]! - average) ** 2) / places.length;
+  });
+  normalise(x!, y!, rows, number(attrs, 'eps'), [mean, variance, ...affine]);
+};
+
+/** Gradients; `rows` is undefined where the statistics do not depend on x. */
+function gradients(
+  [gy, x, mean, variance, weight]: Tensors,
+  [gx, gw, gb]: Tensors,
+  eps: number,
+  rows?: number,
+): void {
+  gx!.data.fill(0);
+  overChannels(x!, rows ?? x!.shape[0]!, (c, places) => {
+    const inverse = 1 / Math.sqrt(variance!.data[c]! + eps);
+    const normalised = (at: number) => (x!.data[at]! - mean!.data[c]!) * inverse;
+    const sum = sumOf(places, (at) => gy!.data[at]!);
+    const product = sumOf(places, (at) => gy!.data[at]! * normalised(at));
+    if (gw && gb) {
+      gw.data[c] = product;
+      gb.data[c] = sum;
+    }
+    const slope = (weight?.data[c] ?? 1) * inverse;
+    for (const at of places) {
+      const share = rows === undefined ? 0 : (sum + normalised(at) * product) / places.length;
+      gx!.data[at] = slope * (gy!.data[at]! - share);
+    }
+  });
+}
+
+const batchNormUpdate: Kernel = (inputs, _outputs, attrs) => {
+  const [mean, variance, count, runningMean, runningVar, batches] = inputs;
+  const values = count!.data[0]! * number(attrs, 'pixels');
+  if (batches) batches.data[0]! += 1;
+  const share = attrs.cumulative === true ? 1 / batches!.data[0]! : number(attrs, 'momentum');
+  for (let c = 0; c < mean!.data.length; c++) {
+    const unbiased = (variance!.data[c]! * values) / (values - 1);
+    runningMean!.data[c] = (1 - share) * runningMean!.data[c]! + share * mean!.data[c]!;
+    runningVar!.data[c] = (1 - share) * runningVar!.data[c]! + share * unbiased;
+  }
+};
+
+export const normalisationKernels = {
+  batchNorm,
+  batchNormGrad: ([gy, x, mean, variance, count, weight], outputs, attrs) =>
+    gradients([gy, x, mean, variance, weight], outputs, number(attrs, 'eps'), count!.data[0]!),
+  batchNormInference: ([x, ...rest], [y], attrs) =>
+    normalise(x!, y!, x!.shape[0]!, number(attrs, 'eps'), rest),
+  batchNormInferenceGrad: (inputs, outputs, attrs) =>
+    gradients(inputs, outputs, number(attrs, 'eps')),
+  batchNormUpdate,
+} satisfies Record<string, Kernel>;
