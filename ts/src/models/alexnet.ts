@@ -2,7 +2,6 @@
  * Owns AlexNet (Krizhevsky, Sutskever, Hinton, 2012) in the one-column form that the PyTorch edition
  * of "Dive into Deep Learning" uses for Fashion-MNIST. State dict names: conv.0.weight to fc.6.bias.
  */
-import { checkNumber } from '../arguments.js';
 import type { Tensor } from '../graph/tensor.js';
 import { ReLU } from '../nn/activation.js';
 import { Sequential } from '../nn/containers.js';
@@ -10,13 +9,10 @@ import { Dropout } from '../nn/dropout.js';
 import { Conv2d, Linear } from '../nn/layers.js';
 import { Module } from '../nn/module.js';
 import { MaxPool2d } from '../nn/pooling.js';
-import { type ModelOptions, modelOptions } from './options.js';
+import { type DropoutModelOptions, dropoutOptions, fashionMnist } from './options.js';
 
-/** Options of {@link AlexNet}. */
-export interface AlexNetOptions extends ModelOptions {
-  /** Probability of each dropout. 0.5 by default. */
-  dropout?: number;
-}
+/** Options of {@link AlexNet}. Dropout is 0.5 by default. */
+export type AlexNetOptions = DropoutModelOptions;
 
 /** AlexNet for images [N, 1, 224, 224]; 46,764,746 parameters with 10 classes. */
 export class AlexNet extends Module {
@@ -25,8 +21,8 @@ export class AlexNet extends Module {
 
   constructor(options: AlexNetOptions = {}) {
     super();
-    const { numClasses, inChannels } = modelOptions('AlexNet', options, ['dropout']);
-    const p = checkNumber('AlexNet', 'dropout', options.dropout ?? 0.5, { min: 0, max: 1 });
+    const defaults = { ...fashionMnist, dropout: 0.5 };
+    const { numClasses, inChannels, dropout } = dropoutOptions('AlexNet', options, defaults);
     this.conv = new Sequential(
       new Conv2d(inChannels, 96, 11, { stride: 4 }),
       new ReLU(),
@@ -45,10 +41,10 @@ export class AlexNet extends Module {
     this.fc = new Sequential(
       new Linear(256 * 5 * 5, 4096),
       new ReLU(),
-      new Dropout(p),
+      new Dropout(dropout),
       new Linear(4096, 4096),
       new ReLU(),
-      new Dropout(p),
+      new Dropout(dropout),
       new Linear(4096, numClasses),
     );
   }

@@ -8,7 +8,7 @@ import { Sequential } from '../nn/containers.js';
 import { Conv2d, Linear } from '../nn/layers.js';
 import { Module } from '../nn/module.js';
 import { MaxPool2d } from '../nn/pooling.js';
-import { type ModelOptions, modelOptions } from './options.js';
+import { fashionMnist, type ModelOptions, modelOptions } from './options.js';
 
 /** Options of {@link LeNet}. */
 export type LeNetOptions = ModelOptions;
@@ -20,7 +20,7 @@ export class LeNet extends Module {
 
   constructor(options: LeNetOptions = {}) {
     super();
-    const { numClasses, inChannels } = modelOptions('LeNet', options);
+    const { numClasses, inChannels } = modelOptions('LeNet', options, fashionMnist);
     this.conv = new Sequential(
       new Conv2d(inChannels, 6, 5),
       new Sigmoid(),
