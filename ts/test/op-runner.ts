@@ -145,8 +145,8 @@ async function gradientsAfter(
 }
 
 /** Whether an operation is a loss: it says how many rows are real. */
-export function isLoss({ attrs }: OpCase): boolean {
-  return attrs.count !== undefined;
+export function isLoss({ op, attrs }: OpCase): boolean {
+  return attrs.count !== undefined && !op.startsWith('batchNorm');
 }
 
 /** The name of what a loss has its gradient with respect to. */
