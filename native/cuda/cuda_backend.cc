@@ -114,6 +114,8 @@ std::unique_ptr<Kernel> CudaBackend::makeKernel(const FusedNode& node,
       return makeReduction(request);
     case Family::Dropout:
       return makeDropout(request);
+    case Family::Normalisation:
+      return makeNormalisation(request);
     case Family::Softmax:
       return makeSoftmax(request);
     case Family::Loss:
@@ -196,6 +198,8 @@ Layout CudaBackend::preferredLayout(const FusedNode& node, std::span<const Tenso
       return preferredByLinear(request, input);
     case Family::Pooling:
       return preferredByPooling(request, input);
+    case Family::Normalisation:
+      return preferredByNormalisation(request, input);
     case Family::Softmax:
     case Family::Loss:
       return preferredByLoss(request, input);

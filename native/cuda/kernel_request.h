@@ -61,6 +61,7 @@ std::unique_ptr<Kernel> makeGemm(const KernelRequest& request);
 std::unique_ptr<Kernel> makeToFloat(const KernelRequest& request);
 std::unique_ptr<Kernel> makePointwise(const KernelRequest& request);
 std::unique_ptr<Kernel> makeDropout(const KernelRequest& request);
+std::unique_ptr<Kernel> makeNormalisation(const KernelRequest& request);
 std::unique_ptr<Kernel> makeSoftmax(const KernelRequest& request);
 std::unique_ptr<Kernel> makeLoss(const KernelRequest& request);
 std::unique_ptr<Kernel> makeJoining(const KernelRequest& request);
@@ -71,6 +72,7 @@ std::unique_ptr<Kernel> makeOptimizerStep(const KernelRequest& request);
 Layout preferredByConvolution(const KernelRequest& request, size_t input);
 Layout preferredByPooling(const KernelRequest& request, size_t input);
 Layout preferredByLinear(const KernelRequest& request, size_t input);
+Layout preferredByNormalisation(const KernelRequest& request, size_t input);
 Layout preferredByLoss(const KernelRequest& request, size_t input);
 Layout preferredByOptimizer(const KernelRequest& request, size_t input);
 

@@ -55,6 +55,21 @@ describe('errors at trace time', () => {
         predictGraph(new nn.Sequential(new nn.MaxPool2d(3)), { batchSize: 1, shape: [1, 2, 9] }),
     ],
     [
+      'a matrix to local response normalisation',
+      /^1: LocalResponseNorm expects input of shape \[N, C, \.\.\.\] with at least 3 axes, got \[2, 784\]$/,
+      () => predictGraph(new nn.Sequential(new nn.Flatten(), new nn.LocalResponseNorm(5)), gray),
+    ],
+    [
+      'a size of no channels',
+      /^LocalResponseNorm expects size to be an integer .*, got 0$/,
+      () => new nn.LocalResponseNorm(0),
+    ],
+    [
+      'a base that may be negative',
+      /^LocalResponseNorm expects k to be a number, at least 0, got -1$/,
+      () => new nn.LocalResponseNorm(5, { k: -1 }),
+    ],
+    [
       'a flat input to a convolution',
       /^1: Conv2d expects input of shape \[N, C, H, W\], got \[2, 784\]$/,
       () => predictGraph(new nn.Sequential(new nn.Flatten(), new nn.Conv2d(1, 1, 1)), gray),

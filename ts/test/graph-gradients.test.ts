@@ -139,6 +139,12 @@ const cases: GradientCase[] = [
     scalars: { step: 3 },
     at: 1,
   },
+  ...[5, 4, 1].map((size) => ({
+    op: 'localResponseNorm' as const,
+    inputs: [[2, 6, 3, 2]],
+    attrs: { size, alpha: 0.7, beta: 0.75, k: 1.5 },
+    note: `size ${size}`,
+  })),
   { op: 'reshape', inputs: [[2, 6]], output: [3, 2, 2] },
   ...(['add', 'sub', 'mul', 'div'] as const).flatMap((op) =>
     [

@@ -81,6 +81,11 @@ describe('String(module)', () => {
     ['AdaptiveAvgPool2d(output_size=(6, None))', new nn.AdaptiveAvgPool2d([6, null])],
     ['AdaptiveAvgPool2d(output_size=None)', new nn.AdaptiveAvgPool2d(null)],
     ['Dropout(p=0.5, inplace=False)', new nn.Dropout()],
+    ['LocalResponseNorm(5, alpha=0.0001, beta=0.75, k=1.0)', new nn.LocalResponseNorm(5)],
+    [
+      'LocalResponseNorm(2, alpha=1e-05, beta=0.5, k=2)',
+      new nn.LocalResponseNorm(2, { alpha: 1e-5, beta: 0.5, k: 2 }),
+    ],
     ['Dropout(p=1e-07, inplace=False)', new nn.Dropout(1e-7)],
     ['Dropout(p=1e-05, inplace=False)', new nn.Dropout(0.00001)],
     ['Flatten(start_dim=1, end_dim=-1)', new nn.Flatten()],

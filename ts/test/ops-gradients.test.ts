@@ -45,6 +45,7 @@ const steps: Record<string, number> = {
   neg: 1,
   batchNorm: 1 / 64,
   batchNormInference: 1,
+  localResponseNorm: 1 / 64,
 };
 
 const lossSteps: Record<string, number> = { l1Loss: 1 / 2048, smoothL1Loss: 1 / 2048 };

@@ -285,6 +285,22 @@ describe('single operations', () => {
     expectClose(await deviceOps.add(rows, other), reference('add', [rows, other])[0]!, [3, 5]);
   });
 
+  const responseOptions = { alpha: 0.5, beta: 0.6, k: 2 };
+
+  test('localResponseNorm', '', async () => {
+    const [y] = reference('localResponseNorm', [x], { size: 4, ...responseOptions });
+    expectClose(await deviceOps.localResponseNorm(x, 4, responseOptions), y!, x.shape);
+    const defaults = { size: 5, alpha: 1e-4, beta: 0.75, k: 1 };
+    const [plain] = reference('localResponseNorm', [x], defaults);
+    expectClose(await deviceOps.localResponseNorm(x, 5), plain!, x.shape);
+  });
+
+  test('localResponseNormGrad', '', async () => {
+    const g = tensor('g', ...x.shape);
+    const [gx] = reference('localResponseNormGrad', [g, x], { size: 4, ...responseOptions });
+    expectClose(await deviceOps.localResponseNormGrad(g, x, 4, responseOptions), gx!, x.shape);
+  });
+
   test('softmax', '', async () => {
     expectClose(await deviceOps.softmax(rows), reference('softmax', [rows])[0]!, [3, 5]);
   });

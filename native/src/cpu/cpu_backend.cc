@@ -180,6 +180,8 @@ std::unique_ptr<Kernel> CpuBackend::makeKernel(const FusedNode& node,
       return makeReduction(request);
     case Family::Dropout:
       return makeDropout(request);
+    case Family::Normalisation:
+      return makeNormalisation(request);
     case Family::Softmax:
     case Family::Loss:
       return makeLoss(request);

@@ -27,6 +27,7 @@ enum class Family : uint8_t {
   Softmax,
   Loss,
   Optimizer,
+  Normalisation,
 };
 
 // The rows: enumerator, name, family, the check in graph/checks, and whatever of OpInfo differs
@@ -63,6 +64,9 @@ enum class Family : uint8_t {
   NN_ARITHMETIC(ARITHMETIC)                                                                      \
   OP(Dropout, dropout, Dropout, checkDropout, .inputs = {2, 2})                                  \
   OP(DropoutGrad, dropoutGrad, Dropout, checkDropout, .inputs = {2, 2})                          \
+  OP(LocalResponseNorm, localResponseNorm, Normalisation, checkLocalResponseNorm)                \
+  OP(LocalResponseNormGrad, localResponseNormGrad, Normalisation, checkLocalResponseNormGrad,    \
+     .inputs = {2, 2})                                                                           \
   OP(Reshape, reshape, Reshape, checkReshape)                                                    \
   OP(Fill, fill, Joining, checkFill, .inputs = {0, 0})                                           \
   OP(Expand, expand, Joining, checkExpand)                                                       \

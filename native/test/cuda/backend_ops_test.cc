@@ -51,6 +51,10 @@ Attrs pool(double kernel, double stride, double padding, double dilation = 1) {
                {"countIncludePad", {0}}});
 }
 
+Attrs response(double size, double beta) {
+  return with({{"size", {size}}, {"alpha", {0.5}}, {"beta", {beta}}, {"k", {1.5}}});
+}
+
 Attrs dropout(double p) { return with({{"p", {p}}, {"seed", {7, 9}}, {"stream", {3}}}); }
 
 Attrs gemm(double a, double b) {
@@ -242,6 +246,26 @@ std::vector<Case> cases() {
        dropout(0.4)},
       {"reshape", Op::Reshape, {input(image)}, {{f32, {2, 210}}}},
       {"add", Op::Add, {input(image), input(image)}, {{f32, image}}},
+      {"localResponseNorm",
+       Op::LocalResponseNorm,
+       {input(image)},
+       {{f32, image}},
+       response(3, 0.75)},
+      {"localResponseNorm of a sequence",
+       Op::LocalResponseNorm,
+       {input({2, 9, 11})},
+       {{f32, {2, 9, 11}}},
+       response(4, 0.6)},
+      {"localResponseNorm's gradient",
+       Op::LocalResponseNormGrad,
+       {input(image), input(image)},
+       {{f32, image}},
+       response(4, 0.75)},
+      {"localResponseNorm's gradient of a sequence",
+       Op::LocalResponseNormGrad,
+       {input({2, 9, 11}), input({2, 9, 11})},
+       {{f32, {2, 9, 11}}},
+       response(3, 0.6)},
       {"softmaxCrossEntropy",
        Op::SoftmaxCrossEntropy,
        {input({6, 11}), input({6}, i32), input(none, i32)},

@@ -12,6 +12,7 @@ import { dropoutOps } from './ops/dropout.js';
 import { joiningOps } from './ops/joining.js';
 import { linearOps } from './ops/linear.js';
 import { lossOps } from './ops/loss.js';
+import { normalisationOps } from './ops/normalisation.js';
 import { optimizerOps } from './ops/optimizer.js';
 import { pointwiseOps } from './ops/pointwise.js';
 import { poolingOps } from './ops/pooling.js';
@@ -30,6 +31,7 @@ const families = {
   ...reshapeOps,
   ...joiningOps,
   ...reductionOps,
+  ...normalisationOps,
   ...softmaxOps,
   ...lossOps,
   ...optimizerOps,

@@ -17,6 +17,7 @@ export {
   type StateDict,
   type StateTensor,
 } from './module.js';
+export * from './normalisation.js';
 export { Parameter } from './parameter.js';
 export * from './pooling.js';
 export * from './reshape.js';

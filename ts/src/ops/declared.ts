@@ -7,6 +7,7 @@ export * from './dropout.js';
 export * from './joining.js';
 export * from './linear.js';
 export * from './loss.js';
+export * from './normalisation.js';
 export * from './optimizer.js';
 export * from './pointwise.js';
 export * from './pooling.js';

@@ -19,6 +19,7 @@ const kernels: Record<OpName, Kernel> = {
   ...pointwiseKernels,
   ...joiningKernels,
   ...lossKernels,
+  ...normalisationKernels,
 };
 
 /** A graph with its float64 memory; parameters and state are zero until written. */

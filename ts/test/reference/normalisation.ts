@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 /** Batch normalisation in float64. Formulas: torch.nn.BatchNorm2d. */
 import { type Kernel, number, sizes, type Tensor64 } from './tensor.js';
 
@@ -92,3 +93,43 @@ export const normalisationKernels = {
     gradients(inputs, outputs, number(attrs, 'eps')),
   batchNormUpdate,
 } satisfies Record<string, Kernel>;
+=======
+/** Normalisation in plain float64 loops. Formula: torch.nn.LocalResponseNorm. */
+import type { Attrs } from '../../../dist/graph/spec.js';
+import { type Kernel, number, type Tensor64 } from './tensor.js';
+
+/** k + alpha times the mean of squares around element `i`, and which elements those are. */
+function surroundings(x: Tensor64, i: number, attrs: Attrs): { base: number; around: number[] } {
+  const [channels, size] = [x.shape[1]!, number(attrs, 'size')];
+  const pixels = x.shape.slice(2).reduce((product, length) => product * length, 1);
+  const channel = Math.floor(i / pixels) % channels;
+  const around: number[] = [];
+  for (let offset = 0; offset < size; offset++) {
+    const distance = offset - Math.floor(size / 2);
+    const other = channel + distance;
+    if (other >= 0 && other < channels) around.push(i + distance * pixels);
+  }
+  const squares = around.reduce((sum, at) => sum + x.data[at]! ** 2, 0);
+  return { base: number(attrs, 'k') + (number(attrs, 'alpha') / size) * squares, around };
+}
+
+const localResponseNorm: Kernel = ([x], [y], attrs) => {
+  for (let i = 0; i < y!.data.length; i++) {
+    y!.data[i] = x!.data[i]! / surroundings(x!, i, attrs).base ** number(attrs, 'beta');
+  }
+};
+
+const localResponseNormGrad: Kernel = ([gy, x], [gx], attrs) => {
+  const [alpha, beta] = [number(attrs, 'alpha'), number(attrs, 'beta')];
+  gx!.data.fill(0);
+  for (let i = 0; i < gy!.data.length; i++) {
+    const { base, around } = surroundings(x!, i, attrs);
+    const upper = gy!.data[i]!;
+    gx!.data[i]! += upper / base ** beta;
+    const slope = (upper * x!.data[i]! * beta * 2 * alpha) / number(attrs, 'size');
+    for (const at of around) gx!.data[at]! -= slope * base ** (-beta - 1) * x!.data[at]!;
+  }
+};
+
+export const normalisationKernels = { localResponseNorm, localResponseNormGrad };
+>>>>>>> e922aee (Local response normalisation, on the CPU and on CUDA, with its gradient)

@@ -84,4 +84,28 @@ void checkBatchNormUpdate(const NodeChecker& node) {
   if (node.attrs().integer("pixels") < 1) node.fail(errc::kArgument, "pixels must be at least 1");
 }
 
+namespace {
+
+// x and what has its shape: [N, C, ...].
+void checkResponses(const NodeChecker& node, const ValueSpec& x) {
+  if (x.shape.size() < 2) node.fail(errc::kShape, "the input must have at least 2 dimensions");
+  for (size_t i = 0; i < node.inputs(); ++i) node.expect(node.in(i), DType::F32, x.shape, "input");
+  node.expect(node.out(0), DType::F32, x.shape, "output");
+  const int64_t size = node.attrs().integer("size");
+  if (size < 1 || size > int64_t{1} << 20) {
+    node.fail(errc::kArgument, "size must be from 1 to 2^20");
+  }
+  node.attrs().number("beta");
+  if (!(node.attrs().number("alpha") >= 0) || !(node.attrs().number("k") >= 0)) {
+    node.fail(errc::kArgument, "alpha and k must be at least 0");
+  }
+}
+
+}  // namespace
+
+void checkLocalResponseNorm(const NodeChecker& node) { checkResponses(node, node.in(0)); }
+
+// gy and x.
+void checkLocalResponseNormGrad(const NodeChecker& node) { checkResponses(node, node.in(1)); }
+
 }  // namespace neuronode

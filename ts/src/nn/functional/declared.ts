@@ -5,6 +5,7 @@ export * from './dropout.js';
 export * from './joining.js';
 export * from './linear.js';
 export * from './loss.js';
+export * from './normalisation.js';
 export type { Operand } from './operand.js';
 export * from './pooling.js';
 export * from './reshape.js';

@@ -16,6 +16,7 @@ export declare namespace functional {
   export type BinaryCrossEntropyOptions = declared.BinaryCrossEntropyOptions;
   export type ConvOptions = declared.ConvOptions;
   export type CrossEntropyOptions = declared.CrossEntropyOptions;
+  export type LocalResponseNormOptions = declared.LocalResponseNormOptions;
   export type LossOptions = declared.LossOptions;
   export type MaxPoolOptions = declared.MaxPoolOptions;
   export type NllLossOptions = declared.NllLossOptions;
