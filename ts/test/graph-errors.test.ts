@@ -70,6 +70,36 @@ describe('errors at trace time', () => {
       () => new nn.LocalResponseNorm(5, { k: -1 }),
     ],
     [
+      'groups that do not divide the channels',
+      /^GroupNorm expects numChannels to be a multiple of numGroups, got 6 and 4$/,
+      () => new nn.GroupNorm(4, 6),
+    ],
+    [
+      'other channels than group normalisation has',
+      /^0: GroupNorm expects weight of shape \[1\], got \[4\]$/,
+      () => predictGraph(new nn.Sequential(new nn.GroupNorm(1, 4)), gray),
+    ],
+    [
+      'channels that groups do not divide',
+      /^0: GroupNorm expects a number of channels that numGroups, 2, divides, got 1 from input/,
+      () => predictGraph(new nn.Sequential(new nn.GroupNorm(2, 4)), gray),
+    ],
+    [
+      'other sizes than layer normalisation has',
+      /^1: LayerNorm expects input whose last axes are \[10\], got \[2, 784\]$/,
+      () => predictGraph(new nn.Sequential(new nn.Flatten(), new nn.LayerNorm(10)), gray),
+    ],
+    [
+      'a layer normalisation of nothing',
+      /^LayerNorm expects normalizedShape to be a size of at least 1 or several, got \[\]$/,
+      () => new nn.LayerNorm([]),
+    ],
+    [
+      'an eps below 0',
+      /^LayerNorm expects eps to be a number, at least 0, got -1$/,
+      () => new nn.LayerNorm(10, { eps: -1 }),
+    ],
+    [
       'a flat input to a convolution',
       /^1: Conv2d expects input of shape \[N, C, H, W\], got \[2, 784\]$/,
       () => predictGraph(new nn.Sequential(new nn.Flatten(), new nn.Conv2d(1, 1, 1)), gray),

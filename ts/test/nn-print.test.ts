@@ -86,6 +86,16 @@ describe('String(module)', () => {
       'LocalResponseNorm(2, alpha=1e-05, beta=0.5, k=2)',
       new nn.LocalResponseNorm(2, { alpha: 1e-5, beta: 0.5, k: 2 }),
     ],
+    ['GroupNorm(2, 4, eps=1e-05, affine=True, bias=True)', new nn.GroupNorm(2, 4)],
+    [
+      'GroupNorm(2, 4, eps=0.5, affine=False, bias=False)',
+      new nn.GroupNorm(2, 4, { eps: 0.5, affine: false }),
+    ],
+    ['LayerNorm((10,), eps=1e-05, elementwise_affine=True, bias=True)', new nn.LayerNorm(10)],
+    [
+      'LayerNorm((3, 4), eps=1e-05, elementwise_affine=True, bias=False)',
+      new nn.LayerNorm([3, 4], { bias: false }),
+    ],
     ['Dropout(p=1e-07, inplace=False)', new nn.Dropout(1e-7)],
     ['Dropout(p=1e-05, inplace=False)', new nn.Dropout(0.00001)],
     ['Flatten(start_dim=1, end_dim=-1)', new nn.Flatten()],

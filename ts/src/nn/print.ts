@@ -24,6 +24,11 @@ export function pythonSize(size: PairLike | readonly (number | null)[] | null): 
   return `(${size.map((item) => (item === null ? 'None' : String(item))).join(', ')})`;
 }
 
+/** `(3,)` or `(3, 2)`, as Python prints a tuple. */
+export function pythonShape(sizes: readonly number[]): string {
+  return sizes.length === 1 ? `(${sizes[0]},)` : `(${sizes.join(', ')})`;
+}
+
 /** `True` or `False`. */
 export function pythonBoolean(value: boolean): string {
   return value ? 'True' : 'False';

@@ -1,5 +1,5 @@
-<<<<<<< HEAD
-/** Batch normalisation in float64. Formulas: torch.nn.BatchNorm2d. */
+/** Normalisation in float64. Formulas: torch.nn.BatchNorm2d, torch.nn.LocalResponseNorm. */
+import type { Attrs } from '../../../dist/graph/spec.js';
 import { type Kernel, number, sizes, type Tensor64 } from './tensor.js';
 
 /** Calls `each` with the places in x [N, C, H, W] of a channel's values, in the first `rows` rows. */
@@ -83,21 +83,6 @@ const batchNormUpdate: Kernel = (inputs, _outputs, attrs) => {
   }
 };
 
-export const normalisationKernels = {
-  batchNorm,
-  batchNormGrad: ([gy, x, mean, variance, count, weight], outputs, attrs) =>
-    gradients([gy, x, mean, variance, weight], outputs, number(attrs, 'eps'), count!.data[0]!),
-  batchNormInference: ([x, ...rest], [y], attrs) =>
-    normalise(x!, y!, x!.shape[0]!, number(attrs, 'eps'), rest),
-  batchNormInferenceGrad: (inputs, outputs, attrs) =>
-    gradients(inputs, outputs, number(attrs, 'eps')),
-  batchNormUpdate,
-} satisfies Record<string, Kernel>;
-=======
-/** Normalisation in plain float64 loops. Formula: torch.nn.LocalResponseNorm. */
-import type { Attrs } from '../../../dist/graph/spec.js';
-import { type Kernel, number, type Tensor64 } from './tensor.js';
-
 /** k + alpha times the mean of squares around element `i`, and which elements those are. */
 function surroundings(x: Tensor64, i: number, attrs: Attrs): { base: number; around: number[] } {
   const [channels, size] = [x.shape[1]!, number(attrs, 'size')];
@@ -131,5 +116,15 @@ const localResponseNormGrad: Kernel = ([gy, x], [gx], attrs) => {
   }
 };
 
-export const normalisationKernels = { localResponseNorm, localResponseNormGrad };
->>>>>>> e922aee (Local response normalisation, on the CPU and on CUDA, with its gradient)
+export const normalisationKernels = {
+  batchNorm,
+  batchNormGrad: ([gy, x, mean, variance, count, weight], outputs, attrs) =>
+    gradients([gy, x, mean, variance, weight], outputs, number(attrs, 'eps'), count!.data[0]!),
+  batchNormInference: ([x, ...rest], [y], attrs) =>
+    normalise(x!, y!, x!.shape[0]!, number(attrs, 'eps'), rest),
+  batchNormInferenceGrad: (inputs, outputs, attrs) =>
+    gradients(inputs, outputs, number(attrs, 'eps')),
+  batchNormUpdate,
+  localResponseNorm,
+  localResponseNormGrad,
+} satisfies Record<string, Kernel>;

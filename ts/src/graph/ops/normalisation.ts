@@ -1,9 +1,10 @@
 /**
- * Owns the normalisations by what surrounds an element: options, shapes, gradient rules. Formula:
- * torch.nn.LocalResponseNorm.
+ * Owns local response normalisation (options, shapes, gradient rule; formula:
+ * torch.nn.LocalResponseNorm) and the options of the normalisations that are composed of smaller
+ * operations.
  */
-import { checkInteger, checkNumber, checkOptions } from '../../arguments.js';
-import { ShapeError } from '../../errors.js';
+import { checkInteger, checkNumber, checkOptions, show } from '../../arguments.js';
+import { ArgumentError, ShapeError } from '../../errors.js';
 import {
   checkSameShape,
   emitOne,
@@ -14,7 +15,7 @@ import {
   type Operation,
   type ShapeContext,
 } from '../operation.js';
-import { formatShape, largestWindow, type Shape } from '../shapes.js';
+import { checkShape, formatShape, largestWindow, type Shape } from '../shapes.js';
 
 /** Options of local response normalisation. */
 export interface LocalResponseNormOptions {
@@ -42,6 +43,29 @@ export function localResponseNormAttrs(
     beta: checkNumber(who, 'beta', options.beta ?? 0.75),
     k: checkNumber(who, 'k', options.k ?? 1, { min: 0 }),
   };
+}
+
+/** Options of group and layer normalisation. */
+export interface NormOptions {
+  /** What is added to the variance; 1e-5 by default, at least 0. */
+  eps?: number;
+}
+
+/** Checks and fills {@link NormOptions}. */
+export function normEps(who: string, options: NormOptions): number {
+  checkOptions(who, options, ['eps']);
+  return checkNumber(who, 'eps', options.eps ?? 1e-5, { min: 0 });
+}
+
+/** Checks the shape that layer normalisation works over: a size, or several. */
+export function checkNormalizedShape(who: string, shape: number | Shape): Shape {
+  const sizes = checkShape(who, 'normalizedShape', typeof shape === 'number' ? [shape] : shape);
+  if (sizes.length === 0 || sizes.some((size) => size < 1)) {
+    throw new ArgumentError(
+      `${who} expects normalizedShape to be a size of at least 1 or several, got ${show(shape)}`,
+    );
+  }
+  return sizes;
 }
 
 const responseAttrs = { size: 'integer', alpha: 'number', beta: 'number', k: 'number' } as const;

@@ -20,6 +20,7 @@ export declare namespace functional {
   export type LossOptions = declared.LossOptions;
   export type MaxPoolOptions = declared.MaxPoolOptions;
   export type NllLossOptions = declared.NllLossOptions;
+  export type NormOptions = declared.NormOptions;
   export type Operand = declared.Operand;
   export type PadMode = declared.PadMode;
   export type PadOptions = declared.PadOptions;
