@@ -170,8 +170,6 @@ std::unique_ptr<Kernel> CpuBackend::makeKernel(const FusedNode& node,
       return node.spec.op == Op::Gemm ? makeGemm(request) : makeLinear(request);
     case Family::Pooling:
       return makePooling(request);
-    case Family::Normalisation:
-      return makeBatchNorm(request);
     case Family::Pointwise:
       return makePointwise(request);
     case Family::Joining:

@@ -18,7 +18,6 @@ enum class Family : uint8_t {
   Convolution,
   Linear,
   Pooling,
-  Normalisation,
   Pointwise,
   Dropout,
   Reshape,

@@ -44,7 +44,7 @@ std::unique_ptr<Kernel> makeNormalisation(const KernelRequest& request) {
     case Op::LocalResponseNormGrad:
       return makeLocalResponseNorm(request, op == Op::LocalResponseNormGrad);
     default:
-      throw Error(errc::kArgument, std::string(opName(op)) + " has no kernel");
+      return makeBatchNorm(request);
   }
 }
 
