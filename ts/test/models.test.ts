@@ -39,6 +39,12 @@ interface Fixture {
 
 type Make = (options: models.DropoutModelOptions) => nn.Module<nn.Outputs>;
 
+/** Of a network that has no dropout. */
+const plain =
+  (make: (options: models.ModelOptions) => nn.Module): Make =>
+  ({ dropout: _, ...options }) =>
+    make(options);
+
 /** How to make it, and the tolerances: of logits by the largest, of losses relatively. */
 const cases: Record<string, { make: Make; logits: number; losses: number }> = {
   torchvisionAlexnet: { make: models.torchvisionAlexnet, logits: 2e-6, losses: 5e-6 },
@@ -46,6 +52,7 @@ const cases: Record<string, { make: Make; logits: number; losses: number }> = {
   vgg13: { make: models.vgg13, logits: 1e-5, losses: 3e-4 },
   vgg16: { make: models.vgg16, logits: 1e-5, losses: 3e-4 },
   vgg19: { make: models.vgg19, logits: 1e-5, losses: 5e-4 },
+  resnet18: { make: plain(models.resnet18), logits: 1e-5, losses: 3e-4 },
   nin: { make: models.nin, logits: 1e-5, losses: 1e-4 },
 };
 

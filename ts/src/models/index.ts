@@ -7,6 +7,7 @@ export { AlexNet, type AlexNetOptions, alexnet } from './alexnet.js';
 export { LeNet, type LeNetOptions, lenet } from './lenet.js';
 export { NiN, type NiNOptions, nin } from './nin.js';
 export type { DropoutModelOptions, ModelOptions } from './options.js';
+export { ResNet, type ResNetOptions, resnet18 } from './resnet.js';
 export {
   TorchvisionAlexNet,
   type TorchvisionAlexNetOptions,
