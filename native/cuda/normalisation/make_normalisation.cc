@@ -1,7 +1,7 @@
 // Adapts the normalisations to the backend's Kernel.
-#include "error.h"
 #include "kernel_request.h"
 #include "normalisation/local_response_norm.h"
+#include "normalisation/make_batch_norm.h"
 
 namespace neuronode::cuda {
 
@@ -49,12 +49,18 @@ std::unique_ptr<Kernel> makeNormalisation(const KernelRequest& request) {
     case Op::LocalResponseNormGrad:
       return makeLocalResponseNorm(request, request.op() == Op::LocalResponseNormGrad);
     default:
-      throw Error(errc::kArgument, std::string("cuda: no kernel for ") + opName(request.op()));
+      return makeBatchNorm(request);
   }
 }
 
-Layout preferredByNormalisation(const KernelRequest& request, size_t /*input*/) {
-  return responseLayout(request);
+Layout preferredByNormalisation(const KernelRequest& request, size_t input) {
+  switch (request.op()) {
+    case Op::LocalResponseNorm:
+    case Op::LocalResponseNormGrad:
+      return responseLayout(request);
+    default:
+      return preferredByBatchNorm(request, input);
+  }
 }
 
 }  // namespace neuronode::cuda
