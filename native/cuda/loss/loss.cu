@@ -75,6 +75,7 @@ struct RowReduction {
 
   // Of `count` entries from `first` on, `step` apart, into the first.
   NN_DEVICE static void combineBest(int first, int step, int count, RowShared<kThreads>& shared) {
+    NN_NO_UNROLL
     for (int i = 1; i < count; ++i) {
       const int other = first + i * step;
       if (isBetter(shared.best[other], shared.at[other], shared.best[first], shared.at[first])) {
@@ -138,9 +139,10 @@ struct ClassLossRows {
   static constexpr int kThreads = kThreadCount;
   using Reduction = RowReduction<kThreads>;
   static constexpr int kSpreadSteps = kSpread ? 3 : 0;
-  static constexpr int kPhases = Reduction::kSteps + kSpreadSteps + 1;
+  static constexpr int kPhases = Reduction::kSteps + kSpreadSteps + 3;
   struct Shared : RowShared<kThreads> {
     std::conditional_t<kSpread, SpreadShared<kThreads>, NoSpread> spread;
+    float scale, inverseSum;  // of the gradient, and of the softmax's terms
   };
   ClassLoss args;
 
@@ -151,8 +153,12 @@ struct ClassLossRows {
       Reduction{args.logits, args.columns, begin}.template phase<kPhase>(block.thread, shared);
     } else if constexpr (kPhase < Reduction::kSteps + kSpreadSteps) {
       spread<kPhase - Reduction::kSteps>(block, begin, shared);
+    } else if constexpr (kPhase == Reduction::kSteps + kSpreadSteps) {
+      if (block.thread == 0) writeFactors(shared);
+    } else if constexpr (kPhase == Reduction::kSteps + kSpreadSteps + 1) {
+      if (block.thread == 0) writeLoss(block.index, begin, shared);
     } else {
-      finish(block, begin, shared);
+      if (args.gradient.at != nullptr) writeGradient(block, begin, shared);
     }
   }
 
@@ -195,6 +201,7 @@ struct ClassLossRows {
   }
 
   NN_DEVICE static void combineSpread(int first, int step, int count, SpreadShared<kThreads>& own) {
+    NN_NO_UNROLL
     for (int i = 1; i < count; ++i) {
       const int other = first + i * step;
       own.parts[first] += own.parts[other];
@@ -224,26 +231,34 @@ struct ClassLossRows {
     return weight * math::crossEntropyRow(logit, shared.rowMax, shared.total);
   }
 
-  NN_DEVICE void finish(const Block& block, int64_t begin, const Shared& shared) const {
-    const int64_t label = labelOf(block.index, shared);
-    const bool counts =
-        block.index < validRows(args) && (args.targets != nullptr || label != args.ignoreIndex);
-    const bool possible = label >= 0 && label < args.columns;
-    if (block.thread == 0) {
-      double loss = 0.0;
-      if (counts) loss = possible ? lossOf(label, begin, shared) : kNan;
-      args.rowLoss[block.index] = loss;
-      args.rowCorrect[block.index] = counts && shared.rowAnswer == label ? 1 : 0;
-      if (args.reduction == neuronode::Reduction::None) {
-        args.loss[block.index] = static_cast<float>(loss);
-      }
-    }
-    if (args.gradient.at == nullptr) return;
+  NN_DEVICE bool countsWith(int64_t row, int64_t label) const {
+    return row < validRows(args) && (args.targets != nullptr || label != args.ignoreIndex);
+  }
+
+  NN_DEVICE bool isClass(int64_t label) const { return label >= 0 && label < args.columns; }
+
+  // By one thread, so that no other divides in f64.
+  NN_DEVICE void writeFactors(Shared& shared) const {
     const bool mean = args.reduction == neuronode::Reduction::Mean;
-    const float scale = mean ? math::meanScale(args.rowLoss[args.rows]) : 1.0f;
-    const bool isWritten = counts && possible;
+    shared.scale = mean ? math::meanScale(args.rowLoss[args.rows]) : 1.0f;
+    shared.inverseSum = static_cast<float>(1.0 / shared.total);
+  }
+
+  NN_DEVICE void writeLoss(int64_t row, int64_t begin, const Shared& shared) const {
+    const int64_t label = labelOf(row, shared);
+    const bool counts = countsWith(row, label);
+    double loss = 0.0;
+    if (counts) loss = isClass(label) ? lossOf(label, begin, shared) : kNan;
+    args.rowLoss[row] = loss;
+    args.rowCorrect[row] = counts && shared.rowAnswer == label ? 1 : 0;
+    if (args.reduction == neuronode::Reduction::None) args.loss[row] = static_cast<float>(loss);
+  }
+
+  NN_DEVICE void writeGradient(const Block& block, int64_t begin, const Shared& shared) const {
+    const int64_t label = labelOf(block.index, shared);
+    const float scale = shared.scale;
+    const bool isWritten = countsWith(block.index, label) && isClass(label);
     const float weight = args.weights == nullptr || !isWritten ? 1.0f : args.weights[label];
-    const auto inverseSum = static_cast<float>(1.0 / shared.total);
     for (int64_t k = block.thread; k < args.pitch; k += kThreads) {
       float grad = 0.0f;
       if (isWritten && k < args.columns) {
@@ -255,7 +270,7 @@ struct ClassLossRows {
             grad = math::spreadGrad(term, shared.spread.parts[0] / shared.total,
                                     partOf(block.index, k), scale);
           } else {
-            grad = math::crossEntropyGrad(term, inverseSum, k == label, weight * scale);
+            grad = math::crossEntropyGrad(term, shared.inverseSum, k == label, weight * scale);
           }
         }
       }

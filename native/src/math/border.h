@@ -40,13 +40,10 @@ struct Border {
 template <class Fn>
 NN_HD void forCopies(BorderMode mode, int64_t at, int64_t size, int64_t before, int64_t after,
                      Fn fn) {
-  // Only places beyond the ends can be copies, besides the element's own.
-  for (int64_t i = -before; i < 0; ++i) {
+  for (int64_t i = -before; i < size + after; ++i) {
+    if (i == 0) i = at;  // inside, an element shows itself alone
     if (borderSource(mode, i, size) == at) fn(i);
-  }
-  fn(at);
-  for (int64_t i = size; i < size + after; ++i) {
-    if (borderSource(mode, i, size) == at) fn(i);
+    if (i == at) i = size - 1;
   }
 }
 

@@ -25,3 +25,10 @@
 #else
 #define NN_UNROLL
 #endif
+
+// In front of a loop whose copies would only cost registers.
+#if defined(__CUDA_ARCH__)
+#define NN_NO_UNROLL _Pragma("unroll 1")
+#else
+#define NN_NO_UNROLL
+#endif
