@@ -54,6 +54,16 @@ const cases: GradientCase[] = [
     attrs: { stride: [2, 1], padding: [1, 2], dilation: [2, 1], groups: 2 },
     note: 'stride, padding, dilation, groups',
   },
+  {
+    op: 'conv2dInputGrad',
+    inputs: [
+      [1, 6, 4, 8],
+      [6, 2, 2, 3],
+    ],
+    attrs: { stride: [2, 1], padding: [1, 2], dilation: [2, 1], groups: 2 },
+    output: [1, 4, 7, 6],
+    note: 'stride, padding, dilation, groups',
+  },
   { op: 'linear', inputs: [[3, 4], [5, 4], [5]] },
   {
     op: 'linear',

@@ -4,6 +4,7 @@ export * from './activation.js';
 export * from './batch-norm.js';
 export { Buffer } from './buffer.js';
 export { ModuleList, Sequential } from './containers.js';
+export * from './conv-transpose.js';
 export * from './dropout.js';
 export { functional } from './functional/index.js';
 export * as init from './init.js';

@@ -12,36 +12,13 @@ import {
 } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
 import { convOptionNames, convSettings } from '../graph/ops/convolution.js';
-import {
-  elementCount,
-  formatShape,
-  largestSize,
-  largestWindow,
-  type Shape,
-} from '../graph/shapes.js';
+import { largestSize, largestWindow } from '../graph/shapes.js';
 import type { Tensor } from '../graph/tensor.js';
-import { checkMemory } from '../program/memory.js';
-import { defaultBias, defaultWeight } from '../random/init.js';
 import { functional } from './functional/index.js';
+import { initialParameters } from './initial-parameters.js';
 import { Module } from './module.js';
-import { ownParameter, type Parameter } from './parameter.js';
+import type { Parameter } from './parameter.js';
 import { pythonBoolean, pythonSize } from './print.js';
-
-/** The weight and the bias of a layer, with PyTorch's initial values. */
-function initialParameters(
-  who: string,
-  shape: Shape,
-  fanIn: number,
-  bias: boolean,
-): [Parameter, Parameter | null] {
-  const biasShape = shape.slice(0, 1);
-  checkMemory(
-    `${who}, whose weight has the shape ${formatShape(shape)},`,
-    (elementCount(shape) + elementCount(biasShape)) * Float32Array.BYTES_PER_ELEMENT,
-  );
-  const weight = ownParameter(defaultWeight(shape, fanIn), shape);
-  return [weight, bias ? ownParameter(defaultBias(biasShape, fanIn), biasShape) : null];
-}
 
 /** Options of {@link Linear}. */
 export interface LinearOptions {

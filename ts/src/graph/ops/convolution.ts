@@ -12,6 +12,7 @@ import { ArgumentError, ShapeError } from '../../errors.js';
 import {
   checkSameShape,
   declaredShape,
+  emitOne,
   f32,
   formatWindow,
   gradientValue,
@@ -97,6 +98,93 @@ function convPadding(
     [Math.floor(total[0] / 2), Math.floor(total[1] / 2)],
     [total[0] % 2, total[1] % 2],
   ];
+}
+
+/** Options of a transposed convolution. */
+export interface ConvTransposeOptions {
+  /** Step of the window over the output; 1 by default. */
+  stride?: PairLike;
+  /** Cells that the output loses on each side; 0 by default. */
+  padding?: PairLike;
+  /** Cells that it gains at the bottom and on the right, below stride or dilation; 0 by default. */
+  outputPadding?: PairLike;
+  /** Groups of channels that do not see each other; 1 by default. */
+  groups?: number;
+  /** Distance between the window's cells; 1 by default. */
+  dilation?: PairLike;
+}
+
+/** Names of {@link ConvTransposeOptions}. */
+export const convTransposeOptionNames = [
+  'stride',
+  'padding',
+  'outputPadding',
+  'groups',
+  'dilation',
+] as const;
+
+/** Attributes of the convolution whose input gradient it is, and what the output gains. */
+export interface ConvTransposeSettings {
+  attrs: Attrs;
+  outputPadding: Pair;
+}
+
+/** Settings of a transposed convolution. */
+export function convTransposeSettings(
+  who: string,
+  options: ConvTransposeOptions,
+): ConvTransposeSettings {
+  checkOptions(who, options, convTransposeOptionNames);
+  const { outputPadding: gained = 0, padding = 0, ...rest } = options;
+  const attrs = convAttrs(who, { ...rest, padding: checkPair(who, 'padding', padding, 0) }, [1, 1]);
+  const outputPadding = checkPair(who, 'outputPadding', gained, 0, largestWindow);
+  const [stride, dilation] = [pairAttr(attrs, 'stride'), pairAttr(attrs, 'dilation')];
+  if (outputPadding.some((size, axis) => size >= Math.max(at(stride, axis), at(dilation, axis)))) {
+    throw new ArgumentError(
+      `${who} expects outputPadding below stride or dilation, got ${show(outputPadding)} with ` +
+        `stride ${show(stride)} and dilation ${show(dilation)}`,
+    );
+  }
+  return { attrs, outputPadding };
+}
+
+/**
+ * The output's shape [N, K, H', W'] of a transposed convolution of x [N, C, H, W] by w
+ * [C, K / groups, kh, kw].
+ */
+export function convTransposeShape(
+  who: string,
+  x: Shape,
+  w: Shape,
+  { attrs, outputPadding }: ConvTransposeSettings,
+): Shape {
+  checkRank(who, 'input', x, imageAxes);
+  checkRank(who, 'weight', w, ['C', 'K/groups', 'kh', 'kw']);
+  const groups = numberAttr(attrs, 'groups');
+  if (at(w, 0) % groups !== 0) {
+    throw new ArgumentError(
+      `${who} expects groups to divide the ${at(w, 0)} input channels, got ${groups}`,
+    );
+  }
+  if (at(x, 1) !== at(w, 0)) {
+    throw new ShapeError(
+      `${who} expects ${at(w, 0)} input channels, got ${at(x, 1)} from input ${formatShape(x)}`,
+    );
+  }
+  const size = [0, 1].map((axis) => {
+    const [stride, padding, dilation] = ['stride', 'padding', 'dilation'].map((name) =>
+      at(pairAttr(attrs, name), axis),
+    ) as [number, number, number];
+    const window = dilation * (at(w, 2 + axis) - 1) + 1;
+    return (at(x, 2 + axis) - 1) * stride - 2 * padding + window + outputPadding[axis as 0 | 1];
+  });
+  if (size.some((length) => length < 1)) {
+    throw new ShapeError(
+      `${who} has padding ${show(pairAttr(attrs, 'padding'))} that leaves nothing of the output ` +
+        `from input ${formatShape(x)}; use a larger image or less padding`,
+    );
+  }
+  return [at(x, 0), at(w, 1) * groups, ...size];
 }
 
 const imageAxes = ['N', 'C', 'H', 'W'];
@@ -186,7 +274,14 @@ export const convolutionOps = {
       checkSameShape(c.who, 'gy', inputShape(c, 0), wanted);
       return [{ dtype: 'f32', shape }];
     },
-    gradient: null,
+    // As an operation of its own it is the transposed convolution of gy.
+    gradient: (c) => {
+      const g = gradientValue(c, 0);
+      const [gy, w] = c.inputs;
+      if (g === undefined || gy === undefined || w === undefined) return;
+      if (c.wants(0)) c.give(0, emitOne(c, 'conv2d', [g, w], c.attrs, c.shapeOf(gy)));
+      if (c.wants(1)) c.give(1, emitOne(c, 'conv2dWeightGrad', [g, gy], c.attrs, c.shapeOf(w)));
+    },
   },
   conv2dWeightGrad: {
     inputs: [f32('x'), f32('gy')],

@@ -15,6 +15,7 @@ export declare namespace functional {
   export type BatchNormOptions = declared.BatchNormOptions;
   export type BinaryCrossEntropyOptions = declared.BinaryCrossEntropyOptions;
   export type ConvOptions = declared.ConvOptions;
+  export type ConvTransposeOptions = declared.ConvTransposeOptions;
   export type CrossEntropyOptions = declared.CrossEntropyOptions;
   export type LocalResponseNormOptions = declared.LocalResponseNormOptions;
   export type LossOptions = declared.LossOptions;
