@@ -118,8 +118,8 @@ ConvKernel fastest(const KernelRequest& request, const std::vector<ConvKernel>& 
   return found->second;
 }
 
-// oneDNN's JIT passes forward somewhat faster than ours. Its input gradient is no faster, and for
-// its weight gradient it has but reference code where the kernel is not 3x3 or the image is tiny.
+// oneDNN's JIT passes forward somewhat faster than ours. Its gradients are faster for some 3x3
+// layers, and its weight gradient thousands of times slower for other kernels and tiny images.
 ConvKernel chooseDepthwise(const KernelRequest& request) {
   if (request.node.spec.op != Op::Conv2d || !directHasDepthwise(request)) {
     return ConvKernel::Depthwise;
