@@ -171,7 +171,7 @@ export const kernels = [
     id: 'padding-rows-count',
     what: 'the rows that fill up a batch count in the loss',
     file: 'native/cuda/loss/loss.cu',
-    edits: [['block.index < validRows(args) &&', 'validRows(args) >= 0 &&']],
+    edits: [['return row < validRows(args) &&', 'return validRows(args) >= 0 &&']],
     tests: 'CudaLoss.*',
   },
   {
