@@ -37,7 +37,8 @@ class Guarded {
   std::vector<T> values() { return {data(), data() + size_}; }
 
  private:
-  static constexpr size_t kGuard = 60;  // a multiple of 4 that is none of 8
+  // Aligned for T and for nothing larger.
+  static constexpr size_t kGuard = sizeof(T) == 8 ? 56 : 60;
   static constexpr uint8_t kFill = 0xA5;
   int64_t size_;
   std::vector<uint8_t> bytes_;
