@@ -154,8 +154,20 @@ __device__ __forceinline__ void runPhases(const Body& body, const Block& block,
   }
 }
 
+// Blocks that a multiprocessor is to hold at once, where a body names them: the compiler then takes
+// as many registers as that leaves. Otherwise it trades registers for blocks as it sees fit.
 template <class Body>
-__global__ void __launch_bounds__(Body::kThreads) blocksKernel(int64_t blocks, const Body body) {
+constexpr int fewestBlocks() {
+  if constexpr (requires { Body::kFewestBlocks; }) {
+    return Body::kFewestBlocks;
+  } else {
+    return 0;
+  }
+}
+
+template <class Body>
+__global__ void __launch_bounds__(Body::kThreads, fewestBlocks<Body>())
+    blocksKernel(int64_t blocks, const Body body) {
   __shared__ typename Body::Shared shared;
   for (int64_t i = blockIdx.x; i < blocks; i += gridDim.x) {
     runPhases<Body, 0>(body, Block{i, static_cast<int>(threadIdx.x)}, shared);

@@ -131,6 +131,7 @@ struct SpreadShared {
   double moments[kThreads];
   float best[kThreads];
   int64_t at[kThreads];
+  double ratio;  // of the parts' sum to the softmax's
 };
 struct NoSpread {};
 
@@ -140,11 +141,14 @@ struct ClassLossRows {
   using Reduction = RowReduction<kThreads>;
   static constexpr int kSpreadSteps = kSpread ? 3 : 0;
   static constexpr int kPhases = Reduction::kSteps + kSpreadSteps + 3;
+  static constexpr int kFewestBlocks =
+      8;  // 64 registers a thread at least: with fewer it would spill
   struct Shared : RowShared<kThreads> {
     std::conditional_t<kSpread, SpreadShared<kThreads>, NoSpread> spread;
     float scale, inverseSum;  // of the gradient, and of the softmax's terms
   };
   ClassLoss args;
+  double even;  // each class's part of a target that is spread evenly
 
   template <int kPhase>
   NN_DEVICE void phase(const Block& block, Shared& shared) const {
@@ -169,8 +173,7 @@ struct ClassLossRows {
 
   // The part of the target that is class k's, weighted.
   NN_DEVICE double partOf(int64_t row, int64_t k) const {
-    const double part = (1.0 - args.labelSmoothing) * targetOf(row, k) +
-                        args.labelSmoothing / static_cast<double>(args.columns);
+    const double part = (1.0 - args.labelSmoothing) * targetOf(row, k) + even;
     return args.weights == nullptr ? part : args.weights[k] * part;
   }
 
@@ -242,6 +245,7 @@ struct ClassLossRows {
     const bool mean = args.reduction == neuronode::Reduction::Mean;
     shared.scale = mean ? math::meanScale(args.rowLoss[args.rows]) : 1.0f;
     shared.inverseSum = static_cast<float>(1.0 / shared.total);
+    if constexpr (kSpread) shared.spread.ratio = shared.spread.parts[0] / shared.total;
   }
 
   NN_DEVICE void writeLoss(int64_t row, int64_t begin, const Shared& shared) const {
@@ -267,8 +271,7 @@ struct ClassLossRows {
         } else {
           const float term = math::softmaxTerm(loadAt(args.logits, begin + k), shared.rowMax);
           if constexpr (kSpread) {
-            grad = math::spreadGrad(term, shared.spread.parts[0] / shared.total,
-                                    partOf(block.index, k), scale);
+            grad = math::spreadGrad(term, shared.spread.ratio, partOf(block.index, k), scale);
           } else {
             grad = math::crossEntropyGrad(term, shared.inverseSum, k == label, weight * scale);
           }
@@ -378,17 +381,18 @@ void softmax(cudaStream_t stream, Floats x, Floats y, int64_t rows, int64_t colu
 void classLoss(cudaStream_t stream, const ClassLoss& args) {
   if (args.reduction == Reduction::Mean) launchBlocks(stream, "rowWeights", 1, RowWeights{args});
   const bool isSpread = args.targets != nullptr || args.labelSmoothing > 0.0;
+  const double even = args.labelSmoothing / static_cast<double>(args.columns);
   const auto launch = [&](const auto& body) { launchBlocks(stream, "classLoss", args.rows, body); };
   if (args.columns <= kFewColumns) {
     if (isSpread) {
-      launch(ClassLossRows<kFewThreads, true>{args});
+      launch(ClassLossRows<kFewThreads, true>{args, even});
     } else {
-      launch(ClassLossRows<kFewThreads, false>{args});
+      launch(ClassLossRows<kFewThreads, false>{args, even});
     }
   } else if (isSpread) {
-    launch(ClassLossRows<kManyThreads, true>{args});
+    launch(ClassLossRows<kManyThreads, true>{args, even});
   } else {
-    launch(ClassLossRows<kManyThreads, false>{args});
+    launch(ClassLossRows<kManyThreads, false>{args, even});
   }
   launchBlocks(stream, "lossTotal", 1, LossTotal{args});
 }

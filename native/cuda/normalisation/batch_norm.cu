@@ -13,6 +13,7 @@ namespace neuronode::cuda {
 
 constexpr int64_t kFewestValues = 64;  // of a channel in a slice
 constexpr int64_t kMostSlices = 256;
+constexpr int64_t kChunkValues = 64;  // of a channel that a block writes
 constexpr int kColumnThreads = 32, kLanes = 8;
 
 namespace {
@@ -123,30 +124,54 @@ struct WriteMoments {
   }
 };
 
+// y = (x - mean) * scale + shift.
 struct WriteScales {
   BatchNormChannels channels;
   float* scale;
+  float* shift;
 
   NN_DEVICE void operator()(int64_t c) const {
     const float weight = channels.weight ? channels.weight[c] : 1.0f;
     scale[c] = weight * math::inverseDeviation(channels.var[c], channels.eps);
+    shift[c] = channels.bias ? channels.bias[c] : 0.0f;
+  }
+};
+
+// Calls each.at(element, channel, isReal) for every element; a thread stays with its channel, whose
+// place no thread has to work out of an element's.
+template <class Each>
+struct EachElement {
+  static constexpr int kThreads = kColumnThreads * kLanes, kPhases = 1;
+  using Shared = NoShared;
+  Each each;
+  BatchNormImages images;
+  int64_t tiles;
+
+  template <int kPhase>
+  NN_DEVICE void phase(const Block& block, Shared&) const {
+    const int64_t chunk = block.index / tiles;
+    const int64_t channel =
+        (block.index - chunk * tiles) * kColumnThreads + block.thread % kColumnThreads;
+    if (channel >= images.channels) return;
+    const int64_t values = images.rows * images.pixels;
+    const int64_t real = realRowsOf(images) * images.pixels;
+    const int64_t begin = chunk * kChunkValues;
+    const int64_t end = begin + kChunkValues < values ? begin + kChunkValues : values;
+    for (int64_t value = begin + block.thread / kColumnThreads; value < end; value += kLanes) {
+      each.at(value * images.channels + channel, channel, value < real);
+    }
   }
 };
 
 struct Normalise {
-  BatchNormImages images;
-  BatchNormChannels channels;
+  const float* mean;
   const float* scale;
+  const float* shift;
   Floats x, y;
 
-  NN_DEVICE void operator()(int64_t i) const {
-    const int64_t value = i / images.channels, c = i - value * images.channels;
-    if (value >= realRowsOf(images) * images.pixels) {
-      storeAt(y, i, 0.0f);
-      return;
-    }
-    const float bias = channels.bias ? channels.bias[c] : 0.0f;
-    storeAt(y, i, (loadAt(x, i) - channels.mean[c]) * scale[c] + bias);
+  NN_DEVICE void at(int64_t i, int64_t c, bool isReal) const {
+    const float value = (loadAt(x, i) - mean[c]) * scale[c] + shift[c];
+    storeAt(y, i, isReal ? value : 0.0f);
   }
 };
 
@@ -177,20 +202,15 @@ struct WriteGradientTerms {
 };
 
 struct InputGradient {
-  BatchNormImages images;
+  int64_t channels;
   const float* mean;
   const float* terms;
   Floats gy, x, gx;
 
-  NN_DEVICE void operator()(int64_t i) const {
-    const int64_t value = i / images.channels, c = i - value * images.channels;
-    if (value >= realRowsOf(images) * images.pixels) {
-      storeAt(gx, i, 0.0f);
-      return;
-    }
-    const float first = terms[images.channels + c], second = terms[2 * images.channels + c];
-    const float centred = loadAt(x, i) - mean[c];
-    storeAt(gx, i, terms[c] * (loadAt(gy, i) - first - centred * second));
+  NN_DEVICE void at(int64_t i, int64_t c, bool isReal) const {
+    const float first = terms[channels + c], second = terms[2 * channels + c];
+    const float value = terms[c] * (loadAt(gy, i) - first - (loadAt(x, i) - mean[c]) * second);
+    storeAt(gx, i, isReal ? value : 0.0f);
   }
 };
 
@@ -229,8 +249,12 @@ AllSlices sumChannels(cudaStream_t stream, const BatchNormImages& images, const 
   return {sums, images.channels, slices};
 }
 
-int64_t elements(const BatchNormImages& images) {
-  return images.rows * images.pixels * images.channels;
+template <class Each>
+void forEach(cudaStream_t stream, const char* name, const BatchNormImages& images,
+             const Each& each) {
+  const int64_t tiles = (images.channels + kColumnThreads - 1) / kColumnThreads;
+  const int64_t chunks = (images.rows * images.pixels + kChunkValues - 1) / kChunkValues;
+  launchBlocks(stream, name, tiles * chunks, EachElement<Each>{each, images, tiles});
 }
 
 }  // namespace
@@ -250,19 +274,23 @@ void batchMoments(cudaStream_t stream, const BatchNormImages& images, Floats x, 
 void batchNormalise(cudaStream_t stream, const BatchNormImages& images,
                     const BatchNormChannels& channels, Floats x, Floats y, void* workspace) {
   float* scale = workspaceOf(images, workspace).terms;
-  launchElements(stream, "batchNormScales", images.channels, WriteScales{channels, scale});
-  launchElements(stream, "batchNorm", elements(images), Normalise{images, channels, scale, x, y});
+  float* shift = scale + images.channels;
+  launchElements(stream, "batchNormScales", images.channels, WriteScales{channels, scale, shift});
+  forEach(stream, "batchNorm", images, Normalise{channels.mean, scale, shift, x, y});
 }
 
 void batchNormGrad(cudaStream_t stream, const BatchNormImages& images,
                    const BatchNormChannels& channels, bool ofBatch, Floats gy, Floats x, Floats gx,
                    float* gweight, float* gbias, void* workspace) {
   const Workspace space = workspaceOf(images, workspace);
-  const auto all = sumChannels(stream, images, SlopeTerms{gy, x, channels.mean}, space.sums);
+  AllSlices all{space.sums, images.channels, 0};  // of no slices, where nobody reads the sums
+  if (ofBatch || gweight || gbias) {
+    all = sumChannels(stream, images, SlopeTerms{gy, x, channels.mean}, space.sums);
+  }
   launchElements(stream, "batchNormGradTerms", images.channels,
                  WriteGradientTerms{all, images, channels, ofBatch, space.terms, gweight, gbias});
-  launchElements(stream, "batchNormGrad", elements(images),
-                 InputGradient{images, channels.mean, space.terms, gy, x, gx});
+  forEach(stream, "batchNormGrad", images,
+          InputGradient{images.channels, channels.mean, space.terms, gy, x, gx});
 }
 
 void batchNormUpdate(cudaStream_t stream, const RunningUpdate& update) {
