@@ -1,6 +1,8 @@
 // How a graph's losses lie in memory. For the checks and for every backend.
 #pragma once
 
+#include <span>
+
 #include "graph/spec.h"
 #include "math/loss.h"
 
@@ -30,6 +32,20 @@ inline bool repeatsOver(const Shape& weight, const Shape& x, RepeatedWeights& re
 
 inline Reduction reductionOf(const Attrs& attrs) {
   return static_cast<Reduction>(attrs.integer("reduction"));
+}
+
+// The fields that every backend's arguments of an element-wise loss have, of a node whose inputs
+// are x, target, count, weights, weights of the positive part.
+template <class Options>
+void readElementLoss(const NodeSpec& node, std::span<const TensorDesc> inputs, Options& options) {
+  const Shape& shape = inputs[0].shape;
+  options.rows = shape[0];
+  options.rowElements = elementCount(shape) / shape[0];
+  options.reduction = reductionOf(node.attrs);
+  options.parameter =
+      node.op == Op::SmoothL1Loss ? static_cast<float>(node.attrs.number("beta")) : 1.0f;
+  if (inputs.size() > 3) repeatsOver(inputs[3].shape, shape, options.weights);
+  if (inputs.size() > 4) repeatsOver(inputs[4].shape, shape, options.parameters);
 }
 
 }  // namespace neuronode

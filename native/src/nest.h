@@ -69,7 +69,15 @@ inline Axes rowStrides(const Axes& sizes) {
   return strides;
 }
 
-// The same for a tensor that is repeated along its axes of one element.
+// Where a place of dense memory with these axes is, in elements.
+inline int64_t offsetOf(const Axes& sizes, const Axes& place) {
+  const Axes strides = rowStrides(sizes);
+  int64_t offset = 0;
+  for (size_t axis = 0; axis < place.size(); ++axis) offset += place[axis] * strides[axis];
+  return offset;
+}
+
+// Strides of a tensor that is repeated along its axes of one element.
 inline Axes repeatedStrides(const Axes& sizes) {
   Axes strides = rowStrides(sizes);
   for (size_t axis = 0; axis < sizes.size(); ++axis) {

@@ -4,6 +4,7 @@
 // the storage of the first input, which those that join several ask of all.
 #include "joining/copies.h"
 #include "kernel_request.h"
+#include "walk_options.h"
 
 namespace neuronode::cuda {
 
@@ -52,10 +53,7 @@ class Joining {
   }
 
   int64_t offsetOf(const Shape& shape, const Axes& starts) const {
-    const Axes strides = rowStrides(axesOf(shape)), places = axesOf(starts);
-    int64_t offset = 0;
-    for (size_t axis = 0; axis < places.size(); ++axis) offset += places[axis] * strides[axis];
-    return offset;
+    return neuronode::offsetOf(axesOf(shape), axesOf(starts));
   }
 
   Nest<2> boxNest(const Shape& box, const Shape& to, const Shape& from) const {
@@ -124,19 +122,9 @@ class Joining {
 
   // Padding by what the image holds, and its gradient. `x` is what is padded.
   std::unique_ptr<Kernel> extend(const Shape& x) const {
-    const Axes before = list("before"), after = list("after");
-    const size_t first = x.size() - 2;
-    const bool isLast = info_.order == Order::ChannelsLast;
-    math::Border border{};
-    border.mode = static_cast<math::BorderMode>(attrs_.integer("mode"));
-    border.height = x[first];
-    border.width = x[first + 1];
-    border.inner = isLast ? x[1] : 1;
+    math::Border border = borderOf(attrs_, x);
+    border.inner = info_.order == Order::ChannelsLast ? x[1] : 1;
     border.outer = elementCount(x) / (border.height * border.width * border.inner);
-    border.top = before[first];
-    border.bottom = after[first];
-    border.left = before[first + 1];
-    border.right = after[first + 1];
     const auto run = request_.op() == Op::Pad ? cuda::extend : extendGrad;
     return kernel(
         [stream = stream_, run, border, storage = info_.storage](Pointers in, Pointers out, void*) {

@@ -66,19 +66,10 @@ std::unique_ptr<Kernel> makeClassLoss(const KernelRequest& request) {
 using Launch = void (*)(cudaStream_t stream, const ElementLoss& args);
 
 std::unique_ptr<Kernel> makeElementLoss(const KernelRequest& request, Launch launch) {
-  const Attrs& attrs = request.node.spec.attrs;
-  const Shape& shape = request.inputs[0].shape;
   ElementLoss options{};
-  options.rows = shape[0];
-  options.rowElements = elementCount(shape) / shape[0];
-  options.reduction = reductionOf(attrs);
-  options.parameter =
-      request.op() == Op::SmoothL1Loss ? static_cast<float>(attrs.number("beta")) : 1.0f;
-  const size_t given = request.inputs.size();
-  if (given > 3) repeatsOver(request.inputs[3].shape, shape, options.weights);
-  if (given > 4) repeatsOver(request.inputs[4].shape, shape, options.parameters);
+  readElementLoss(request.node.spec, request.inputs, options);
   return std::make_unique<FunctionKernel>(
-      opName(request.op()), std::vector(given, Layout::Plain),
+      opName(request.op()), std::vector(request.inputs.size(), Layout::Plain),
       std::vector(request.outputs.size(), Layout::Plain),
       [options, launch, stream = request.context.compute()](Pointers in, Pointers out,
                                                             void* workspace) {
@@ -93,7 +84,7 @@ std::unique_ptr<Kernel> makeElementLoss(const KernelRequest& request, Launch lau
         args.sums = as<double>(workspace);
         launch(stream, args);
       },
-      static_cast<size_t>(lossPieces(elementCount(shape))) * sizeof(double));
+      static_cast<size_t>(lossPieces(elementCount(request.inputs[0].shape))) * sizeof(double));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 // channels and pixels are both kept the sums are channels-last as well.
 #include "kernel_request.h"
 #include "reduction/sums.h"
+#include "walk_options.h"
 
 namespace neuronode::cuda {
 
@@ -12,10 +13,7 @@ std::unique_ptr<Kernel> makeReduction(const KernelRequest& request) {
   const LayoutInfo info = request.walkable(request.inputs[0]);
   const bool isLast = info.order == Order::ChannelsLast && y[1] > 1 && y[2] * y[3] > 1;
   const SumNest nest = makeSumNest(memoryAxes(x, info.order), memoryAxes(y, info.order));
-  const double divisor =
-      request.node.spec.attrs.flag("mean")
-          ? static_cast<double>(elementCount(x)) / static_cast<double>(elementCount(y))
-          : 1.0;
+  const double divisor = sumDivisor(request.node.spec.attrs, x, y);
   const auto partials = static_cast<size_t>(sumSlices(nest) * nest.kept.count());
   return std::make_unique<FunctionKernel>(
       "sum", std::vector{request.layout(info)},

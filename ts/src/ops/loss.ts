@@ -156,6 +156,18 @@ export interface ElementLoss<R extends Reduction> {
   gradInput: FloatTensor;
 }
 
+/** Runs an element-wise loss. */
+async function elementLoss<R extends Reduction>(
+  who: OpName,
+  inputs: OpInputs,
+  attrs: Attrs,
+  reduction: R | undefined,
+  common: OpOptions,
+): Promise<ElementLoss<R>> {
+  const { loss, results } = await runLoss(who, inputs, 'target', attrs, reduction, common);
+  return { loss, gradInput: floatTensor('gradInput', results.gradInput) };
+}
+
 /**
  * (input - target)^2 of each element, and its gradient with respect to the input.
  * @param input [N, ...]
@@ -172,9 +184,7 @@ export async function mseLoss<R extends Reduction = 'mean'>(
   const who = 'mseLoss';
   const [own, common] = splitOptions(who, options, ['reduction', 'count']);
   const inputs = { input, target, count: own.count };
-  const attrs = lossAttrs(who, own);
-  const { loss, results } = await runLoss(who, inputs, 'target', attrs, own.reduction, common);
-  return { loss, gradInput: floatTensor('gradInput', results.gradInput) };
+  return elementLoss(who, inputs, lossAttrs(who, own), own.reduction, common);
 }
 
 /**
@@ -193,9 +203,7 @@ export async function l1Loss<R extends Reduction = 'mean'>(
   const who = 'l1Loss';
   const [own, common] = splitOptions(who, options, ['reduction', 'count']);
   const inputs = { input, target, count: own.count };
-  const attrs = lossAttrs(who, own);
-  const { loss, results } = await runLoss(who, inputs, 'target', attrs, own.reduction, common);
-  return { loss, gradInput: floatTensor('gradInput', results.gradInput) };
+  return elementLoss(who, inputs, lossAttrs(who, own), own.reduction, common);
 }
 
 /**
@@ -215,9 +223,7 @@ export async function smoothL1Loss<R extends Reduction = 'mean'>(
   const who = 'smoothL1Loss';
   const [own, common] = splitOptions(who, options, ['reduction', 'count', 'beta']);
   const inputs = { input, target, count: own.count };
-  const attrs = smoothL1Attrs(who, own);
-  const { loss, results } = await runLoss(who, inputs, 'target', attrs, own.reduction, common);
-  return { loss, gradInput: floatTensor('gradInput', results.gradInput) };
+  return elementLoss(who, inputs, smoothL1Attrs(who, own), own.reduction, common);
 }
 
 /**
@@ -241,7 +247,5 @@ export async function binaryCrossEntropyWithLogits<R extends Reduction = 'mean'>
   // Every input before one that is given must be given too.
   const weight = own.weight ?? (posWeight === undefined ? undefined : 1);
   const inputs = { input, target, count, weight, posWeight };
-  const attrs = lossAttrs(who, own);
-  const { loss, results } = await runLoss(who, inputs, 'target', attrs, reduction, common);
-  return { loss, gradInput: floatTensor('gradInput', results.gradInput) };
+  return elementLoss(who, inputs, lossAttrs(who, own), reduction, common);
 }

@@ -7,6 +7,7 @@
 #include "cpu/channels.h"
 #include "cpu/joining/copies.h"
 #include "cpu/kernels.h"
+#include "walk_options.h"
 
 namespace neuronode {
 
@@ -64,10 +65,7 @@ class Joining {
       starts[1] /= block();
       starts.push_back(0);
     }
-    const Axes strides = rowStrides(axesOf(shape, layout));
-    int64_t offset = 0;
-    for (size_t axis = 0; axis < starts.size(); ++axis) offset += starts[axis] * strides[axis];
-    return offset;
+    return neuronode::offsetOf(axesOf(shape, layout), starts);
   }
 
   // Loops over a box between memory of two shapes.
@@ -163,20 +161,11 @@ class Joining {
   // Padding by what the image holds, and its gradient. `x` is what is padded.
   std::unique_ptr<Kernel> extend(const TensorDesc& x) const {
     const Layout layout = planeLayout(input());
-    const Axes before = list("before"), after = list("after");
     const Axes axes = axesOf(x.shape, layout);
-    const size_t rank = before.size(), first = rank - 2;
-    math::Border border{};
-    border.mode = static_cast<math::BorderMode>(attrs_.integer("mode"));
-    border.height = x.shape[first];
-    border.width = x.shape[first + 1];
+    math::Border border = borderOf(attrs_, x.shape);
     border.inner = layout == Layout::Blocked ? block() : 1;
     border.outer = 1;
-    for (size_t axis = 0; axis < first; ++axis) border.outer *= axes[axis];
-    border.top = before[first];
-    border.bottom = after[first];
-    border.left = before[first + 1];
-    border.right = after[first + 1];
+    for (size_t axis = 0; axis + 2 < x.shape.size(); ++axis) border.outer *= axes[axis];
     const auto run = request_.node.spec.op == Op::Pad ? kernels_.extend : kernels_.extendGrad;
     return kernel({layout}, layout, [run, border](Pointers in, Pointers out, void*) {
       run(as<const float>(in[0]), as<float>(out[0]), border);

@@ -63,17 +63,8 @@ std::unique_ptr<Kernel> makeClassLoss(const KernelRequest& request) {
 }
 
 std::unique_ptr<Kernel> makeElementLoss(const KernelRequest& request, ElementLoss formula) {
-  const Attrs& attrs = request.node.spec.attrs;
-  const Shape& shape = request.inputs[0].shape;
   ElementLossArgs options{};
-  options.rows = shape[0];
-  options.rowElements = elementCount(shape) / shape[0];
-  options.reduction = reductionOf(attrs);
-  options.parameter =
-      formula == ElementLoss::SmoothL1Loss ? static_cast<float>(attrs.number("beta")) : 1.0f;
-  const size_t given = request.inputs.size();
-  if (given > 3) repeatsOver(request.inputs[3].shape, shape, options.weights);
-  if (given > 4) repeatsOver(request.inputs[4].shape, shape, options.parameters);
+  readElementLoss(request.node.spec, request.inputs, options);
   return makePlain(request, [options, formula](Pointers in, Pointers out, void*) {
     ElementLossArgs args = options;
     args.x = as<const float>(in[0]);

@@ -4,6 +4,7 @@
 // otherwise.
 #include "cpu/kernels.h"
 #include "cpu/reduction/sums.h"
+#include "walk_options.h"
 
 namespace neuronode {
 
@@ -16,10 +17,7 @@ std::unique_ptr<Kernel> makeReduction(const KernelRequest& request) {
   Axes sums = memoryAxes(request.backend, y, isBlocked ? Layout::Blocked : Layout::Plain);
   sums.resize(axes.size(), 1);
   const SumNest nest = makeSumNest(axes, sums);
-  const double divisor =
-      request.node.spec.attrs.flag("mean")
-          ? static_cast<double>(elementCount(x)) / static_cast<double>(elementCount(y))
-          : 1.0;
+  const double divisor = sumDivisor(request.node.spec.attrs, x, y);
   const auto partials = static_cast<size_t>(sumSlices(nest) * nest.kept.count());
   return std::make_unique<FunctionKernel>(
       "sum", std::vector{layout}, std::vector{isBlocked ? Layout::Blocked : Layout::Plain},

@@ -6,6 +6,7 @@ import { FashionMNIST } from '../datasets/fashion-mnist.js';
 import { KMNIST } from '../datasets/kmnist.js';
 import { MNIST } from '../datasets/mnist.js';
 import type { MnistOptions } from '../datasets/mnist-files.js';
+import { fileOptionNames } from '../files/find.js';
 import { Compose, type TransformStep } from '../transforms/compose.js';
 import { Resize } from '../transforms/resize.js';
 import { ToTensor } from '../transforms/tensor.js';
@@ -70,12 +71,7 @@ export async function loadCifar100(options: LoadOptions = {}): Promise<Loaders> 
 }
 
 const names = [
-  'root',
-  'download',
-  'mirrors',
-  'stallTimeout',
-  'onProgress',
-  'signal',
+  ...fileOptionNames,
   'batchSize',
   'resize',
   'augment',
