@@ -23,6 +23,12 @@ const table = {
     batch: 128,
   },
   lenet: { make: () => models.lenet(), peerName: 'lenet', imageShape: [1, 28, 28], batch: 128 },
+  resnet18: {
+    make: () => models.resnet18(),
+    peerName: 'resnet18',
+    imageShape: [3, 64, 64],
+    batch: 64,
+  },
 } as const satisfies Record<string, Network>;
 
 export type NetworkName = keyof typeof table;

@@ -19,11 +19,14 @@ const runsPerRound = 10;
 type Graph = ReturnType<typeof caseGraph>;
 type Inputs = Parameters<Awaited<ReturnType<typeof native.compile>>['profile']>[0];
 
+const batchOf = ({ shapes }: OpCase): number => Object.values(shapes)[0]?.[0] ?? 1;
+
 function inputsOf(opCase: OpCase, { values }: Graph): Inputs {
   const inputs: Record<string, Inputs[string]> = {};
   for (const { kind, name, dtype, shape } of values) {
     if (kind !== 'input') continue;
-    if (shape.length === 0)
+    if (name === 'count') inputs[name] = Number(opCase.attrs[name] ?? batchOf(opCase));
+    else if (shape.length === 0)
       inputs[name] = Number(opCase.attrs[name] ?? 1); // a step is the first
     else if (dtype === 'u8') inputs[name] = bytes(opCase, name);
     else if (dtype === 'i32') inputs[name] = labels(opCase, name);
@@ -45,10 +48,9 @@ export async function timeOps(bench: Bench): Promise<Timing[]> {
     await program.dispose();
     await sleep(PAUSE_MS);
     const peer = await bench.peer?.op(opCase.op, opCase.name, runs);
-    const batch = Object.values(opCase.shapes)[0]?.[0] ?? 1;
     const add = (phase: Phase, peerMs: number | undefined) => {
       const medians = { ours: sumOf(kernels, phase), peer: peerMs };
-      timings.push(timing(bench, `${opCase.id} ${phase}`, batch, medians));
+      timings.push(timing(bench, `${opCase.id} ${phase}`, batchOf(opCase), medians));
     };
     const peerBackward = peer?.backward ?? 0;
     if (opCase.gradients.length > 0) {

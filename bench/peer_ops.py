@@ -12,7 +12,18 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from ops import FORWARDS, TABLE, Case, cross_entropy, normalised, optimizer_of
+from ops import (
+    CLASS_LOSSES,
+    ELEMENT_LOSSES,
+    FORWARDS,
+    TABLE,
+    Case,
+    batch_norm_of,
+    class_loss_of,
+    element_loss_of,
+    normalised,
+    optimizer_of,
+)
 
 Work = Callable[[], object]
 
@@ -34,10 +45,20 @@ def forward_of(case: Case) -> tuple[Callable[[], torch.Tensor], list[torch.Tenso
     if case.op == "toFloat":
         image = tensors["x"].to(torch.uint8)
         return (lambda: normalised(image, a)), []
-    if case.op == "softmaxCrossEntropy":
-        labels = tensors["labels"].long()
-        logits = tensors["logits"].requires_grad_()
-        return (lambda: cross_entropy(logits, labels, a)), [logits]
+    if case.op in CLASS_LOSSES:
+        if tensors["labels"].ndim == 1:
+            tensors["labels"] = tensors["labels"].long()
+        x = tensors[CLASS_LOSSES[case.op]].requires_grad_()
+        return (lambda: class_loss_of(tensors, a).sum()), [x]
+    if case.op in ELEMENT_LOSSES:
+        x = tensors["input"].requires_grad_()
+        return (lambda: element_loss_of(case.op, tensors, a).sum()), [x]
+    if case.op in ("batchNorm", "batchNormInference"):
+        leaves = [tensors[name].requires_grad_() for name in tensors if name in "xwb"]
+        return (lambda: batch_norm_of(tensors, a)), leaves
+    if case.op == "batchNormUpdate":  # which PyTorch has as a part of the forward pass alone
+        layer = torch.nn.BatchNorm2d(tensors["x"].shape[1], momentum=a["momentum"])
+        return (lambda: layer(tensors["x"])), []
     if case.op == "dropout":
         x = tensors["x"].requires_grad_()
         return (lambda: F.dropout(x, a["p"])), [x]

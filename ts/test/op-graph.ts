@@ -32,7 +32,8 @@ export function caseGraph(opCase: OpCase, tools: GraphTools): GraphSpec {
       if (!ids.has(name) && shape !== undefined) {
         const isParameter = index === 0 || dtypes[0] === 'i32';
         const kind = !updates.includes(index) ? 'input' : isParameter ? 'parameter' : 'state';
-        ids.set(name, builder.named(kind, name, dtypes[0]!, shape));
+        const areProbabilities = name === 'labels' && opCase.distributions.labels === 'unit';
+        ids.set(name, builder.named(kind, name, areProbabilities ? 'f32' : dtypes[0]!, shape));
       }
       const id = ids.get(name);
       if (id === undefined && optional !== true) throw new Error(`${opCase.id} has no ${name}`);
