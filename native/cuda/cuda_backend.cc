@@ -201,6 +201,7 @@ Layout CudaBackend::preferredLayout(const FusedNode& node, std::span<const Tenso
     case Family::Normalisation:
       return preferredByNormalisation(request, input);
     case Family::Softmax:
+      return preferredBySoftmax(request, input);
     case Family::Loss:
       return preferredByLoss(request, input);
     case Family::Optimizer:

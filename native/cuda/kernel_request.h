@@ -73,6 +73,7 @@ Layout preferredByConvolution(const KernelRequest& request, size_t input);
 Layout preferredByPooling(const KernelRequest& request, size_t input);
 Layout preferredByLinear(const KernelRequest& request, size_t input);
 Layout preferredByNormalisation(const KernelRequest& request, size_t input);
+Layout preferredBySoftmax(const KernelRequest& request, size_t input);
 Layout preferredByLoss(const KernelRequest& request, size_t input);
 Layout preferredByOptimizer(const KernelRequest& request, size_t input);
 

@@ -169,11 +169,13 @@ describe('what mixes the rows of a batch takes whole batches', () => {
     'some of the rows': (x) =>
       F.cat([x.narrow(0, 2, 2), x.narrow(0, 0, 2)], 1).expand(2, -1, -1, -1),
     'rows behind each other': (x) => F.cat([x, x], 0),
+    'a softmax along the rows': (x) => F.logSoftmax(x, 0),
     'more rows': (x) => F.pad(x, [0, 0, 0, 0, 0, 0, 1, 0]),
   };
   const apart: Record<string, (x: Tensor, net: Composed) => Tensor> = {
     'sums over channels and pixels': (x) => x.sub(x.mean([1, 2, 3], true)),
     'channels behind each other': (x) => F.cat([x, x.narrow(1, 3, 4)], 1),
+    'a softmax along the channels': (x) => F.softmax(x, 1),
     'a border': (x) => F.pad(x, [1, 1, 1, 1]),
     'sums of parameters': (x, { scale, shift }) => {
       const sum = x.tracer.parameter(scale).mul(shift).sum();
@@ -208,21 +210,33 @@ describe('what mixes the rows of a batch takes whole batches', () => {
 });
 
 describe('softmax', () => {
-  it('goes along the last axis, and refuses another with the path', () => {
+  const graphOf = (module: nn.Module) => {
     const spec = { dtype: 'f32', shape: [2, 3, 5], batchSize: 4 } as const;
-    const graphOf = (dim: number) => {
-      const net = new nn.Sequential(new nn.Softmax(dim));
-      return evalGraph(net, new SquareLoss(), spec).spec;
-    };
-    for (const dim of [-1, 3]) {
-      const graph = graphOf(dim);
-      const [, softmax] = graph.nodes;
-      expect(softmax!.op).toBe('softmax');
-      expect(graph.values[softmax!.inputs[0]!]!.shape).toEqual([24, 5]);
+    return evalGraph(new nn.Sequential(module), new SquareLoss(), spec);
+  };
+
+  it.each([
+    ['softmax', nn.Softmax],
+    ['logSoftmax', nn.LogSoftmax],
+  ] as const)('goes along any axis: %s', (op, Module) => {
+    for (const [dim, axis] of [
+      [-1, 3],
+      [3, 3],
+      [1, 1],
+      [-4, 0],
+    ] as const) {
+      const { spec: graph } = graphOf(new Module(dim));
+      expect(graph.nodes[0]).toMatchObject({ op, attrs: { dim: axis } });
+      expect(graph.values[graph.nodes[0]!.outputs[0]!]!.shape).toEqual([4, 2, 3, 5]);
     }
-    const message = '0: Softmax expects dim to be the last axis of [4, 2, 3, 5], got 1';
-    expect(() => graphOf(1)).toThrow(message);
-    expect(String(new nn.Softmax(1))).toBe('Softmax(dim=1)');
+    expect(String(new Module(1))).toBe(`${Module.name}(dim=1)`);
+    expect(String(new Module())).toBe(`${Module.name}(dim=-1)`);
+  });
+
+  it('refuses an axis that is not there, with the path', () => {
+    const axis = 'expects dim to be an axis of [4, 2, 3, 5], got';
+    expect(() => graphOf(new nn.Softmax(4))).toThrow(`0: Softmax ${axis} 4`);
+    expect(() => graphOf(new nn.LogSoftmax(-5))).toThrow(`0: LogSoftmax ${axis} -5`);
   });
 });
 
@@ -265,6 +279,9 @@ describe('activations', () => {
     expect(() => new nn.ELU('1' as never)).toThrow('ELU expects alpha to be a finite number');
     expect(() => new nn.GELU({ approximate: 'erf' as never })).toThrow("'none', 'tanh', got 'erf'");
     expect(() => new nn.Softmax(0.5)).toThrow('Softmax expects dim to be an integer');
+    expect(() => new nn.LogSoftmax('1' as never)).toThrow(
+      'LogSoftmax expects dim to be an integer',
+    );
   });
 });
 

@@ -119,7 +119,9 @@ const cases: GradientCase[] = [
     inputs: [[3, 7]],
     ...(parameter === undefined ? {} : { attrs: { [parameter.name]: 0.3 } }),
   })),
-  { op: 'softmax', inputs: [[4, 5]] },
+  { op: 'softmax', inputs: [[4, 5]], attrs: { dim: 1 } },
+  { op: 'softmax', inputs: [[2, 3, 4]], attrs: { dim: 1 }, note: 'along the middle' },
+  { op: 'logSoftmax', inputs: [[4, 5]], attrs: { dim: 0 } },
   {
     op: 'batchNorm',
     inputs: [[3, 2, 2, 2], [2], [2]],

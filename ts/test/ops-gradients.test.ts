@@ -46,6 +46,8 @@ const steps: Record<string, number> = {
   batchNorm: 1 / 64,
   batchNormInference: 1,
   localResponseNorm: 1 / 64,
+  softmax: 1 / 64,
+  logSoftmax: 1 / 64,
 };
 
 const lossSteps: Record<string, number> = { l1Loss: 1 / 2048, smoothL1Loss: 1 / 2048 };
@@ -84,10 +86,10 @@ function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
   return sum;
 }
 
-/** |differences - gradient . d| over the size of the gradient's terms. */
+/** |differences - gradient . d| over the size of the gradient's terms, where that is not zero. */
 function mismatch(difference: number, gradient: HostArray, along: Float32Array): number {
   const size = Math.sqrt(dot(gradient.data, gradient.data));
-  return Math.abs(difference - dot(gradient.data, along)) / size;
+  return Math.abs(difference - dot(gradient.data, along)) / (size === 0 ? 1 : size);
 }
 
 const elements = (opCase: OpCase) =>

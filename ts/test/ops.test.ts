@@ -301,8 +301,24 @@ describe('single operations', () => {
     expectClose(await deviceOps.localResponseNormGrad(g, x, 4, responseOptions), gx!, x.shape);
   });
 
-  test('softmax', '', async () => {
-    expectClose(await deviceOps.softmax(rows), reference('softmax', [rows])[0]!, [3, 5]);
+  for (const op of ['softmax', 'logSoftmax'] as const) {
+    test(op, '', async () => {
+      const along = (dim: number) => reference(op, [rows], { dim })[0]!;
+      expectClose(await deviceOps[op](rows, 1), along(1), [3, 5]);
+      expectClose(await deviceOps[op](rows, -2), along(0), [3, 5]);
+    });
+  }
+
+  test('softmaxGrad', '', async () => {
+    const y = await deviceOps.softmax(rows, 0);
+    const [gx] = reference('softmaxGrad', [rows, y], { dim: 0 });
+    expectClose(await deviceOps.softmaxGrad(rows, y, 0), gx!, [3, 5]);
+  });
+
+  test('logSoftmaxGrad', '', async () => {
+    const y = await deviceOps.logSoftmax(rows, -1);
+    const [gx] = reference('logSoftmaxGrad', [rows, y], { dim: 1 });
+    expectClose(await deviceOps.logSoftmaxGrad(rows, y, 1), gx!, [3, 5]);
   });
 
   test('softmaxCrossEntropy', '', async () => {

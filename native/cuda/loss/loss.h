@@ -1,4 +1,4 @@
-// Launches of softmax and of the losses over classes, one block to a row.
+// Launches of the losses over classes, one block to a row.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -7,9 +7,6 @@
 #include "math/loss.h"
 
 namespace neuronode::cuda {
-
-// x, y: [rows, columns], rows `pitch` apart.
-void softmax(cudaStream_t stream, Floats x, Floats y, int64_t rows, int64_t columns, int64_t pitch);
 
 struct ClassLoss {
   Floats logits;          // [rows, columns], rows `pitch` apart

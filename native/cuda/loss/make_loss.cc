@@ -1,4 +1,4 @@
-// Adapts softmax and the losses to the backend's Kernel.
+// Adapts the losses to the backend's Kernel.
 //
 // Policy: logits are read as f32 rows wherever someone can write them so; the gradient is written
 // as its reader wants it stored, in rows of the same pitch. All else of the losses is plain.
@@ -89,17 +89,6 @@ std::unique_ptr<Kernel> makeElementLoss(const KernelRequest& request, Launch lau
 
 }  // namespace
 
-std::unique_ptr<Kernel> makeSoftmax(const KernelRequest& request) {
-  const int64_t rows = request.inputs[0].shape[0], columns = request.inputs[0].shape[1];
-  const LayoutInfo x = rowsOf(request, request.inputs[0]);
-  return std::make_unique<FunctionKernel>(
-      "softmax", std::vector{request.layout(x)}, std::vector{request.layout(x.as(Storage::F32))},
-      [rows, columns, pitch = pitchOf(x, columns), storage = x.storage,
-       stream = request.context.compute()](Pointers in, Pointers out, void*) {
-        softmax(stream, {in[0], storage}, {out[0], Storage::F32}, rows, columns, pitch);
-      });
-}
-
 std::unique_ptr<Kernel> makeLoss(const KernelRequest& request) {
   switch (request.op()) {
 #define NN_LOSS_ROW(Formula, name) \
@@ -114,7 +103,7 @@ std::unique_ptr<Kernel> makeLoss(const KernelRequest& request) {
 
 Layout preferredByLoss(const KernelRequest& request, size_t input) {
   const Op op = request.op();
-  const bool isRows = op == Op::Softmax || op == Op::SoftmaxCrossEntropy || op == Op::NllLoss;
+  const bool isRows = op == Op::SoftmaxCrossEntropy || op == Op::NllLoss;
   if (!isRows) return Layout::Plain;
   if (input != 0) return Layout::Undecided;
   return request.rows(request.inputs[0].shape[1], Storage::F32);

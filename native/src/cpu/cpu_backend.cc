@@ -181,6 +181,7 @@ std::unique_ptr<Kernel> CpuBackend::makeKernel(const FusedNode& node,
     case Family::Normalisation:
       return makeNormalisation(request);
     case Family::Softmax:
+      return makeSoftmax(request);
     case Family::Loss:
       return makeLoss(request);
     case Family::Optimizer:

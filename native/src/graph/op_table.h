@@ -75,6 +75,9 @@ enum class Family : uint8_t {
   OP(PadGrad, padGrad, Joining, checkPadGrad)                                                    \
   OP(Sum, sum, Reduction, checkSum)                                                              \
   OP(Softmax, softmax, Softmax, checkSoftmax)                                                    \
+  OP(SoftmaxGrad, softmaxGrad, Softmax, checkSoftmaxGrad, .inputs = {2, 2})                      \
+  OP(LogSoftmax, logSoftmax, Softmax, checkSoftmax)                                              \
+  OP(LogSoftmaxGrad, logSoftmaxGrad, Softmax, checkSoftmaxGrad, .inputs = {2, 2})                \
   OP(SoftmaxCrossEntropy, softmaxCrossEntropy, Loss, checkSoftmaxCrossEntropy, .inputs = {3, 4}, \
      .outputs = {2, 3}, .labels = 1, .count = 2)                                                 \
   OP(NllLoss, nllLoss, Loss, checkNllLoss, .inputs = {3, 4}, .outputs = {2, 3}, .labels = 1,     \

@@ -13,6 +13,18 @@ namespace neuronode::math {
 /// e^(x - max), at most 1.
 NN_HD float softmaxTerm(float x, float rowMax) { return exp(x - rowMax); }
 
+/// What an element adds to its row's sum in softmax's gradient, or in its logarithm's.
+template <bool kLog>
+NN_HD float softmaxGradTerm(float gy, float y) {
+  return kLog ? gy : gy * y;
+}
+
+/// d loss / d x from the output y and the row's sum of those terms.
+template <bool kLog>
+NN_HD float softmaxGrad(float gy, float y, float sum) {
+  return kLog ? gy - exp(y) * sum : y * (gy - sum);
+}
+
 /// -log softmax[label].
 NN_HD double crossEntropyRow(float labelLogit, float rowMax, double termSum) {
   return std::log(termSum) - (static_cast<double>(labelLogit) - static_cast<double>(rowMax));

@@ -225,7 +225,9 @@ Net& Net::train(Optimizer optimizer) {
 
 Net& Net::predict() {
   const int y = intermediate(shapeOf(current_));
-  node(Op::Softmax, {current_}, {y}, {}, Phase::Forward);
+  Attrs attrs;
+  attrs.set("dim", {1});
+  node(Op::Softmax, {current_}, {y}, attrs, Phase::Forward);
   graph.outputs = {{"probabilities", y}};
   return *this;
 }

@@ -129,6 +129,16 @@ std::vector<Case> strided() {
     all.push_back(
         {name + "'s gradient", Op::PadGrad, {input({2, 5, 12, 12})}, {{f32, image}}, attrs});
   }
+  for (const double dim : {0, 1, 2, 3}) {
+    const Attrs attrs = with({{"dim", {dim}}});
+    const std::string along = " along " + std::to_string(static_cast<int>(dim));
+    all.push_back({"logSoftmax" + along, Op::LogSoftmax, {input(image)}, {{f32, image}}, attrs});
+    all.push_back({"logSoftmax's gradient" + along,
+                   Op::LogSoftmaxGrad,
+                   {input(image), input(image)},
+                   {{f32, image}},
+                   attrs});
+  }
   const std::pair<Shape, Shape> sums[] = {
       {image, ones},         {image, perChannel},
       {image, perPixel},     {image, {1, 5, 7, 1}},
@@ -310,7 +320,12 @@ std::vector<Case> cases() {
         parameter({3, 1, 1})},
        {{f32, none}, {f32, {6, 3, 2, 5}}},
        with({{"reduction", {0}}})},
-      {"softmax", Op::Softmax, {input({6, 11})}, {{f32, {6, 11}}}},
+      {"softmax", Op::Softmax, {input({6, 11})}, {{f32, {6, 11}}}, with({{"dim", {1}}})},
+      {"softmax's gradient",
+       Op::SoftmaxGrad,
+       {input({6, 11}), input({6, 11})},
+       {{f32, {6, 11}}},
+       with({{"dim", {1}}})},
       {"adam",
        Op::AdamStep,
        {parameter({5, 7}), input({5, 7}), parameter({5, 7}), parameter({5, 7}), input(none, i32),

@@ -1,4 +1,4 @@
-// Softmax and the losses against the CPU's.
+// The losses against the CPU's.
 #include <algorithm>
 #include <cmath>
 
@@ -73,22 +73,6 @@ class CudaLoss : public KernelTest {
     return {read(loss)[0], read(correct)[0], wantsGradient ? read(gradient) : std::vector<float>{}};
   }
 };
-
-TEST_F(CudaLoss, Softmax) {
-  for (const Case& k : kCases) {
-    for (const Storage storage : kStorages) {
-      SCOPED_TRACE(::testing::Message() << k.rows << 'x' << k.columns << storageName(storage));
-      const auto dense = rounded(randomFloats(k.rows * k.columns, -9, 9, 1), storage);
-      std::vector<float> want(dense.size());
-      cpu_.softmax(dense.data(), want.data(), k.rows, k.columns);
-      const FloatArray x(pitched(dense, k, NAN), storage), y(k.rows * k.pitch, storage);
-      softmax(stream(), x.floats(), y.floats(), k.rows, k.columns, k.pitch);
-      EXPECT_TRUE(nearFloats(read(y), wide(pitched(want, k, 0)), tolerance(storage), 1e-38));
-      softmax(stream(), x.floats(), x.floats(), k.rows, k.columns, k.pitch);  // in place
-      EXPECT_EQ(read(x), read(y));
-    }
-  }
-}
 
 TEST_F(CudaLoss, CrossEntropyWithGradientAndAccuracy) {
   for (const Case& k : kCases) {

@@ -132,25 +132,42 @@ export class Hardswish extends Module {
   }
 }
 
-/**
- * exp(x) / sum(exp(x)) of each row. Input [..., C], output of the same shape.
- * @throws ArgumentError for a dim that is no integer.
- */
-export class Softmax extends Module {
-  /** The axis of a row, which must be the input's last; -1 by default. */
+/** What {@link Softmax} and {@link LogSoftmax} have in common. */
+abstract class AlongAxis extends Module {
+  /** The axis that the sums go along, negative ones counting from the end; -1 by default. */
   readonly dim: number;
 
   constructor(dim = -1) {
     super();
-    this.dim = checkInteger('Softmax', 'dim', dim, -8, 7);
-  }
-
-  override forward(x: Tensor): Tensor {
-    return functional.softmax(x, this.dim, 'Softmax');
+    this.dim = checkInteger(new.target.name, 'dim', dim, -8, 7);
   }
 
   override extraRepr(): string {
     return `dim=${this.dim}`;
+  }
+}
+
+/**
+ * exp(x) / sum(exp(x)) along an axis. Input of any shape but a scalar's, output of the same.
+ * CrossEntropyLoss takes logits: a network that ends in it has no softmax.
+ * @throws ArgumentError for a dim that is no integer; ShapeError, in a trace, for an axis that the
+ *   input does not have.
+ */
+export class Softmax extends AlongAxis {
+  override forward(x: Tensor): Tensor {
+    return functional.softmax(x, this.dim, 'Softmax');
+  }
+}
+
+/**
+ * x - log(sum(exp(x))) along an axis, for NLLLoss. Input of any shape but a scalar's, output of the
+ * same.
+ * @throws ArgumentError for a dim that is no integer; ShapeError, in a trace, for an axis that the
+ *   input does not have.
+ */
+export class LogSoftmax extends AlongAxis {
+  override forward(x: Tensor): Tensor {
+    return functional.logSoftmax(x, this.dim, 'LogSoftmax');
   }
 }
 

@@ -19,7 +19,7 @@ import {
   reductionOf,
   targetsOf,
 } from '../graph/loss.js';
-import { checkShape, largestSize, type Shape } from '../graph/shapes.js';
+import { checkRank, checkShape, largestSize, type Shape } from '../graph/shapes.js';
 import type { GraphSpec, ValueSpec } from '../graph/spec.js';
 import { learningRateName, type StepRule } from '../graph/step-rule.js';
 import {
@@ -158,8 +158,12 @@ export function predictGraph(
 ): TracedGraph {
   checkOneOf('predictGraph', 'output', output, ['logits', 'probabilities']);
   const run = traceNet(net, image, false, {});
-  const result =
-    output === 'logits' ? run.outputs[0] : first(run.tracer.record('softmax', [run.outputs[0]]));
+  const [logits] = run.outputs;
+  let result = logits;
+  if (output === 'probabilities') {
+    checkRank('softmax', 'input', logits.shape, ['N', 'C']);
+    result = first(run.tracer.record('softmax', [logits], { dim: 1 }));
+  }
   return finished(run, image, new Map([[output, result.id]]));
 }
 

@@ -37,11 +37,39 @@ export function softmaxRow(x: Tensor64, row: number): Float64Array {
   return powers.map((power) => power / sum);
 }
 
-const softmax: Kernel = ([x], [y]) => {
-  for (let row = 0; row < x!.shape[0]!; row++) {
-    y!.data.set(softmaxRow(x!, row), row * x!.shape[1]!);
-  }
-};
+/** The places of each row along the axis `dim`. */
+function rowsAlong({ shape, data }: Tensor64, dim: number): number[][] {
+  const size = shape[dim]!;
+  const step = shape.slice(dim + 1).reduce((product, each) => product * each, 1);
+  const firsts = [...data.keys()].filter((at) => Math.floor(at / step) % size === 0);
+  return firsts.map((first) => Array.from({ length: size }, (_, k) => first + k * step));
+}
+
+function softmax(isLog: boolean): Kernel {
+  return ([x], [y], attrs) => {
+    for (const row of rowsAlong(x!, number(attrs, 'dim'))) {
+      const largest = Math.max(...row.map((at) => x!.data[at]!));
+      const sum = row.reduce((total, at) => total + Math.exp(x!.data[at]! - largest), 0);
+      for (const at of row) {
+        const log = x!.data[at]! - largest - Math.log(sum);
+        y!.data[at] = isLog ? log : Math.exp(log);
+      }
+    }
+  };
+}
+
+function softmaxGrad(isLog: boolean): Kernel {
+  return ([gy, y], [gx], attrs) => {
+    for (const row of rowsAlong(y!, number(attrs, 'dim'))) {
+      const term = (at: number) => gy!.data[at]! * (isLog ? 1 : y!.data[at]!);
+      const sum = row.reduce((total, at) => total + term(at), 0);
+      for (const at of row) {
+        const [g, value] = [gy!.data[at]!, y!.data[at]!];
+        gx!.data[at] = isLog ? g - Math.exp(value) * sum : value * (g - sum);
+      }
+    }
+  };
+}
 
 /** The gradient with weight decay added, as Adam and SGD use it. */
 function decayed(p: Tensor64, g: Tensor64, attrs: Attrs): Float64Array {
@@ -169,7 +197,10 @@ export const pointwiseKernels = {
   sub: combined((a, b) => a - b),
   mul: combined((a, b) => a * b),
   div: combined((a, b) => a / b),
-  softmax,
+  softmax: softmax(false),
+  softmaxGrad: softmaxGrad(false),
+  logSoftmax: softmax(true),
+  logSoftmaxGrad: softmaxGrad(true),
   adamStep,
   sgdStep,
 } satisfies Record<string, Kernel>;

@@ -1,7 +1,7 @@
-// Softmax, and the losses over classes with their gradients, on the CPU.
+// The losses over classes with their gradients, on the CPU.
 //
 // Policy: called from one device thread, OpenMP inside, no allocation, bit-identical for every
-// number of threads. y may be x, grad may be logits.
+// number of threads. grad may be logits.
 #pragma once
 
 #include <cstdint>
@@ -38,8 +38,6 @@ struct LossKernels {
   /// (Mean), as in PyTorch, and grad is all zeros. With `targets` a row is correct where its
   /// largest logit is that of the first largest target.
   int64_t (*classLoss)(const ClassLossArgs& args);
-  /// y[i] = softmax(x[i]) for each row; x, y: [n, c] plain.
-  void (*softmax)(const float* x, float* y, int64_t n, int64_t c);
 };
 
 const LossKernels& lossKernels(Isa isa = detectIsa());

@@ -1,4 +1,4 @@
-// Softmax and the losses over classes; see cpu/loss/loss.h.
+// The losses over classes; see cpu/loss/loss.h.
 #include "cpu/loss/loss.h"
 
 #include <algorithm>
@@ -174,20 +174,9 @@ int64_t classLoss(const ClassLossArgs& args) {
   return -1;
 }
 
-void softmax(const float* x, float* y, int64_t n, int64_t c) {
-  parallelItems(n, c * 8, [=](int64_t row) {
-    const float* from = x + row * c;
-    float* to = y + row * c;
-    const double sum = exponentials(from, from[argmax(from, c)], to, c);
-    const float inverseSum = static_cast<float>(1.0 / sum);
-#pragma omp simd
-    for (int64_t k = 0; k < c; ++k) to[k] *= inverseSum;
-  });
-}
-
 }  // namespace
 
 extern const LossKernels lossTable;
-const LossKernels lossTable = {classLoss, softmax};
+const LossKernels lossTable = {classLoss};
 
 }  // namespace neuronode::NN_ISA

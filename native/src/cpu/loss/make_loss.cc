@@ -1,4 +1,4 @@
-// Adapts softmax and the loss kernels to the backend's Kernel.
+// Adapts the loss kernels to the backend's Kernel.
 #include "cpu/kernels.h"
 #include "cpu/loss/element_loss.h"
 #include "cpu/loss/loss.h"
@@ -22,13 +22,6 @@ int64_t realRows(const void* count, int64_t rows) {
   if (real >= 0 && real <= rows) return real;
   throw Error(errc::kArgument, "count must be between 0 and " + std::to_string(rows) + ", got " +
                                    std::to_string(real));
-}
-
-std::unique_ptr<Kernel> makeSoftmax(const KernelRequest& request) {
-  const int64_t n = request.inputs[0].shape[0], c = request.inputs[0].shape[1];
-  return makePlain(request, [n, c](Pointers in, Pointers out, void*) {
-    lossKernels().softmax(as<const float>(in[0]), as<float>(out[0]), n, c);
-  });
 }
 
 std::unique_ptr<Kernel> makeClassLoss(const KernelRequest& request) {
@@ -82,12 +75,10 @@ std::unique_ptr<Kernel> makeElementLoss(const KernelRequest& request, ElementLos
 
 std::unique_ptr<Kernel> makeLoss(const KernelRequest& request) {
   switch (request.node.spec.op) {
-    case Op::Softmax:
-      return makeSoftmax(request);
 #define NN_LOSS_ROW(Formula, name) \
   case Op::Formula:                \
     return makeElementLoss(request, ElementLoss::Formula);
-      NN_ELEMENT_LOSSES(NN_LOSS_ROW)
+    NN_ELEMENT_LOSSES(NN_LOSS_ROW)
 #undef NN_LOSS_ROW
     default:
       return makeClassLoss(request);
