@@ -15,6 +15,7 @@
 
 #include "graph/spec.h"
 #include "laps.h"
+#include "math/rectifier.h"
 
 namespace neuronode {
 
@@ -29,13 +30,16 @@ class Buffer {
 // A node after fusion.
 struct FusedNode {
   NodeSpec spec;
-  // Forward conv2d, linear and batch normalisation: apply ReLU to the output.
+  // Forward conv2d, linear and batch normalisation, and add: apply ReLU to the output.
   bool relu = false;
   // Forward batch normalisation: the last of spec.inputs is added to the output, before a ReLU.
   bool residual = false;
-  // Input gradients: the last of spec.inputs is a forward ReLU's output (for maxPool2dGrad: the
-  // pool's own output, whose input was a ReLU's); where it is not positive the gradient is zero.
+  // Input gradients and add: the last of spec.inputs is a forward ReLU's output (for maxPool2dGrad:
+  // the pool's own output, whose input was a ReLU's); where it is not positive the gradient that
+  // the node gives is zero. Gradients of batch normalisation: that which comes to the node is.
   bool reluMask = false;
+  // Batch normalisation, its gradients and add: the ReLU of `relu` or `reluMask` is ReLU6.
+  bool relu6 = false;
   // maxPool2dGrad under PoolingKernel::Library: the pool's own input and output follow the indices
   // among spec.inputs, before the mask.
   bool poolTensors = false;
@@ -47,6 +51,20 @@ struct FusedNode {
   // rounded copy as well, as its outputs, in the layouts that those already have.
   std::vector<int> shadows = {};
 };
+
+// What of a fused ReLU the kernel applies to its output, or masks gradients by.
+inline math::Rectifier rectifierOf(const FusedNode& node) {
+  if (!node.relu && !node.reluMask) return {};
+  return node.relu6 ? math::Rectifier{0.0f, 6.0f} : math::Rectifier{.low = 0.0f};
+}
+
+// A kernel's name with what was fused into it.
+inline std::string fusedName(std::string name, const FusedNode& node) {
+  if (node.residual) name += "+add";
+  if (node.relu) name += node.relu6 ? "+relu6" : "+relu";
+  if (node.reluMask) name += node.relu6 ? "+relu6Grad" : "+reluGrad";
+  return name;
+}
 
 class Kernel {
  public:

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "graph/memory_plan.h"
 #include "graph/merge_updates.h"
 #include "graph_nets.h"
@@ -55,6 +57,73 @@ TEST(Fuse, GivesAPoolsTensorsToItsGradientForALibrary) {
   EXPECT_TRUE(nodes[2].poolTensors && nodes[2].reluMask);
   EXPECT_EQ(nodes[2].spec.inputs, (std::vector{net.gy, net.indices, net.relu, net.pool, net.pool}));
   EXPECT_FALSE(fuse(net.graph)[2].poolTensors);
+}
+
+TEST(Fuse, FoldsAnAdditionAndReluIntoBatchNormalisation) {
+  for (const Op relu : {Op::Relu, Op::Relu6}) {
+    for (const bool isFirst : {true, false}) {
+      const ResidualNet net(relu, isFirst);
+      const std::vector<FusedNode> nodes = fuse(net.graph);
+      ASSERT_EQ(nodes.size(), 5u);
+      EXPECT_EQ(nodes[0].spec.op, Op::BatchNorm);
+      EXPECT_TRUE(nodes[0].residual && nodes[0].relu);
+      EXPECT_EQ(nodes[0].relu6, relu == Op::Relu6);
+      EXPECT_EQ(nodes[0].spec.inputs,
+                (std::vector{net.x, net.count, net.weight, net.bias, net.shortcut}));
+      EXPECT_EQ(nodes[0].spec.outputs, (std::vector{net.y, net.mean, net.variance}));
+      EXPECT_EQ(fusedName("batchNorm", nodes[0]),
+                relu == Op::Relu ? "batchNorm+add+relu" : "batchNorm+add+relu6");
+    }
+  }
+}
+
+TEST(Fuse, FoldsReluAndItsGradientIntoAdd) {
+  const ResidualNet net;
+  const std::vector<FusedNode> nodes = fuse(net.graph);
+  ASSERT_EQ(nodes.size(), 5u);
+  // The gradient of y, of which two nodes read what passes y.
+  EXPECT_EQ(nodes[1].spec.op, Op::Add);
+  EXPECT_TRUE(nodes[1].reluMask);
+  EXPECT_EQ(nodes[1].spec.inputs, (std::vector{net.gy, net.gy2, net.y}));
+  EXPECT_EQ(nodes[1].spec.outputs, std::vector{net.gSum});
+  EXPECT_FALSE(nodes[2].reluMask);
+  // x + shortcut.
+  EXPECT_TRUE(nodes[3].relu);
+  EXPECT_EQ(nodes[3].spec.outputs, std::vector{net.z});
+  // gz passes z before the gradient of the second batch normalisation reads it.
+  EXPECT_EQ(nodes[4].spec.op, Op::BatchNormGrad);
+  EXPECT_TRUE(nodes[4].reluMask);
+  EXPECT_EQ(nodes[4].spec.inputs,
+            (std::vector{net.gz, net.x, net.mean, net.variance, net.count, net.weight, net.z}));
+}
+
+TEST(Fuse, AddsOnlyWhatIsThereByThen) {
+  const auto fused = [](auto change) {
+    ResidualNet net;
+    change(net);
+    checkGraph(net.graph);
+    const std::vector<FusedNode> nodes = fuse(net.graph);
+    const auto found = std::ranges::find_if(
+        nodes, [](const FusedNode& node) { return node.spec.op == Op::BatchNorm; });
+    return found->residual;
+  };
+  EXPECT_TRUE(fused([](ResidualNet&) {}));
+  EXPECT_FALSE(fused([](ResidualNet& net) {
+    net.graph.outputs.push_back({"bn", net.normalised});
+  }));
+  EXPECT_FALSE(fused([](ResidualNet& net) {
+    net.graph.values[net.shortcut].kind = ValueKind::Parameter;  // an optimizer may step it
+  }));
+  EXPECT_FALSE(fused([](ResidualNet& net) {
+    const int late = intermediate(net.graph, net.shape());
+    const NodeSpec copy{Op::Square, {net.shortcut}, {late}, {}, "", Phase::Forward};
+    net.graph.nodes.insert(net.graph.nodes.begin() + 1, copy);
+    net.graph.nodes[2].inputs = {net.normalised, late};
+  }));
+  EXPECT_FALSE(fused([](ResidualNet& net) {
+    net.graph.values[net.shortcut].shape = {1, 5, 1, 1};  // repeated
+    net.graph.nodes[6].inputs = {net.x, net.x};
+  }));
 }
 
 // Two parameters with a step each.

@@ -73,6 +73,60 @@ struct ConvNet {
   }
 };
 
+// Batch normalisation of x plus a shortcut, through a ReLU, and gradients: of y as the sum of two,
+// which two nodes read; and of z, the ReLU of x plus the shortcut, into batch normalisation alone.
+struct ResidualNet {
+  GraphSpec graph;
+  int x, shortcut, count, weight, bias, gy, gy2, gz;
+  int normalised, mean, variance, sum, y, gBoth, gSum, gx, gWeight, gBias, xSum, z, gzSum, gx2;
+
+  static Shape shape() { return {3, 5, 7, 6}; }
+
+  explicit ResidualNet(Op relu = Op::Relu, bool normalisedFirst = true) {
+    const Op gradient = relu == Op::Relu ? Op::ReluGrad : Op::Relu6Grad;
+    const auto image = [&](const char* name) {
+      return add(graph, ValueKind::Input, shape(), name);
+    };
+    x = image("x");
+    shortcut = image("shortcut");
+    count = add(graph, ValueKind::Input, {}, "count", DType::I32);
+    weight = add(graph, ValueKind::Parameter, {5}, "weight");
+    bias = add(graph, ValueKind::Parameter, {5}, "bias");
+    gy = image("gy");
+    gy2 = image("gy2");
+    gz = image("gz");
+    for (int* value : {&normalised, &sum, &y, &gBoth, &gSum, &gx, &xSum, &z, &gzSum, &gx2}) {
+      *value = intermediate(graph, shape());
+    }
+    for (int* value : {&mean, &variance, &gWeight, &gBias}) *value = intermediate(graph, {5});
+    Attrs eps;
+    eps.set("eps", {1e-5});
+    addNode(graph, Op::BatchNorm, {x, count, weight, bias}, {normalised, mean, variance}, eps);
+    const std::vector<int> terms{normalised, shortcut};
+    addNode(graph, Op::Add, normalisedFirst ? terms : std::vector{shortcut, normalised}, {sum});
+    addNode(graph, relu, {sum}, {y});
+    addNode(graph, Op::Add, {gy, gy2}, {gBoth});
+    addNode(graph, gradient, {gBoth, y}, {gSum});
+    addNode(graph, Op::BatchNormGrad, {gSum, x, mean, variance, count, weight},
+            {gx, gWeight, gBias}, eps);
+    addNode(graph, Op::Add, {x, shortcut}, {xSum});
+    addNode(graph, relu, {xSum}, {z});
+    addNode(graph, gradient, {gz, z}, {gzSum});
+    addNode(graph, Op::BatchNormGrad, {gzSum, x, mean, variance, count, weight}, {gx2}, eps);
+    graph.outputs = {{"y", y}, {"gShortcut", gSum}, {"gx", gx},  {"gWeight", gWeight},
+                     {"z", z}, {"gBias", gBias},    {"gx2", gx2}};
+  }
+
+  // The same, with every value among the outputs, so that nothing can be fused.
+  GraphSpec unfused() const {
+    GraphSpec all = graph;
+    for (const int value : {normalised, sum, gBoth, xSum, gzSum}) {
+      all.outputs.push_back({"value" + std::to_string(value), value});
+    }
+    return all;
+  }
+};
+
 inline HostTensor hostTensor(const Shape& shape, float (*value)(int64_t)) {
   HostTensor tensor{DType::F32, shape, {}};
   std::vector<float> floats(static_cast<size_t>(elementCount(shape)));

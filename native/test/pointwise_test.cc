@@ -1,6 +1,7 @@
 // Kernels that work element by element against float64, at odd sizes.
 #include "cpu/pointwise/pointwise.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -114,6 +115,49 @@ TEST_P(Pointwise, Add) {
     const auto y = binary(kernels_.add, a, b);
     for (int64_t i = 0; i < n; ++i) ASSERT_EQ(y[i], a[i] + b[i]) << i;
   }
+}
+
+TEST_P(Pointwise, AddWithReluAndItsGradient) {
+  for (const math::Rectifier rectifier : {math::Rectifier{.low = 0.0f}, {0.0f, 0.5f}}) {
+    const float high = rectifier.high == 0.5f ? 0.5f : kInfinity;
+    for (int64_t n : kSizes) {
+      const auto a = randomFloats(n, -1, 1, 5), b = randomFloats(n, -1, 1, 6);
+      const auto gy = randomFloats(n, -1, 1, 7);
+      const auto y =
+          binary([&](const float* left, const float* right, float* out,
+                     int64_t count) { kernels_.addRectified(left, right, out, count, rectifier); },
+                 a, b);
+      const auto gx = binary(
+          [&](const float* left, const float* right, float* out, int64_t count) {
+            Guarded<float> from(y);
+            kernels_.addMasked(left, right, from.data(), out, count, rectifier);
+          },
+          gy, b);
+      for (int64_t i = 0; i < n; ++i) {
+        const float sum = a[i] + b[i];
+        ASSERT_EQ(y[i], sum <= 0 ? 0.0f : std::min(sum, high)) << i;
+        ASSERT_EQ(gx[i], sum <= 0 || sum >= high ? 0.0f : gy[i] + b[i]) << i;
+      }
+    }
+  }
+}
+
+TEST_P(Pointwise, AddWithReluKeepsNanAndInfinity) {
+  Guarded<float> x({kNan, -kInfinity, kInfinity, -0.0f}), zero({0, 0, 0, -0.0f}), y(4), gx(4);
+  const math::Rectifier relu{.low = 0.0f}, relu6{0.0f, 6.0f};
+  kernels_.addRectified(x.data(), zero.data(), y.data(), 4, relu);
+  EXPECT_TRUE(std::isnan(y.data()[0]));
+  EXPECT_EQ(y.data()[1], 0.0f);
+  EXPECT_EQ(y.data()[2], kInfinity);
+  EXPECT_FALSE(std::signbit(y.data()[3]));
+  Guarded<float> gy({1, 2, 3, 4});
+  kernels_.addMasked(gy.data(), zero.data(), y.data(), gx.data(), 4, relu);
+  EXPECT_EQ(gx.values(), (std::vector<float>{1, 0, 3, 0}));
+  kernels_.addMasked(gy.data(), zero.data(), y.data(), gx.data(), 4, relu6);
+  EXPECT_EQ(gx.values(), (std::vector<float>{1, 0, 0, 0}));
+  kernels_.addRectified(x.data(), zero.data(), y.data(), 4, relu6);
+  EXPECT_TRUE(std::isnan(y.data()[0]));
+  EXPECT_EQ(y.data()[2], 6.0f);
 }
 
 TEST(Exponential, WithinTwoUnitsInTheLastPlace) {

@@ -21,6 +21,19 @@ const script = `
 
   const { AdaptiveAvgPool2d, AvgPool2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU } = nn;
   const head = (channels) => [new AdaptiveAvgPool2d(3), new Flatten(), new Linear(9 * channels, 10)];
+  /** ReLU(BatchNorm(Conv(x)) + x), and once more without its convolution. */
+  class Residual extends nn.Module {
+    constructor(channels) {
+      super();
+      this.conv = new Conv2d(channels, channels, 3, { padding: 1 });
+      this.first = new nn.BatchNorm2d(channels);
+      this.second = new nn.BatchNorm2d(channels);
+    }
+    forward(x) {
+      const y = this.first.forward(this.conv.forward(x)).add(x).relu();
+      return this.second.forward(y).add(y).relu();
+    }
+  }
   const nets = {
     lenet: [() => models.lenet(), [33, 1, 28, 28]],
     lenetOfOne: [() => models.lenet(), [1, 1, 28, 28]],
@@ -58,6 +71,15 @@ const script = `
           new Conv2d(32, 64, 3, { padding: 1 }), new ReLU(), new Conv2d(64, 64, 3), ...head(64),
         ),
       [128, 6, 16, 16],
+    ],
+    normalised: [
+      () =>
+        new nn.Sequential(
+          new Conv2d(3, 20, 3, { padding: 1 }), new nn.BatchNorm2d(20), new ReLU(),
+          new Residual(20), new Conv2d(20, 70, 1), new nn.BatchNorm2d(70), new nn.ReLU6(),
+          new AvgPool2d(2), new Residual(70), ...head(70),
+        ),
+      [9, 3, 25, 19],
     ],
     alexnet: [() => models.alexnet(), [2, 1, 224, 224]],
   };

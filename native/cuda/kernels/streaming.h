@@ -47,8 +47,10 @@ struct Stream {
     for (int j = 0; j < N; ++j) {
       if constexpr (kInputs == 1) {
         out[j] = op(in[0][j]);
-      } else {
+      } else if constexpr (kInputs == 2) {
         out[j] = op(in[0][j], in[1][j]);
+      } else {
+        out[j] = op(in[0][j], in[1][j], in[2][j]);
       }
     }
     store<N>(y + at, out);
@@ -65,6 +67,8 @@ struct MixedStream {
   NN_DEVICE void operator()(int64_t i) const {
     if constexpr (kInputs == 1) {
       storeAt(y, i, op(loadAt(x[0], i)));
+    } else if constexpr (kInputs == 3) {
+      storeAt(y, i, op(loadAt(x[0], i), loadAt(x[1], i), loadAt(x[2], i)));
     } else {
       storeAt(y, i, op(loadAt(x[0], i), loadAt(x[1], i)));
     }

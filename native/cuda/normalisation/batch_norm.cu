@@ -4,6 +4,7 @@
 // sum every eighth value in f64; lanes and slices are added in their order: the same bits every
 // time.
 #include <algorithm>
+#include <type_traits>
 
 #include "kernels/access.h"
 #include "math/batch_norm.h"
@@ -51,11 +52,20 @@ struct MomentTerms {
     second += value * value;
   }
 };
+template <bool kIsMasked>
+NN_DEVICE float gradientAt(const BatchNormGradient& gradient, int64_t i) {
+  const float gy = loadAt(gradient.gy, i);
+  if constexpr (kIsMasked) return gradient.rectifier.gradient(gy, loadAt(gradient.y, i));
+  return gy;
+}
+
+template <bool kIsMasked>
 struct SlopeTerms {
-  Floats gy, x;
+  BatchNormGradient of;
+  Floats x;
   const float* mean;
   NN_DEVICE void add(int64_t i, int64_t channel, double& first, double& second) const {
-    const double gradient = loadAt(gy, i);
+    const double gradient = gradientAt<kIsMasked>(of, i);
     first += gradient;
     second += gradient * (static_cast<double>(loadAt(x, i)) - mean[channel]);
   }
@@ -163,15 +173,18 @@ struct EachElement {
   }
 };
 
+template <bool kHasResidual>
 struct Normalise {
   const float* mean;
   const float* scale;
   const float* shift;
   Floats x, y;
+  BatchNormTail tail;
 
   NN_DEVICE void at(int64_t i, int64_t c, bool isReal) const {
-    const float value = (loadAt(x, i) - mean[c]) * scale[c] + shift[c];
-    storeAt(y, i, isReal ? value : 0.0f);
+    float value = (loadAt(x, i) - mean[c]) * scale[c] + shift[c];
+    if constexpr (kHasResidual) value += loadAt({tail.residual, x.storage}, i);
+    storeAt(y, i, isReal ? tail.rectifier.value(value) : 0.0f);
   }
 };
 
@@ -201,15 +214,18 @@ struct WriteGradientTerms {
   }
 };
 
+template <bool kIsMasked>
 struct InputGradient {
   int64_t channels;
   const float* mean;
   const float* terms;
-  Floats gy, x, gx;
+  BatchNormGradient of;
+  Floats x, gx;
 
   NN_DEVICE void at(int64_t i, int64_t c, bool isReal) const {
     const float first = terms[channels + c], second = terms[2 * channels + c];
-    const float value = terms[c] * (loadAt(gy, i) - first - (loadAt(x, i) - mean[c]) * second);
+    const float gy = gradientAt<kIsMasked>(of, i);
+    const float value = terms[c] * (gy - first - (loadAt(x, i) - mean[c]) * second);
     storeAt(gx, i, isReal ? value : 0.0f);
   }
 };
@@ -272,25 +288,43 @@ void batchMoments(cudaStream_t stream, const BatchNormImages& images, Floats x, 
 }
 
 void batchNormalise(cudaStream_t stream, const BatchNormImages& images,
-                    const BatchNormChannels& channels, Floats x, Floats y, void* workspace) {
+                    const BatchNormChannels& channels, const BatchNormTail& tail, Floats x,
+                    Floats y, void* workspace) {
   float* scale = workspaceOf(images, workspace).terms;
   float* shift = scale + images.channels;
   launchElements(stream, "batchNormScales", images.channels, WriteScales{channels, scale, shift});
-  forEach(stream, "batchNorm", images, Normalise{channels.mean, scale, shift, x, y});
+  const auto write = [&](auto hasResidual) {
+    forEach(stream, "batchNorm", images,
+            Normalise<hasResidual>{channels.mean, scale, shift, x, y, tail});
+  };
+  if (tail.residual) {
+    write(std::true_type{});
+  } else {
+    write(std::false_type{});
+  }
 }
 
 void batchNormGrad(cudaStream_t stream, const BatchNormImages& images,
-                   const BatchNormChannels& channels, bool ofBatch, Floats gy, Floats x, Floats gx,
-                   float* gweight, float* gbias, void* workspace) {
+                   const BatchNormChannels& channels, bool ofBatch,
+                   const BatchNormGradient& gradient, Floats x, Floats gx, float* gweight,
+                   float* gbias, void* workspace) {
   const Workspace space = workspaceOf(images, workspace);
-  AllSlices all{space.sums, images.channels, 0};  // of no slices, where nobody reads the sums
-  if (ofBatch || gweight || gbias) {
-    all = sumChannels(stream, images, SlopeTerms{gy, x, channels.mean}, space.sums);
+  const auto compute = [&](auto isMasked) {
+    AllSlices all{space.sums, images.channels, 0};  // of no slices, where nobody reads the sums
+    if (ofBatch || gweight || gbias) {
+      all =
+          sumChannels(stream, images, SlopeTerms<isMasked>{gradient, x, channels.mean}, space.sums);
+    }
+    launchElements(stream, "batchNormGradTerms", images.channels,
+                   WriteGradientTerms{all, images, channels, ofBatch, space.terms, gweight, gbias});
+    forEach(stream, "batchNormGrad", images,
+            InputGradient<isMasked>{images.channels, channels.mean, space.terms, gradient, x, gx});
+  };
+  if (gradient.y.at) {
+    compute(std::true_type{});
+  } else {
+    compute(std::false_type{});
   }
-  launchElements(stream, "batchNormGradTerms", images.channels,
-                 WriteGradientTerms{all, images, channels, ofBatch, space.terms, gweight, gbias});
-  forEach(stream, "batchNormGrad", images,
-          InputGradient{images.channels, channels.mean, space.terms, gy, x, gx});
 }
 
 void batchNormUpdate(cudaStream_t stream, const RunningUpdate& update) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "floats.h"
+#include "math/rectifier.h"
 
 namespace neuronode::cuda {
 
@@ -32,14 +33,27 @@ size_t batchNormWorkspace(const BatchNormImages& images);
 // Mean and variance (divided by the number of values) of each channel.
 void batchMoments(cudaStream_t stream, const BatchNormImages& images, Floats x, float* mean,
                   float* var, void* workspace);
-// y = (x - mean) / sqrt(var + eps) * weight + bias.
+// What follows in the same pass: an addition where `residual`, stored as x is, is not null; then
+// the rectifier.
+struct BatchNormTail {
+  void* residual;
+  math::Rectifier rectifier;
+};
+// y = (x - mean) / sqrt(var + eps) * weight + bias, and its tail.
 void batchNormalise(cudaStream_t stream, const BatchNormImages& images,
-                    const BatchNormChannels& channels, Floats x, Floats y, void* workspace);
+                    const BatchNormChannels& channels, const BatchNormTail& tail, Floats x,
+                    Floats y, void* workspace);
+// What comes to the gradient: gy, where the rectified output y is not null only where it passes.
+struct BatchNormGradient {
+  Floats gy, y;
+  math::Rectifier rectifier;
+};
 // Gradients with respect to x and, where they are not null, to weight and bias. Where the
 // statistics are those of the batch they depend on x as well.
 void batchNormGrad(cudaStream_t stream, const BatchNormImages& images,
-                   const BatchNormChannels& channels, bool ofBatch, Floats gy, Floats x, Floats gx,
-                   float* gweight, float* gbias, void* workspace);
+                   const BatchNormChannels& channels, bool ofBatch,
+                   const BatchNormGradient& gradient, Floats x, Floats gx, float* gweight,
+                   float* gbias, void* workspace);
 
 struct RunningUpdate {
   int64_t channels, pixels;

@@ -22,17 +22,22 @@ float* outputAt(Pointers out, size_t index) {
 }
 
 // Of the batch: x, count, weight, bias -> y, mean, var. Of given statistics: x, mean, var, weight,
-// bias -> y.
+// bias -> y. A residual is the last input.
 std::unique_ptr<Kernel> makeForward(const KernelRequest& request, bool ofBatch) {
   const Storage storage = request.storage();
   std::vector<Layout> in(request.inputs.size(), Layout::Plain);
   std::vector<Layout> out(request.outputs.size(), Layout::Plain);
   in[0] = out[0] = request.channelsLast(storage);
   const BatchNormImages shape = imagesOf(request.inputs[0].shape);
+  const FusedNode& node = request.node;
+  const size_t tensors = request.inputs.size() - (node.residual ? 1 : 0);
+  if (node.residual) in.back() = out[0];
   return std::make_unique<FunctionKernel>(
-      opName(request.op()), std::move(in), std::move(out),
-      [shape, ofBatch, storage, eps = request.node.spec.attrs.number("eps"),
-       stream = request.context.compute()](Pointers in, Pointers out, void* workspace) {
+      fusedName(opName(request.op()), node), std::move(in), std::move(out),
+      [shape, ofBatch, storage, tensors, rectifier = rectifierOf(node),
+       eps = node.spec.attrs.number("eps"),
+       stream = request.context.compute()](Pointers all, Pointers out, void* workspace) {
+        const Pointers in = all.first(tensors);
         BatchNormImages images = shape;
         if (ofBatch) {
           images.realRows = as<const int32_t>(in[1]);
@@ -43,27 +48,37 @@ std::unique_ptr<Kernel> makeForward(const KernelRequest& request, bool ofBatch) 
         const BatchNormChannels channels{eps, as<const float>(ofBatch ? out[1] : in[1]),
                                          as<const float>(ofBatch ? out[2] : in[2]),
                                          channelsAt(in, weight), channelsAt(in, weight + 1)};
-        batchNormalise(stream, images, channels, {in[0], storage}, {out[0], storage}, workspace);
+        const BatchNormTail tail{tensors < all.size() ? all[tensors] : nullptr, rectifier};
+        batchNormalise(stream, images, channels, tail, {in[0], storage}, {out[0], storage},
+                       workspace);
       },
       batchNormWorkspace(shape));
 }
 
 // gy, x, mean, var, count, weight -> gx, gweight, gbias; of given statistics without the count.
+// The rectified output that masks gy is the last input.
 std::unique_ptr<Kernel> makeBackward(const KernelRequest& request, bool ofBatch) {
   const Storage storage = request.storage();
   std::vector<Layout> in(request.inputs.size(), Layout::Plain);
   std::vector<Layout> out(request.outputs.size(), Layout::Plain);
   in[0] = in[1] = out[0] = request.channelsLast(storage);
   const BatchNormImages shape = imagesOf(request.inputs[1].shape);
+  const FusedNode& node = request.node;
+  const size_t tensors = request.inputs.size() - (node.reluMask ? 1 : 0);
+  if (node.reluMask) in.back() = out[0];
   return std::make_unique<FunctionKernel>(
-      opName(request.op()), std::move(in), std::move(out),
-      [shape, ofBatch, storage, eps = request.node.spec.attrs.number("eps"),
-       stream = request.context.compute()](Pointers in, Pointers out, void* workspace) {
+      fusedName(opName(request.op()), node), std::move(in), std::move(out),
+      [shape, ofBatch, storage, tensors, rectifier = rectifierOf(node),
+       eps = node.spec.attrs.number("eps"),
+       stream = request.context.compute()](Pointers all, Pointers out, void* workspace) {
+        const Pointers in = all.first(tensors);
         BatchNormImages images = shape;
         if (ofBatch) images.realRows = as<const int32_t>(in[4]);
         const BatchNormChannels channels{eps, as<const float>(in[2]), as<const float>(in[3]),
                                          channelsAt(in, ofBatch ? 5 : 4), nullptr};
-        batchNormGrad(stream, images, channels, ofBatch, {in[0], storage}, {in[1], storage},
+        const BatchNormGradient gradient{
+            {in[0], storage}, {tensors < all.size() ? all[tensors] : nullptr, storage}, rectifier};
+        batchNormGrad(stream, images, channels, ofBatch, gradient, {in[1], storage},
                       {out[0], storage}, outputAt(out, 1), outputAt(out, 2), workspace);
       },
       batchNormWorkspace(shape));
@@ -113,7 +128,10 @@ Layout preferredByBatchNorm(const KernelRequest& request, size_t input) {
   if (request.op() == Op::BatchNormUpdate) return Layout::Plain;
   const bool isGradient =
       request.op() == Op::BatchNormGrad || request.op() == Op::BatchNormInferenceGrad;
-  return input <= (isGradient ? 1 : 0) ? request.channelsLast(request.storage()) : Layout::Plain;
+  const bool isFused =
+      (request.node.residual || request.node.reluMask) && input + 1 == request.inputs.size();
+  return isFused || input <= (isGradient ? 1 : 0) ? request.channelsLast(request.storage())
+                                                  : Layout::Plain;
 }
 
 }  // namespace neuronode::cuda

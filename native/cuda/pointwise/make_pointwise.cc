@@ -54,9 +54,31 @@ std::unique_ptr<Kernel> makeRepeated(const KernelRequest& request) {
   }
 }
 
+// An addition and the ReLU, or the ReLU's gradient, that follows it. Gradients follow the mask.
+std::unique_ptr<Kernel> makeFusedAdd(const KernelRequest& request) {
+  const FusedNode& node = request.node;
+  const TensorDesc& model = request.inputs[node.reluMask ? 2 : 0];
+  const Layout layout = decided(model.layout);
+  const Storage storage = request.info(layout).storage;
+  const int64_t count = request.map(layout, model.shape).physicalCount;
+  return std::make_unique<FunctionKernel>(
+      fusedName(opName(request.op()), node), std::vector<Layout>(request.inputs.size(), layout),
+      std::vector{layout},
+      [storage, count, rectifier = rectifierOf(node), isMasked = node.reluMask,
+       stream = request.context.compute()](Pointers in, Pointers out, void*) {
+        const Floats a{in[0], storage}, b{in[1], storage}, y{out[0], storage};
+        if (isMasked) {
+          addMasked(stream, a, b, {in[2], storage}, y, count, rectifier);
+        } else {
+          addRectified(stream, a, b, y, count, rectifier);
+        }
+      });
+}
+
 }  // namespace
 
 std::unique_ptr<Kernel> makePointwise(const KernelRequest& request) {
+  if (request.node.relu || request.node.reluMask) return makeFusedAdd(request);
   const Op op = request.op();
   if (request.inputs.back().shape != request.inputs[0].shape) return makeRepeated(request);
   // Gradients follow the activation that they belong to; the rest its first input.

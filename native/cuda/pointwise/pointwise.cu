@@ -17,6 +17,18 @@ struct Gradient {
   NN_DEVICE float operator()(float gy, float from) const { return formula.gradient(gy, from); }
 };
 
+struct RectifiedSum {
+  math::Rectifier rectifier;
+  NN_DEVICE float operator()(float a, float b) const { return rectifier.value(a + b); }
+};
+
+struct MaskedSum {
+  math::Rectifier rectifier;
+  NN_DEVICE float operator()(float a, float b, float from) const {
+    return rectifier.gradient(a + b, from);
+  }
+};
+
 // Operands of which one is repeated along axes of the other.
 template <class Formula>
 struct Combine {
@@ -50,5 +62,15 @@ struct Combine {
   }
 NN_ACTIVATIONS(NN_ACTIVATION_ROW)
 NN_ARITHMETIC(NN_ARITHMETIC_ROW)
+
+void addRectified(cudaStream_t stream, Floats a, Floats b, Floats y, int64_t count,
+                  math::Rectifier rectifier) {
+  launchStream(stream, "addRectified", RectifiedSum{rectifier}, y, count, a, b);
+}
+
+void addMasked(cudaStream_t stream, Floats a, Floats b, Floats from, Floats gx, int64_t count,
+               math::Rectifier rectifier) {
+  launchStream(stream, "addMasked", MaskedSum{rectifier}, gx, count, a, b, from);
+}
 
 }  // namespace neuronode::cuda

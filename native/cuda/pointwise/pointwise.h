@@ -9,6 +9,7 @@
 #include "floats.h"
 #include "math/activation.h"
 #include "math/arithmetic.h"
+#include "math/rectifier.h"
 #include "nest.h"
 
 namespace neuronode::cuda {
@@ -27,5 +28,12 @@ NN_ACTIVATIONS(NN_ACTIVATION_ROW)
 NN_ARITHMETIC(NN_ARITHMETIC_ROW)
 #undef NN_ACTIVATION_ROW
 #undef NN_ARITHMETIC_ROW
+
+// y = rectified a + b.
+void addRectified(cudaStream_t stream, Floats a, Floats b, Floats y, int64_t count,
+                  math::Rectifier rectifier);
+// gx = a + b where the rectified output `from` lets it pass, else 0.
+void addMasked(cudaStream_t stream, Floats a, Floats b, Floats from, Floats gx, int64_t count,
+               math::Rectifier rectifier);
 
 }  // namespace neuronode::cuda

@@ -1,5 +1,8 @@
 #include "graph/fuse.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace neuronode {
 
 namespace {
@@ -7,9 +10,15 @@ namespace {
 class Fuser {
  public:
   Fuser(const GraphSpec& graph, PoolingKernel pooling)
-      : uses_(graph.values.size()), producer_(graph.values.size(), -1) {
+      : graph_(graph),
+        uses_(graph.values.size()),
+        producer_(graph.values.size(), -1),
+        reader_(graph.values.size(), -1) {
     for (const NodeSpec& node : graph.nodes) {
-      for (int value : node.inputs) ++uses_[value];
+      for (int value : node.inputs) {
+        ++uses_[value];
+        reader_[value] = static_cast<int>(nodes_.size());
+      }
       for (int value : node.outputs) producer_[value] = static_cast<int>(nodes_.size());
       nodes_.push_back({node});
     }
@@ -21,8 +30,9 @@ class Fuser {
   std::vector<FusedNode> run() {
     for (size_t i = 0; i < nodes_.size(); ++i) {
       const Op op = nodes_[i].spec.op;
-      if (op == Op::Relu) fuseRelu(i);
-      if (op == Op::ReluGrad) fuseReluGrad(i);
+      if (op == Op::Add) fuseAdd(i);
+      if (op == Op::Relu || op == Op::Relu6) fuseRelu(i);
+      if (op == Op::ReluGrad || op == Op::Relu6Grad) fuseReluGrad(i);
     }
     std::vector<FusedNode> kept;
     for (size_t i = 0; i < nodes_.size(); ++i) {
@@ -45,10 +55,11 @@ class Fuser {
     }
   }
 
-  // The node that alone feeds `value` to its only reader, or null.
+  // The node whose first output `value` is, where that has one reader alone; else null.
   FusedNode* soleProducer(int value) {
     if (uses_[value] != 1 || producer_[value] < 0) return nullptr;
-    return &nodes_[producer_[value]];
+    FusedNode& producer = nodes_[producer_[value]];
+    return producer.spec.outputs[0] == value ? &producer : nullptr;
   }
 
   // The producer writes the reader's output itself from now on, and the reader goes.
@@ -59,38 +70,101 @@ class Fuser {
     removed_[reader] = true;
   }
 
+  static bool isBatchNorm(Op op) { return op == Op::BatchNorm || op == Op::BatchNormInference; }
+
+  bool haveOneShape(const std::vector<int>& values) const {
+    const Shape& shape = graph_.values[values[0]].shape;
+    return std::ranges::all_of(values,
+                               [&](int value) { return graph_.values[value].shape == shape; });
+  }
+
+  // Into the batch normalisation that gives one of the two, where the other is there by then.
+  void fuseAdd(size_t i) {
+    const std::vector<int> terms = nodes_[i].spec.inputs;
+    if (!haveOneShape(terms)) return;
+    for (const auto& [own, other] : {std::pair{terms[0], terms[1]}, {terms[1], terms[0]}}) {
+      FusedNode* producer = soleProducer(own);
+      if (!producer || !isBatchNorm(producer->spec.op)) continue;
+      if (producer->relu || producer->residual) continue;
+      // What persists may be updated between the two.
+      if (isPersistent(graph_.values[other]) || producer_[other] >= producer_[own]) continue;
+      producer->residual = true;
+      producer->spec.inputs.push_back(other);
+      absorb(*producer, i);
+      return;
+    }
+  }
+
   void fuseRelu(size_t i) {
+    const bool isRelu6 = nodes_[i].spec.op == Op::Relu6;
     FusedNode* producer = soleProducer(nodes_[i].spec.inputs[0]);
-    if (!producer || producer->relu) return;
-    if (producer->spec.op != Op::Conv2d && producer->spec.op != Op::Linear) return;
+    if (!producer || producer->relu || producer->reluMask) return;
+    const Op op = producer->spec.op;
+    const bool isProduct = op == Op::Conv2d || op == Op::Linear;
+    const bool isSum = op == Op::Add && haveOneShape(producer->spec.inputs);
+    if (!isBatchNorm(op) && !isSum && (!isProduct || isRelu6)) return;
     producer->relu = true;
+    producer->relu6 = isRelu6;
     absorb(*producer, i);
   }
 
   void fuseReluGrad(size_t i) {
-    const int activation = nodes_[i].spec.inputs[1];
-    FusedNode* producer = soleProducer(nodes_[i].spec.inputs[0]);
-    if (!producer || producer->reluMask) return;
-    int mask = activation;
-    if (producer->spec.op == Op::MaxPool2dGrad) {
-      const int pool = producer_[producer->spec.inputs[1]];
-      if (pool < 0 || nodes_[pool].spec.op != Op::MaxPool2d) return;
-      if (nodes_[pool].spec.inputs[0] != activation) return;
-      mask = nodes_[pool].spec.outputs[0];
-    } else if (producer->spec.op != Op::Conv2dInputGrad &&
-               producer->spec.op != Op::LinearInputGrad) {
-      return;
-    }
-    // The producer is to read the mask: it must be there by then.
-    if (producer_[mask] >= producer_[nodes_[i].spec.inputs[0]]) return;
-    producer->reluMask = true;
-    producer->spec.inputs.push_back(mask);
-    absorb(*producer, i);
+    if (!fuseIntoProducer(i)) fuseIntoReader(i);
   }
 
+  void addMask(FusedNode& node, int mask, size_t gradient) {
+    node.reluMask = true;
+    node.relu6 = nodes_[gradient].spec.op == Op::Relu6Grad;
+    node.spec.inputs.push_back(mask);
+  }
+
+  bool fuseIntoProducer(size_t i) {
+    const int activation = nodes_[i].spec.inputs[1];
+    FusedNode* producer = soleProducer(nodes_[i].spec.inputs[0]);
+    if (!producer || producer->reluMask || producer->relu) return false;
+    int mask = activation;
+    const Op op = producer->spec.op;
+    if (op == Op::Add) {
+      if (!haveOneShape(producer->spec.inputs)) return false;
+    } else if (nodes_[i].spec.op == Op::Relu6Grad) {
+      return false;
+    } else if (op == Op::MaxPool2dGrad) {
+      const int pool = producer_[producer->spec.inputs[1]];
+      if (pool < 0 || nodes_[pool].spec.op != Op::MaxPool2d) return false;
+      if (nodes_[pool].spec.inputs[0] != activation) return false;
+      mask = nodes_[pool].spec.outputs[0];
+    } else if (op != Op::Conv2dInputGrad && op != Op::LinearInputGrad) {
+      return false;
+    }
+    // The producer is to read the mask: it must be there by then.
+    if (producer_[mask] >= producer_[nodes_[i].spec.inputs[0]]) return false;
+    addMask(*producer, mask, i);
+    absorb(*producer, i);
+    return true;
+  }
+
+  void fuseIntoReader(size_t i) {
+    const int gradient = nodes_[i].spec.inputs[0], masked = nodes_[i].spec.outputs[0];
+    if (uses_[masked] != 1 || reader_[masked] < 0) return;
+    FusedNode& reader = nodes_[reader_[masked]];
+    const Op op = reader.spec.op;
+    if (op != Op::BatchNormGrad && op != Op::BatchNormInferenceGrad) return;
+    // What persists may be updated before the reader.
+    for (int value : nodes_[i].spec.inputs) {
+      if (isPersistent(graph_.values[value])) return;
+    }
+    if (reader.spec.inputs[0] != masked) return;
+    reader.spec.inputs[0] = gradient;
+    reader_[gradient] = reader_[masked];
+    addMask(reader, nodes_[i].spec.inputs[1], i);
+    removed_[i] = true;
+  }
+
+  const GraphSpec& graph_;
   std::vector<FusedNode> nodes_;
   std::vector<int> uses_;
   std::vector<int> producer_;  // index into nodes_ of the node that writes a value, or -1
+  std::vector<int> reader_;    // of the last node that reads it, or -1
   std::vector<bool> removed_;
 };
 

@@ -7,9 +7,13 @@
 
 namespace neuronode {
 
-// conv2d/linear + ReLU, and ReLU's gradient into the gradient that feeds it (convolution, linear,
-// max-pooling), where nothing else reads the value between the two. With PoolingKernel::Library
-// gradients of max-pooling read the pool's input and output as well, where those are in the graph.
+// Where nothing else reads the value between the two:
+// - conv2d, linear, batch normalisation or add + ReLU, and the latter two + ReLU6;
+// - batch normalisation + add of a tensor that is there by then, [+ ReLU or ReLU6];
+// - ReLU's gradient into what feeds it: the gradient of convolution, linear or max-pooling, and
+//   add, which takes ReLU6's as well; else into the gradient of batch normalisation that reads it.
+// With PoolingKernel::Library gradients of max-pooling read the pool's input and output as well,
+// where those are in the graph.
 std::vector<FusedNode> fuse(const GraphSpec& graph, PoolingKernel pooling = PoolingKernel::Own);
 
 }  // namespace neuronode

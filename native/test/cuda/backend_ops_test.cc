@@ -1,5 +1,6 @@
 // One-node programs on the emulated GPU against the same programs on the CPU, with every operation,
 // odd sizes and every precision.
+#include "../graph_nets.h"
 #include "backend_nets.h"
 
 namespace neuronode::cuda::testing {
@@ -439,6 +440,50 @@ TEST(BackendOps, ThatGoByStridesAgreeWithTheCpu) {
 
 TEST(BackendOps, AgreeWithTheCpuWithTheLibrarysPooling) {
   expectAgreement({.pooling = PoolingKernel::Library}, 1e-5);
+}
+
+// What is fused into batch normalisation and additions, as on the CPU.
+TEST(BackendOps, FusesIntoBatchNormalisation) {
+  Gpu gpu;
+  for (const Op relu : {Op::Relu, Op::Relu6}) {
+    const test::ResidualNet net(relu);
+    HostTensors inputs;
+    uint32_t seed = 1;
+    for (const ValueSpec& value : net.graph.values) {
+      if (value.kind != ValueKind::Input) continue;
+      inputs[value.name] = value.dtype == DType::I32
+                               ? scalar(int32_t{3})
+                               : randomTensor(value.dtype, value.shape, seed++, 8);
+    }
+    const auto run = [&](Backend& backend, const KernelOptions& options) {
+      const auto program = compile(net.graph, backend, options);
+      for (const char* name : {"weight", "bias"}) {
+        program->write(name, randomTensor(DType::F32, {5}, 77, 1));
+      }
+      std::vector<std::string> kernels;
+      for (const PlanStep& step : program->plan().steps) {
+        if (step.op != "reorder") kernels.push_back(step.kernel);
+      }
+      return std::pair{program->run(inputs, kNotCancelled), kernels};
+    };
+    const auto [wanted, cpuKernels] = run(cpu(), {});
+    for (const Precision precision : {Precision::F32, Precision::BF16}) {
+      const auto [got, kernels] = run(gpu.backend(), {.precision = precision});
+      EXPECT_EQ(kernels, cpuKernels);
+      for (const auto& [name, tensor] : wanted) {
+        SCOPED_TRACE(name);
+        const auto values = valuesOf<float>(got.at(name)), want = valuesOf<float>(tensor);
+        // Rounding to bf16 may turn a sign, and with it what a mask lets pass.
+        size_t far = 0;
+        const bool isWide = precision == Precision::F32;
+        for (size_t i = 0; i < want.size(); ++i) {
+          const float bound = isWide ? 1e-4f : 0.03f;
+          if (!(std::abs(values[i] - want[i]) <= bound * (1 + std::abs(want[i])))) ++far;
+        }
+        EXPECT_LE(far, isWide ? 0 : want.size() / 5);
+      }
+    }
+  }
 }
 
 }  // namespace

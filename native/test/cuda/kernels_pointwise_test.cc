@@ -73,6 +73,22 @@ class CudaPointwise : public KernelTest {
 NN_ACTIVATIONS(NN_ACTIVATION_ROW)
 NN_ARITHMETIC(NN_ARITHMETIC_ROW)
 
+TEST_F(CudaPointwise, AddWithReluAndItsGradient) {
+  for (const math::Rectifier rectifier : {math::Rectifier{.low = 0.0f}, {0.0f, 6.0f}}) {
+    compare(
+        [&](Floats a, Floats b, Floats y, int64_t n) {
+          addRectified(stream(), a, b, y, n, rectifier);
+        },
+        [&](float* a, float* b, float* y, int64_t n) { cpu_.addRectified(a, b, y, n, rectifier); });
+    // The second term is the mask as well.
+    compare(
+        [&](Floats a, Floats b, Floats y, int64_t n) {
+          addMasked(stream(), a, b, b, y, n, rectifier);
+        },
+        [&](float* a, float* b, float* y, int64_t n) { cpu_.addMasked(a, b, b, y, n, rectifier); });
+  }
+}
+
 TEST_F(CudaPointwise, WorksInPlace) {
   const auto x = values(1001, 3), gy = values(1001, 4);
   std::vector<float> want(1001);

@@ -11,18 +11,19 @@
 
 #include "cpu/isa.h"
 #include "cpu/plane_shape.h"
+#include "math/rectifier.h"
 
 namespace neuronode {
 
 /// Where a channel's statistics come from.
 enum class Statistics : uint8_t { Batch, Given };
 
-/// y = (x - mean) / sqrt(var + eps) * weight + bias [+ residual], then [max(y, 0)].
+/// y = (x - mean) / sqrt(var + eps) * weight + bias [+ residual], rectified.
 struct BatchNormForward {
   PlaneShape shape;
   double eps;
   Statistics statistics;
-  bool relu;
+  math::Rectifier rectifier;
   int64_t rows;           // from 0 to shape.n
   const float* x;         // as are residual and y
   const float* weight;    // [c], or null for ones
@@ -34,13 +35,16 @@ struct BatchNormForward {
   double* workspace;  // batchNormWorkspace() bytes; unused where the statistics are given
 };
 
+/// gy counts where the rectified output y passes it.
 struct BatchNormBackward {
   PlaneShape shape;
   double eps;
   Statistics statistics;
+  math::Rectifier rectifier;
   int64_t rows;
-  const float* gy;  // as are x and gx
+  const float* gy;  // as are x, y and gx
   const float* x;
+  const float* y;       // or null, where nothing was rectified
   const float* mean;    // [c]
   const float* var;     // [c]
   const float* weight;  // [c], or null for ones

@@ -108,13 +108,51 @@ void addMoments(const float* x, int64_t n, double* sums, double* squares) {
   for (int lane = 0; i < n; ++i, ++lane) addScalar(lane, x[i]);
 }
 
+/// A rectifier of single floats, or of one vector's lanes.
+template <class F>
+struct Rectify {
+  F low, high;
+
+  explicit Rectify(const math::Rectifier& from) : low(F{} + from.low), high(F{} + from.high) {}
+  [[gnu::always_inline]] F value(F x) const {
+    x = x <= low ? low : x;
+    return x >= high ? high : x;
+  }
+  [[gnu::always_inline]] F gradient(F gy, F y) const {
+    gy = y <= low ? F{} : gy;
+    return y >= high ? F{} : gy;
+  }
+};
+
+/// Where gradients come from: gy, or what of it passes where y is the rectified output.
+template <int V, bool Masked>
+struct Gradients {
+  using L = Lanes<kWidth<V>>;
+  const float* gy;
+  const float* y;
+  Rectify<typename L::F> lanes;
+  Rectify<float> single;
+
+  Gradients(const float* gy, const float* y, const math::Rectifier& rectifier)
+      : gy(gy), y(y), lanes(rectifier), single(rectifier) {}
+  [[gnu::always_inline]] typename L::F load(int64_t i) const {
+    const typename L::F g = L::load(gy + i);
+    if constexpr (Masked) return lanes.gradient(g, L::load(y + i));
+    return g;
+  }
+  [[gnu::always_inline]] float at(int64_t i) const {
+    if constexpr (Masked) return single.gradient(gy[i], y[i]);
+    return gy[i];
+  }
+};
+
 /// Pixels whose products are added in f32 before their sum goes into an f64.
 constexpr int64_t kShortRun = 32;
 
 /// Adds to sums[V] those of gy, and to products[V] those of gy * (x - mean).
-template <int V>
-void addProducts(const float* gy, const float* x, const float* mean, int64_t n, double* sums,
-                 double* products) {
+template <int V, bool Masked>
+void addProducts(const Gradients<V, Masked> gradients, const float* x, const float* mean, int64_t n,
+                 double* sums, double* products) {
   constexpr int W = kWidth<V>;
   using L = Lanes<W>;
   const PerLane<V> m(mean);
@@ -124,7 +162,7 @@ void addProducts(const float* gy, const float* x, const float* mean, int64_t n, 
     const int64_t end = std::min(n - n % W, i + kShortRun * W);
     typename L::F shortSum[2] = {}, shortProduct[2] = {};
     const auto add = [&](int k) {
-      const typename L::F g = L::load(gy + i);
+      const typename L::F g = gradients.load(i);
       shortSum[k] += g;
       shortProduct[k] += g * (L::load(x + i) - m.lanes);
       i += W;
@@ -147,63 +185,57 @@ void addProducts(const float* gy, const float* x, const float* mean, int64_t n, 
     products[lane % V] += product[lane];
   }
   for (; i < n; ++i) {
-    sums[i % V] += gy[i];
-    products[i % V] += gy[i] * (x[i] - m.first);
+    const float g = gradients.at(i);
+    sums[i % V] += g;
+    products[i % V] += g * (x[i] - m.first);
   }
 }
 
-template <int V, bool Relu, bool Residual>
+template <int V, bool Residual>
 void normalise(const float* x, const float* residual, float* y, int64_t n, const float* mean,
-               const float* scale, const float* bias) {
+               const float* scale, const float* bias, const math::Rectifier& rectifier) {
   using L = Lanes<kWidth<V>>;
   const PerLane<V> m(mean), s(scale), b(bias);
+  const Rectify<typename L::F> lanes(rectifier);
+  const Rectify<float> single(rectifier);
   overPlane<V>(
       n,
       [=](int64_t i) {
         typename L::F value = (L::load(x + i) - m.lanes) * s.lanes + b.lanes;
         if constexpr (Residual) value += L::load(residual + i);
-        if constexpr (Relu) value = value <= 0.0f ? typename L::F{} : value;
-        L::store(y + i, value);
+        L::store(y + i, lanes.value(value));
       },
       [=](int64_t i) {
         float value = (x[i] - m.first) * s.first + b.first;
         if constexpr (Residual) value += residual[i];
-        if constexpr (Relu) value = value <= 0.0f ? 0.0f : value;
-        y[i] = value;
+        y[i] = single.value(value);
       });
 }
 
-template <int V>
-using Normalise = void (*)(const float*, const float*, float*, int64_t, const float*, const float*,
-                           const float*);
-
-template <int V>
-Normalise<V> normaliseFor(bool relu, bool residual) {
-  if (relu) return residual ? normalise<V, true, true> : normalise<V, true, false>;
-  return residual ? normalise<V, false, true> : normalise<V, false, false>;
-}
-
-template <int V>
-void inputGradient(const float* gy, const float* x, float* gx, int64_t n, const float* mean,
-                   const float* slope, const float* first, const float* second) {
+template <int V, bool Masked>
+void inputGradient(const Gradients<V, Masked> gradients, const float* x, float* gx, int64_t n,
+                   const float* mean, const float* slope, const float* first, const float* second) {
   using L = Lanes<kWidth<V>>;
   const PerLane<V> m(mean), a(slope), k(first), c(second);
   overPlane<V>(
       n,
       [=](int64_t i) {
-        const typename L::F centred = L::load(gy + i) - k.lanes;
+        const typename L::F centred = gradients.load(i) - k.lanes;
         L::store(gx + i, a.lanes * (centred - (L::load(x + i) - m.lanes) * c.lanes));
       },
-      [=](int64_t i) { gx[i] = a.first * ((gy[i] - k.first) - (x[i] - m.first) * c.first); });
+      [=](int64_t i) {
+        gx[i] = a.first * ((gradients.at(i) - k.first) - (x[i] - m.first) * c.first);
+      });
 }
 
-template <int V>
-void scaledGradient(const float* gy, float* gx, int64_t n, const float* slope) {
+template <int V, bool Masked>
+void scaledGradient(const Gradients<V, Masked> gradients, float* gx, int64_t n,
+                    const float* slope) {
   using L = Lanes<kWidth<V>>;
   const PerLane<V> a(slope);
   overPlane<V>(
-      n, [=](int64_t i) { L::store(gx + i, a.lanes * L::load(gy + i)); },
-      [=](int64_t i) { gx[i] = a.first * gy[i]; });
+      n, [=](int64_t i) { L::store(gx + i, a.lanes * gradients.load(i)); },
+      [=](int64_t i) { gx[i] = a.first * gradients.at(i); });
 }
 
 /// One call's pieces: channel blocks, and the slices of the batch of each.
@@ -294,7 +326,7 @@ Block<V> blockOf(const float* values, int64_t group, int64_t channels, float mis
 template <int V>
 void forwardBlocks(const BatchNormForward& call) {
   const Pieces<V> pieces{.shape = call.shape, .rows = call.rows, .workspace = call.workspace};
-  const auto normalised = normaliseFor<V>(call.relu, call.residual != nullptr);
+  const auto normalised = call.residual ? normalise<V, true> : normalise<V, false>;
   const auto sum = [=, &call](int64_t group, int64_t slice) {
     if (call.statistics == Statistics::Given) return;
     pieces.sumSlice(group, slice, [&](int64_t at, double* sums, double* squares) {
@@ -322,22 +354,25 @@ void forwardBlocks(const BatchNormForward& call) {
     pieces.writeSlice(group, slice, call.y, [&](int64_t at) {
       const float* residual = call.residual ? call.residual + at : nullptr;
       normalised(call.x + at, residual, call.y + at, pieces.plane, mean.values, scale.values,
-                 bias.values);
+                 bias.values, call.rectifier);
     });
   };
   pieces.run(sum, finish, write);
 }
 
-template <int V>
+template <int V, bool Masked>
 void backwardBlocks(const BatchNormBackward& call) {
   const Pieces<V> pieces{.shape = call.shape, .rows = call.rows, .workspace = call.workspace};
   const bool isGiven = call.statistics == Statistics::Given;
+  const auto gradientsAt = [=, &call](int64_t at) {
+    return Gradients<V, Masked>(call.gy + at, Masked ? call.y + at : nullptr, call.rectifier);
+  };
   const bool needsSums = !isGiven || call.gweight || call.gbias;
   const auto sum = [=, &call](int64_t group, int64_t slice) {
     if (!needsSums) return;
     const Block<V> mean = blockOf<V>(call.mean, group, pieces.channels(group), 0.0f);
     pieces.sumSlice(group, slice, [&](int64_t at, double* sums, double* products) {
-      addProducts<V>(call.gy + at, call.x + at, mean.values, pieces.plane, sums, products);
+      addProducts<V>(gradientsAt(at), call.x + at, mean.values, pieces.plane, sums, products);
     });
   };
   const auto finish = [=, &call](int64_t group) {
@@ -368,9 +403,9 @@ void backwardBlocks(const BatchNormBackward& call) {
     }
     pieces.writeSlice(group, slice, call.gx, [&](int64_t at) {
       if (isGiven) {
-        scaledGradient<V>(call.gy + at, call.gx + at, pieces.plane, slope.values);
+        scaledGradient<V>(gradientsAt(at), call.gx + at, pieces.plane, slope.values);
       } else {
-        inputGradient<V>(call.gy + at, call.x + at, call.gx + at, pieces.plane, mean.values,
+        inputGradient<V>(gradientsAt(at), call.x + at, call.gx + at, pieces.plane, mean.values,
                          slope.values, first.values, second.values);
       }
     });
@@ -383,7 +418,13 @@ void forward(const BatchNormForward& call) {
 }
 
 void backward(const BatchNormBackward& call) {
-  withBlock(call.shape.block, [&](auto block) { backwardBlocks<block>(call); });
+  withBlock(call.shape.block, [&](auto block) {
+    if (call.y) {
+      backwardBlocks<block, true>(call);
+    } else {
+      backwardBlocks<block, false>(call);
+    }
+  });
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ int64_t realRows(const void* count, int64_t rows) {
   return std::clamp<int64_t>(*static_cast<const int32_t*>(count), 0, rows);
 }
 
-const float* channelsAt(Pointers in, size_t index) {
+const float* floatsAt(Pointers in, size_t index) {
   return index < in.size() ? static_cast<const float*>(in[index]) : nullptr;
 }
 
@@ -31,25 +31,22 @@ std::unique_ptr<Kernel> makeForward(const KernelRequest& request, Statistics sta
   in[0] = out[0] = layout;
   if (node.residual) in.back() = layout;
   const double eps = node.spec.attrs.number("eps");
-  std::string name = opName(node.spec.op);
-  if (node.residual) name += "+add";
-  if (node.relu) name += "+relu";
   return std::make_unique<FunctionKernel>(
-      name, std::move(in), std::move(out),
-      [plane, eps, statistics, isBatch, tensors, relu = node.relu](Pointers all, Pointers out,
-                                                                   void* workspace) {
+      fusedName(opName(node.spec.op), node), std::move(in), std::move(out),
+      [plane, eps, statistics, isBatch, tensors, rectifier = rectifierOf(node)](
+          Pointers all, Pointers out, void* workspace) {
         const Pointers in = all.first(tensors);
         const size_t weight = isBatch ? 2 : 3;
         batchNormKernels().forward({
             .shape = plane,
             .eps = eps,
             .statistics = statistics,
-            .relu = relu,
+            .rectifier = rectifier,
             .rows = isBatch ? realRows(in[1], plane.n) : plane.n,
             .x = as<const float>(in[0]),
-            .weight = channelsAt(in, weight),
-            .bias = channelsAt(in, weight + 1),
-            .residual = channelsAt(all, tensors),
+            .weight = floatsAt(in, weight),
+            .bias = floatsAt(in, weight + 1),
+            .residual = floatsAt(all, tensors),
             .y = as<float>(out[0]),
             .mean = as<float>(isBatch ? out[1] : in[1]),
             .var = as<float>(isBatch ? out[2] : in[2]),
@@ -60,6 +57,7 @@ std::unique_ptr<Kernel> makeForward(const KernelRequest& request, Statistics sta
 }
 
 // gy, x, mean, var, count, weight -> gx, gweight, gbias; of given statistics without the count.
+// The rectified output that masks gy is the last input.
 std::unique_ptr<Kernel> makeBackward(const KernelRequest& request, Statistics statistics) {
   // The forward pass followed x.
   const Layout layout = planeLayout(request.inputs[1]);
@@ -67,20 +65,27 @@ std::unique_ptr<Kernel> makeBackward(const KernelRequest& request, Statistics st
   const bool isBatch = statistics == Statistics::Batch;
   std::vector<Layout> in(request.inputs.size(), kPlain), out(request.outputs.size(), kPlain);
   in[0] = in[1] = out[0] = layout;
-  const double eps = request.node.spec.attrs.number("eps");
+  const FusedNode& node = request.node;
+  const size_t tensors = request.inputs.size() - (node.reluMask ? 1 : 0);
+  if (node.reluMask) in.back() = layout;
+  const double eps = node.spec.attrs.number("eps");
   return std::make_unique<FunctionKernel>(
-      opName(request.node.spec.op), std::move(in), std::move(out),
-      [plane, eps, statistics, isBatch](Pointers in, Pointers out, void* workspace) {
+      fusedName(opName(node.spec.op), node), std::move(in), std::move(out),
+      [plane, eps, statistics, isBatch, tensors, rectifier = rectifierOf(node)](
+          Pointers all, Pointers out, void* workspace) {
+        const Pointers in = all.first(tensors);
         batchNormKernels().backward({
             .shape = plane,
             .eps = eps,
             .statistics = statistics,
+            .rectifier = rectifier,
             .rows = isBatch ? realRows(in[4], plane.n) : plane.n,
             .gy = as<const float>(in[0]),
             .x = as<const float>(in[1]),
+            .y = floatsAt(all, tensors),
             .mean = as<const float>(in[2]),
             .var = as<const float>(in[3]),
-            .weight = channelsAt(in, isBatch ? 5 : 4),
+            .weight = floatsAt(in, isBatch ? 5 : 4),
             .gx = as<float>(out[0]),
             .gweight = out.size() > 1 ? as<float>(out[1]) : nullptr,
             .gbias = out.size() > 2 ? as<float>(out[2]) : nullptr,

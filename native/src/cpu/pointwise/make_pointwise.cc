@@ -50,9 +50,30 @@ std::unique_ptr<Kernel> makeRepeated(const KernelRequest& request) {
   }
 }
 
+// An addition and the ReLU, or the ReLU's gradient, that follows it. Gradients follow the mask.
+std::unique_ptr<Kernel> makeFusedAdd(const KernelRequest& request) {
+  const FusedNode& node = request.node;
+  const TensorDesc& model = request.inputs[node.reluMask ? 2 : 0];
+  const Layout layout = planeLayout(model);
+  const int64_t count = planeShape(request.backend, model, layout).elements();
+  return std::make_unique<FunctionKernel>(
+      fusedName(opName(node.spec.op), node), std::vector<Layout>(request.inputs.size(), layout),
+      std::vector{layout},
+      [&kernels = pointwiseKernels(), count, rectifier = rectifierOf(node),
+       isMasked = node.reluMask](Pointers in, Pointers out, void*) {
+        const auto *a = as<const float>(in[0]), *b = as<const float>(in[1]);
+        if (isMasked) {
+          kernels.addMasked(a, b, as<const float>(in[2]), as<float>(out[0]), count, rectifier);
+        } else {
+          kernels.addRectified(a, b, as<float>(out[0]), count, rectifier);
+        }
+      });
+}
+
 }  // namespace
 
 std::unique_ptr<Kernel> makePointwise(const KernelRequest& request) {
+  if (request.node.relu || request.node.reluMask) return makeFusedAdd(request);
   const PointwiseKernels& kernels = pointwiseKernels();
   const Op op = request.node.spec.op;
   if (request.inputs.back().shape != request.inputs[0].shape) return makeRepeated(request);

@@ -10,6 +10,7 @@
 #include "cpu/isa.h"
 #include "math/activation.h"
 #include "math/arithmetic.h"
+#include "math/rectifier.h"
 #include "nest.h"
 
 namespace neuronode {
@@ -32,6 +33,12 @@ struct PointwiseKernels {
   NN_ARITHMETIC(NN_ARITHMETIC_ROW)
 #undef NN_ACTIVATION_ROW
 #undef NN_ARITHMETIC_ROW
+  /// y = rectified a + b.
+  void (*addRectified)(const float* a, const float* b, float* y, int64_t n,
+                       math::Rectifier rectifier);
+  /// gx = a + b where the rectified output `from` lets it pass, else 0.
+  void (*addMasked)(const float* a, const float* b, const float* from, float* gx, int64_t n,
+                    math::Rectifier rectifier);
 };
 
 const PointwiseKernels& pointwiseKernels(Isa isa = detectIsa());

@@ -33,6 +33,21 @@ void combine(const float* a, const float* b, float* y, int64_t n) {
   });
 }
 
+void addRectified(const float* a, const float* b, float* y, int64_t n, math::Rectifier rectifier) {
+  parallelPieces(n, [=](int64_t begin, int64_t end) {
+#pragma omp simd
+    for (int64_t i = begin; i < end; ++i) y[i] = rectifier.value(a[i] + b[i]);
+  });
+}
+
+void addMasked(const float* a, const float* b, const float* from, float* gx, int64_t n,
+               math::Rectifier rectifier) {
+  parallelPieces(n, [=](int64_t begin, int64_t end) {
+#pragma omp simd
+    for (int64_t i = begin; i < end; ++i) gx[i] = rectifier.gradient(a[i] + b[i], from[i]);
+  });
+}
+
 template <class Formula>
 void combineNest(const float* a, const float* b, float* y, const Nest<3>& nest) {
   const bool movesA = nest.stride[1][nest.axes - 1] != 0;
@@ -63,7 +78,7 @@ void combineNest(const float* a, const float* b, float* y, const Nest<3>& nest) 
 #define NN_ACTIVATION_ROW(Formula, ...) activate<math::Formula>, activationGradient<math::Formula>,
 #define NN_ARITHMETIC_ROW(Formula, name) combine<math::Formula>, combineNest<math::Formula>,
 extern const PointwiseKernels pointwiseTable;
-const PointwiseKernels pointwiseTable = {NN_ACTIVATIONS(NN_ACTIVATION_ROW)
-                                             NN_ARITHMETIC(NN_ARITHMETIC_ROW)};
+const PointwiseKernels pointwiseTable = {
+    NN_ACTIVATIONS(NN_ACTIVATION_ROW) NN_ARITHMETIC(NN_ARITHMETIC_ROW) addRectified, addMasked};
 
 }  // namespace neuronode::NN_ISA
