@@ -116,6 +116,8 @@ std::unique_ptr<Kernel> CudaBackend::makeKernel(const FusedNode& node,
       return makeDropout(request);
     case Family::Normalisation:
       return makeNormalisation(request);
+    case Family::Resampling:
+      return makeResampling(request);
     case Family::Softmax:
       return makeSoftmax(request);
     case Family::Loss:
@@ -200,6 +202,8 @@ Layout CudaBackend::preferredLayout(const FusedNode& node, std::span<const Tenso
       return preferredByPooling(request, input);
     case Family::Normalisation:
       return preferredByNormalisation(request, input);
+    case Family::Resampling:
+      return preferredByResampling(request);
     case Family::Softmax:
       return preferredBySoftmax(request, input);
     case Family::Loss:

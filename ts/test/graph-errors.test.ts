@@ -55,6 +55,46 @@ describe('errors at trace time', () => {
         predictGraph(new nn.Sequential(new nn.MaxPool2d(3)), { batchSize: 1, shape: [1, 2, 9] }),
     ],
     [
+      'a matrix to resampling',
+      /^1: Upsample expects input of shape \[N, C, H, W\], got \[2, 784\]$/,
+      () => predictGraph(new nn.Sequential(new nn.Flatten(), new nn.Upsample({ size: 3 })), gray),
+    ],
+    [
+      'a scale that leaves no pixel',
+      /^0: Upsample expects an output .* from 1 to 16777216, got \[2, 1, 0, 14\] from \[2, 1, 28, 28\]$/,
+      () => predictGraph(new nn.Sequential(new nn.Upsample({ scaleFactor: [0.01, 0.5] })), gray),
+    ],
+    [
+      'neither a size nor a scale',
+      /^Upsample expects either size or scaleFactor, got neither$/,
+      () => new nn.Upsample({}),
+    ],
+    [
+      'a size and a scale',
+      /^Upsample expects either size or scaleFactor, got both$/,
+      () => new nn.Upsample({ size: 2, scaleFactor: 2 }),
+    ],
+    [
+      'a scale of nothing',
+      /^Upsample expects scaleFactor to be above 0, got 0$/,
+      () => new nn.Upsample({ scaleFactor: [1, 0] }),
+    ],
+    [
+      'three scales',
+      /^Upsample expects scaleFactor to be a number or a pair \[height, width\], got/,
+      () => new nn.Upsample({ scaleFactor: [1, 2, 3] as never }),
+    ],
+    [
+      'corners of the nearest pixel',
+      /^Upsample expects alignCorners with mode 'bilinear' alone, got 'nearest'$/,
+      () => new nn.Upsample({ size: 2, alignCorners: false }),
+    ],
+    [
+      'another resampling',
+      /^Upsample expects mode to be .*, got 'bicubic'$/,
+      () => new nn.Upsample({ size: 2, mode: 'bicubic' as never }),
+    ],
+    [
       'a matrix to local response normalisation',
       /^1: LocalResponseNorm expects input of shape \[N, C, \.\.\.\] with at least 3 axes, got \[2, 784\]$/,
       () => predictGraph(new nn.Sequential(new nn.Flatten(), new nn.LocalResponseNorm(5)), gray),

@@ -86,6 +86,13 @@ describe('String(module)', () => {
       'LocalResponseNorm(2, alpha=1e-05, beta=0.5, k=2)',
       new nn.LocalResponseNorm(2, { alpha: 1e-5, beta: 0.5, k: 2 }),
     ],
+    ["Upsample(scale_factor=2.0, mode='nearest')", new nn.Upsample({ scaleFactor: 2 })],
+    [
+      "Upsample(scale_factor=(1.5, 2.0), mode='bilinear')",
+      new nn.Upsample({ scaleFactor: [1.5, 2], mode: 'bilinear' }),
+    ],
+    ["Upsample(size=(3, 4), mode='nearest')", new nn.Upsample({ size: [3, 4] })],
+    ["Upsample(size=7, mode='nearest')", new nn.Upsample({ size: 7 })],
     ['GroupNorm(2, 4, eps=1e-05, affine=True, bias=True)', new nn.GroupNorm(2, 4)],
     [
       'GroupNorm(2, 4, eps=0.5, affine=False, bias=False)',

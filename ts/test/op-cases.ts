@@ -140,7 +140,8 @@ export function attrsOf({ attrs }: Pick<OpCase, 'attrs'>, names: readonly string
  * of a sum that of x with 1 for each of the row's `axes`.
  */
 export function openShape({ op, shapes, attrs }: OpCase): readonly number[] | undefined {
-  if (['reshape', 'fill', 'expand', 'slice'].includes(op)) return attrs.shape as number[];
+  if (['reshape', 'fill', 'expand', 'slice', 'interpolate'].includes(op))
+    return attrs.shape as number[];
   if (op !== 'sum') return undefined;
   const axes = attrs.axes as number[];
   return shapes.x!.map((size, axis) => (axes.includes(axis) ? 1 : size));

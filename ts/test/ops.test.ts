@@ -301,6 +301,30 @@ describe('single operations', () => {
     expectClose(await deviceOps.localResponseNormGrad(g, x, 4, responseOptions), gx!, x.shape);
   });
 
+  test('interpolate', '', async () => {
+    const attrs = { bilinear: true, alignCorners: true, scales: [0, 0] };
+    const wanted = [...x.shape.slice(0, 2), 5, 9];
+    const size = [5, 9] as const;
+    const options = { size, mode: 'bilinear', alignCorners: true } as const;
+    const [y] = reference('interpolate', [x], attrs, [wanted]);
+    expectClose(await deviceOps.interpolate(x, options), y!, wanted);
+    const twice = [...x.shape.slice(0, 2), 2 * x.shape[2]!, 3 * x.shape[3]!];
+    const nearest = { bilinear: false, alignCorners: false, scales: [2, 3] };
+    const [near] = reference('interpolate', [x], nearest, [twice]);
+    expectClose(await deviceOps.interpolate(x, { scaleFactor: [2, 3] }), near!, twice);
+    await expect(deviceOps.interpolate(x, { scaleFactor: 0.01 })).rejects.toThrow(
+      /interpolate expects an output of the input's images and channels, .* 0, 0\] from/,
+    );
+  });
+
+  test('interpolateGrad', '', async () => {
+    const attrs = { bilinear: true, alignCorners: false, scales: [2, 2] };
+    const g = tensor('g', ...x.shape.slice(0, 2), 2 * x.shape[2]!, 2 * x.shape[3]!);
+    const [gx] = reference('interpolateGrad', [g], attrs, [x.shape]);
+    const options = { scaleFactor: 2, mode: 'bilinear' } as const;
+    expectClose(await deviceOps.interpolateGrad(g, x.shape, options), gx!, x.shape);
+  });
+
   for (const op of ['softmax', 'logSoftmax'] as const) {
     test(op, '', async () => {
       const along = (dim: number) => reference(op, [rows], { dim })[0]!;

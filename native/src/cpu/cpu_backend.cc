@@ -180,6 +180,8 @@ std::unique_ptr<Kernel> CpuBackend::makeKernel(const FusedNode& node,
       return makeDropout(request);
     case Family::Normalisation:
       return makeNormalisation(request);
+    case Family::Resampling:
+      return makeResampling(request);
     case Family::Softmax:
       return makeSoftmax(request);
     case Family::Loss:

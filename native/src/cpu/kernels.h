@@ -29,6 +29,7 @@ std::unique_ptr<Kernel> makeToFloat(const KernelRequest& request);
 std::unique_ptr<Kernel> makePointwise(const KernelRequest& request);
 std::unique_ptr<Kernel> makeDropout(const KernelRequest& request);
 std::unique_ptr<Kernel> makeNormalisation(const KernelRequest& request);
+std::unique_ptr<Kernel> makeResampling(const KernelRequest& request);
 std::unique_ptr<Kernel> makeSoftmax(const KernelRequest& request);
 std::unique_ptr<Kernel> makeLoss(const KernelRequest& request);
 std::unique_ptr<Kernel> makeJoining(const KernelRequest& request);

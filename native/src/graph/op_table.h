@@ -27,6 +27,7 @@ enum class Family : uint8_t {
   Loss,
   Optimizer,
   Normalisation,
+  Resampling,
 };
 
 // The rows: enumerator, name, family, the check in graph/checks, and whatever of OpInfo differs
@@ -49,6 +50,8 @@ enum class Family : uint8_t {
   OP(AvgPool2dGrad, avgPool2dGrad, Pooling, checkAvgPool2dGrad)                                  \
   OP(AdaptiveAvgPool2d, adaptiveAvgPool2d, Pooling, checkAdaptiveAvgPool2d)                      \
   OP(AdaptiveAvgPool2dGrad, adaptiveAvgPool2dGrad, Pooling, checkAdaptiveAvgPool2dGrad)          \
+  OP(Interpolate, interpolate, Resampling, checkInterpolate)                                     \
+  OP(InterpolateGrad, interpolateGrad, Resampling, checkInterpolateGrad)                         \
   OP(BatchNorm, batchNorm, Normalisation, checkBatchNorm, .inputs = {2, 4}, .outputs = {3, 3},   \
      .count = 1, .leastValues = 2)                                                               \
   OP(BatchNormGrad, batchNormGrad, Normalisation, checkBatchNormGrad, .inputs = {5, 6},          \

@@ -17,6 +17,7 @@ import { optimizerOps } from './ops/optimizer.js';
 import { pointwiseOps } from './ops/pointwise.js';
 import { poolingOps } from './ops/pooling.js';
 import { reductionOps } from './ops/reduction.js';
+import { resamplingOps } from './ops/resampling.js';
 import { reshapeOps } from './ops/reshape.js';
 import { softmaxOps } from './ops/softmax.js';
 
@@ -32,6 +33,7 @@ const families = {
   ...joiningOps,
   ...reductionOps,
   ...normalisationOps,
+  ...resamplingOps,
   ...softmaxOps,
   ...lossOps,
   ...optimizerOps,

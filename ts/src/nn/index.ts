@@ -21,4 +21,5 @@ export {
 export * from './normalisation.js';
 export { Parameter } from './parameter.js';
 export * from './pooling.js';
+export * from './resampling.js';
 export * from './reshape.js';

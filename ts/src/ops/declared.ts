@@ -12,6 +12,7 @@ export * from './optimizer.js';
 export * from './pointwise.js';
 export * from './pooling.js';
 export * from './reduction.js';
+export * from './resampling.js';
 export * from './reshape.js';
 export { type OpInputs, type OpOptions, type RunOptions, run } from './run.js';
 export * from './softmax.js';

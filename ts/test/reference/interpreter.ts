@@ -10,6 +10,7 @@ import { lossKernels } from './loss.js';
 import { normalisationKernels } from './normalisation.js';
 import { pointwiseKernels } from './pointwise.js';
 import { poolingKernels } from './pooling.js';
+import { resamplingKernels } from './resampling.js';
 import type { Kernel, Tensor64 } from './tensor.js';
 
 const kernels: Record<OpName, Kernel> = {
@@ -18,6 +19,7 @@ const kernels: Record<OpName, Kernel> = {
   ...normalisationKernels,
   ...pointwiseKernels,
   ...joiningKernels,
+  ...resamplingKernels,
   ...lossKernels,
   ...normalisationKernels,
 };

@@ -8,5 +8,6 @@ export * from './loss.js';
 export * from './normalisation.js';
 export type { Operand } from './operand.js';
 export * from './pooling.js';
+export * from './resampling.js';
 export * from './reshape.js';
 export * from './softmax.js';

@@ -17,6 +17,7 @@ export declare namespace functional {
   export type ConvOptions = declared.ConvOptions;
   export type ConvTransposeOptions = declared.ConvTransposeOptions;
   export type CrossEntropyOptions = declared.CrossEntropyOptions;
+  export type InterpolateOptions = declared.InterpolateOptions;
   export type LocalResponseNormOptions = declared.LocalResponseNormOptions;
   export type LossOptions = declared.LossOptions;
   export type MaxPoolOptions = declared.MaxPoolOptions;
