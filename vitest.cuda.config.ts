@@ -16,6 +16,7 @@ const shared = [
   'buffers',
   'checkpoint',
   'composed',
+  'fold',
   'graph-native',
   'losses',
   'native-program',

@@ -3,11 +3,18 @@
 // A parameter is kept in the layout that its first kernel wants, in full precision. Who wants it
 // rounded reads a shadow: a copy that outlives runs and that every update and write refreshes. A
 // program that shares a parameter shares its shadows, and makes none: the owner would not know.
+//
+// Steps that read nothing but parameters, in a program that updates none, are constants: they come
+// first, and run only where a parameter has changed since (Program::refreshConstants). What others
+// read of their results lives as long as the program.
 #include <algorithm>
+#include <functional>
+#include <iterator>
 #include <utility>
 
 #include "error.h"
 #include "graph/compiler.h"
+#include "graph/fold.h"
 #include "graph/fuse.h"
 #include "graph/merge_updates.h"
 
@@ -27,6 +34,8 @@ std::unique_ptr<Program> Compiler::compile() {
     addNode(node);
   }
   addOutputs();
+  moveConstantsToTheFront();
+  findLifetimes();
   placePersistent();
   placeArena();
   return std::move(program_);
@@ -98,7 +107,6 @@ void Compiler::findFirstReaders() {
 }
 
 int Compiler::addPiece(Piece piece) {
-  piece.life.first = piece.life.last = now();
   pieces_.push_back(std::move(piece));
   return static_cast<int>(pieces_.size()) - 1;
 }
@@ -264,8 +272,6 @@ void Compiler::addReshape(const NodeSpec& node) {
 }
 
 void Compiler::addStep(PendingStep step, const NodeSpec& node) {
-  touch(step.inputs);
-  touch(step.outputs);
   PlanInfo& plan = program_->plan_;
   plan.workspaceBytes = std::max(plan.workspaceBytes, step.kernel->workspaceBytes);
   const bool reorder = step.inputs.size() == 1 && node.inputs.empty();
@@ -275,22 +281,59 @@ void Compiler::addStep(PendingStep step, const NodeSpec& node) {
   steps_.push_back(std::move(step));
 }
 
-void Compiler::touch(const std::vector<int>& pieces) {
-  for (int piece : pieces) root(piece).life.last = now();
-}
-
 void Compiler::addOutputs() {
   for (const OutputSpec& output : graph_.outputs) {
     outputPieces_.push_back(pieceIn(output.value, Layout::Plain));
   }
-  touch(outputPieces_);
+}
+
+void Compiler::moveConstantsToTheFront() {
+  if (std::ranges::any_of(updated_, std::identity())) return;
+  std::vector<bool> isConstant(pieces_.size());
+  for (size_t i = 0; i < pieces_.size(); ++i) isConstant[i] = pieces_[i].persistent >= 0;
+  std::vector<PendingStep> constants, others;
+  std::vector<PlanStep> plan;
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const bool all =
+        std::ranges::all_of(steps_[i].inputs, [&](int piece) { return isConstant[rootOf(piece)]; });
+    if (!all) plan.push_back(std::move(program_->plan_.steps[i]));
+    for (int piece : steps_[i].outputs) isConstant[rootOf(piece)] = all;
+    (all ? constants : others).push_back(std::move(steps_[i]));
+  }
+  constants_ = static_cast<int>(constants.size());
+  std::ranges::move(others, std::back_inserter(constants));
+  steps_ = std::move(constants);
+  program_->plan_.steps = std::move(plan);
+}
+
+// By the steps in their final order. Inputs are uploaded before the first step that is no constant.
+void Compiler::findLifetimes() {
+  for (Piece& piece : pieces_) {
+    const bool isInput = piece.life.first < 0;
+    piece.life = {.first = isInput ? -1 : now(), .last = isInput ? constants_ : 0};
+  }
+  for (int i = 0; i < now(); ++i) {
+    for (int output : steps_[i].outputs)
+      root(output).life.first = std::min(root(output).life.first, i);
+    for (const std::vector<int>* pieces : {&steps_[i].inputs, &steps_[i].outputs}) {
+      for (int piece : *pieces) root(piece).life.last = std::max(root(piece).life.last, i);
+    }
+  }
   for (int piece : outputPieces_) root(piece).life.last = now() + 1;
+  for (Piece& piece : pieces_) {
+    Lifetime& life = piece.life;
+    if (life.first >= 0 && life.first < constants_ && life.last >= constants_) {
+      life.first = -1;
+      life.last = now() + 1;
+    }
+  }
 }
 
 std::unique_ptr<Program> Program::compile(const GraphSpec& graph, Backend& backend,
                                           const KernelOptions& options, const Program* share,
                                           const std::atomic<bool>& cancel) {
-  return Compiler(graph, backend, options, share, cancel).compile();
+  checkGraph(graph);
+  return Compiler(foldBatchNorm(graph), backend, options, share, cancel).compile();
 }
 
 }  // namespace neuronode

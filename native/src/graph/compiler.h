@@ -16,9 +16,13 @@ namespace neuronode {
 
 class Compiler {
  public:
-  Compiler(const GraphSpec& graph, Backend& backend, const KernelOptions& options,
-           const Program* share, const std::atomic<bool>& cancel)
-      : graph_(graph), backend_(backend), options_(options), share_(share), cancel_(cancel) {}
+  Compiler(GraphSpec graph, Backend& backend, const KernelOptions& options, const Program* share,
+           const std::atomic<bool>& cancel)
+      : graph_(std::move(graph)),
+        backend_(backend),
+        options_(options),
+        share_(share),
+        cancel_(cancel) {}
 
   std::unique_ptr<Program> compile();
 
@@ -49,12 +53,13 @@ class Compiler {
   void addReorder(int from, int to);
   void addStep(PendingStep step, const NodeSpec& node);
   void addOutputs();
+  void moveConstantsToTheFront();
+  void findLifetimes();
   int pieceIn(int value, Layout layout);
   bool canShadow(int value, Layout layout) const;
   int addShadow(int value, Layout layout);
   int addCopy(int source, Layout layout);
   int addPiece(Piece piece);
-  void touch(const std::vector<int>& pieces);
 
   // place_memory.cc
   void placePersistent();
@@ -72,12 +77,13 @@ class Compiler {
   int valueCount() const { return static_cast<int>(graph_.values.size()); }
   int now() const { return static_cast<int>(steps_.size()); }
   // A view's source; else the piece itself.
-  Piece& root(int piece) {
+  int rootOf(int piece) const {
     auto found = viewOf_.find(piece);
-    return pieces_[found == viewOf_.end() ? piece : found->second];
+    return found == viewOf_.end() ? piece : found->second;
   }
+  Piece& root(int piece) { return pieces_[rootOf(piece)]; }
 
-  const GraphSpec& graph_;
+  const GraphSpec graph_;
   Backend& backend_;
   const KernelOptions& options_;
   const Program* share_;
@@ -91,6 +97,7 @@ class Compiler {
   std::map<int, int> viewOf_;               // a reshape's piece -> its source
   std::vector<bool> updated_;               // by value id: whether a step so far updates it
   std::vector<PendingStep> steps_;
+  int constants_ = 0;  // how many of the first steps run only where parameters have changed
   std::vector<int> outputPieces_;
   std::shared_ptr<Buffer> owned_;  // the parameters and state that are not shared
 };

@@ -2,6 +2,7 @@
 // for everything else. Nothing is allocated after compile().
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <utility>
 
 #include "error.h"
@@ -121,10 +122,13 @@ void Compiler::placeArena() {
 }
 
 void Compiler::finishProgram() {
-  for (PendingStep& step : steps_) {
-    program_->steps_.push_back(
-        {std::move(step.kernel), addresses(step.inputs), addresses(step.outputs)});
+  for (int i = 0; i < now(); ++i) {
+    PendingStep& step = steps_[i];
+    std::vector<Program::Step>& steps = i < constants_ ? program_->constants_ : program_->steps_;
+    steps.push_back({std::move(step.kernel), addresses(step.inputs), addresses(step.outputs)});
   }
+  program_->updates_ = std::ranges::any_of(updated_, std::identity());
+  if (share_) program_->changes_ = share_->changes_;
   for (int i = 0; i < valueCount(); ++i) {
     if (graph_.values[i].kind != ValueKind::Input) continue;
     program_->inputs_[graph_.values[i].name] = {pieces_[pieceOf_[i]].desc, address(pieceOf_[i])};

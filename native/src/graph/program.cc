@@ -29,9 +29,21 @@ void checkCancelled(const std::atomic<bool>& cancel) {
   if (cancel.load(std::memory_order_relaxed)) throw Error(errc::kCancelled, kShuttingDown);
 }
 
+void Program::refreshConstants(const std::atomic<bool>& cancel) {
+  if (constants_.empty() || constantsOf_ == *changes_) return;
+  for (const Step& step : constants_) {
+    checkCancelled(cancel);
+    runStep(step);
+  }
+  constantsOf_ = *changes_;
+}
+
 std::unique_ptr<PendingRun> Program::start(const HostTensors& inputs,
                                            const std::atomic<bool>& cancel) {
-  return executor_->start(checkInputs(inputs), [&] {
+  const std::vector<const void*> data = checkInputs(inputs);
+  refreshConstants(cancel);
+  if (updates_) noteChange();
+  return executor_->start(data, [&] {
     for (const Step& step : steps_) {
       checkCancelled(cancel);
       runStep(step);
@@ -72,6 +84,8 @@ std::vector<double> Program::profile(const HostTensors& inputs, int iterations,
     }
   };
   std::vector<std::vector<double>> times(steps_.size());
+  if (updates_) noteChange();
+  refreshConstants(cancel);
   try {
     for (int i = 0; i < iterations; ++i) {
       size_t next = 0;
@@ -144,6 +158,7 @@ HostTensor Program::read(const std::string& name) {
 
 void Program::write(const std::string& name, const HostTensor& value) {
   const Persistent& target = persistent(name);
+  noteChange();
   TensorDesc plain = target.main.desc;
   plain.layout = Layout::Plain;
   if (value.dtype != plain.dtype || value.bytes.size() != backend_.bytes(plain)) {

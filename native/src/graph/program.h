@@ -94,6 +94,10 @@ class Program {
   // In the order of inputs_.
   std::vector<const void*> checkInputs(const HostTensors& inputs) const;
   void runStep(const Step& step);
+  // Runs the constants anew where a parameter may have changed since.
+  void refreshConstants(const std::atomic<bool>& cancel);
+  // Parameters or state are no longer what they were.
+  void noteChange() { ++*changes_; }
   Persistent& persistent(const std::string& name);
   struct Saved {
     void* data;
@@ -102,7 +106,14 @@ class Program {
   std::vector<Saved> savePersistent();
 
   Backend& backend_;
+  std::vector<Step> constants_;  // what reads nothing but parameters, where nothing updates any
   std::vector<Step> steps_;
+  bool updates_ = false;  // whether steps update parameters or state
+  // Counts the changes of parameters and state by all programs that share some. One thread puts
+  // both changes and constants on the device, so that constants see all changes counted before
+  // them.
+  std::shared_ptr<uint64_t> changes_ = std::make_shared<uint64_t>(1);
+  uint64_t constantsOf_ = 0;             // the count at which the constants were computed
   std::map<std::string, Copy> inputs_;   // plain layout
   std::map<std::string, Copy> outputs_;  // plain layout
   InputRules rules_;
