@@ -186,4 +186,77 @@ export const kernels = [
     ],
     tests: 'CudaLoss.*',
   },
+  {
+    id: 'batch-norm-padding-rows',
+    what: 'the rows that fill up a batch count in the statistics of batch normalisation',
+    file: 'native/cuda/normalisation/batch_norm.cu',
+    edits: [['end = cut < real ? cut : real;', 'end = real < 0 ? real : cut;']],
+    tests: 'CudaBatchNorm.*',
+  },
+  {
+    id: 'batch-norm-padding-written',
+    what: 'batch normalisation writes something into the rows that fill up a batch',
+    file: 'native/cuda/normalisation/batch_norm.cu',
+    edits: [
+      [
+        'storeAt(y, i, isReal ? tail.rectifier.value(value) : 0.0f);',
+        'storeAt(y, i, tail.rectifier.value(value));',
+      ],
+    ],
+    tests: 'CudaBatchNorm.*',
+  },
+  {
+    id: 'batch-norm-relu-before-addition',
+    what: 'batch normalisation adds the shortcut after the ReLU',
+    file: 'native/cuda/normalisation/batch_norm.cu',
+    edits: [
+      [
+        'if constexpr (kHasResidual) value += loadAt({tail.residual, x.storage}, i);',
+        'value = tail.rectifier.value(value);',
+      ],
+      [
+        'storeAt(y, i, isReal ? tail.rectifier.value(value) : 0.0f);',
+        'if constexpr (kHasResidual) value += loadAt({tail.residual, x.storage}, i);\n' +
+          '    storeAt(y, i, isReal ? value : 0.0f);',
+      ],
+    ],
+    tests: 'CudaBatchNorm.AddsAndRectifies*',
+  },
+  {
+    id: 'batch-norm-mask-of-sums-only',
+    what: "the ReLU's mask is left out where batch normalisation writes its gradient",
+    file: 'native/cuda/normalisation/batch_norm.cu',
+    edits: [
+      ['const float gy = gradientAt<kIsMasked>(of, i);', 'const float gy = loadAt(of.gy, i);'],
+    ],
+    tests: 'CudaBatchNorm.MasksWhatComes*',
+  },
+  {
+    id: 'batch-norm-lane-left-out',
+    what: 'a sum of batch normalisation leaves out the last of the lanes that share a slice',
+    file: 'native/cuda/normalisation/batch_norm.cu',
+    edits: [
+      ['for (int i = 0; i < kLanes; ++i) sum +=', 'for (int i = 0; i < kLanes - 1; ++i) sum +='],
+    ],
+    tests: 'CudaBatchNorm.IsTheCpus',
+  },
+  {
+    id: 'batch-norm-given-as-batch',
+    what: 'the gradient takes statistics that were given for ones of the batch',
+    file: 'native/cuda/normalisation/batch_norm.cu',
+    edits: [
+      [
+        '    if (ofBatch) {\n      const auto count',
+        '    if (ofBatch || true) {\n      const auto count',
+      ],
+    ],
+    tests: 'CudaBatchNorm.IsTheCpus',
+  },
+  {
+    id: 'masked-sum-of-one',
+    what: "an addition that takes ReLU's gradient masks its first term alone",
+    file: 'native/cuda/pointwise/pointwise.cu',
+    edits: [['rectifier.gradient(a + b, from)', 'rectifier.gradient(a, from) + b']],
+    tests: 'CudaPointwise.AddWithRelu*:BackendOps.FusesInto*',
+  },
 ];
