@@ -120,6 +120,12 @@ const cases: GradientCase[] = [
     ...(parameter === undefined ? {} : { attrs: { [parameter.name]: 0.3 } }),
   })),
   {
+    op: 'groupNorm',
+    inputs: [[2, 4, 2, 3], [4], [4]],
+    attrs: { groups: 2, eps: 0.01 },
+  },
+  { op: 'groupNorm', inputs: [[3, 6]], attrs: { groups: 1, eps: 0.01 }, note: 'of rows' },
+  {
     op: 'interpolate',
     inputs: [[1, 2, 3, 4]],
     attrs: { bilinear: true, alignCorners: false, scales: [0, 0] },

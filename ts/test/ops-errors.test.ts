@@ -398,6 +398,9 @@ describe('checks of single operations', () => {
       sum: () => deviceOps.sum(rows, 1, none),
       localResponseNorm: () => deviceOps.localResponseNorm(x, 5, none),
       localResponseNormGrad: () => deviceOps.localResponseNormGrad(x, x, 5, none),
+      groupNorm: () => deviceOps.groupNorm({ x }, 1, none),
+      groupNormGrad: () =>
+        deviceOps.groupNormGrad({ gy: x, x, mean: statistics.mean, rstd: statistics.var }, 1, none),
       interpolate: () => deviceOps.interpolate(x, none),
       interpolateGrad: () => deviceOps.interpolateGrad(x, x.shape, none),
       softmax: () => deviceOps.softmax(rows, 1, none),

@@ -46,6 +46,7 @@ const steps: Record<string, number> = {
   batchNorm: 1 / 64,
   batchNormInference: 1,
   localResponseNorm: 1 / 64,
+  groupNorm: 1 / 64,
   interpolate: 1,
   softmax: 1 / 64,
   logSoftmax: 1 / 64,

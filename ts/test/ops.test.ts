@@ -475,6 +475,25 @@ describe('single operations', () => {
     expectClose(ours.gb, wanted[2]!, [4]);
   });
 
+  test('groupNorm', '', async () => {
+    const [y, mean, rstd] = reference('groupNorm', [x, scale, shift], { groups: 2, eps: 0.1 });
+    const ours = await deviceOps.groupNorm({ x, w: scale, b: shift }, 2, { eps: 0.1 });
+    expectClose(ours.y, y!, x.shape);
+    expectClose(ours.mean, mean!, [x.shape[0]!, 2]);
+    expectClose(ours.rstd, rstd!, [x.shape[0]!, 2]);
+  });
+
+  test('groupNormGrad', '', async () => {
+    const { mean, rstd } = await deviceOps.groupNorm({ x }, 4);
+    const inputs = { gy: tensor('upper', ...x.shape), x, mean, rstd };
+    const attrs = { groups: 4, eps: 1e-5 };
+    const wanted = reference('groupNormGrad', [...Object.values(inputs), scale], attrs);
+    const ours = await deviceOps.groupNormGrad({ ...inputs, w: scale }, 4);
+    expectClose(ours.gx, wanted[0]!, x.shape);
+    expectClose(ours.gw, wanted[1]!, [4]);
+    expectClose(ours.gb, wanted[2]!, [4]);
+  });
+
   test('batchNormInference', '', async () => {
     const given = [x, statistics.mean, statistics.var, scale, shift];
     const [y] = reference('batchNormInference', given, { eps: 0.5 });

@@ -2,6 +2,7 @@
 #include "kernel_request.h"
 #include "normalisation/local_response_norm.h"
 #include "normalisation/make_batch_norm.h"
+#include "normalisation/make_group_norm.h"
 
 namespace neuronode::cuda {
 
@@ -48,6 +49,9 @@ std::unique_ptr<Kernel> makeNormalisation(const KernelRequest& request) {
     case Op::LocalResponseNorm:
     case Op::LocalResponseNormGrad:
       return makeLocalResponseNorm(request, request.op() == Op::LocalResponseNormGrad);
+    case Op::GroupNorm:
+    case Op::GroupNormGrad:
+      return makeGroupNorm(request);
     default:
       return makeBatchNorm(request);
   }
@@ -58,6 +62,9 @@ Layout preferredByNormalisation(const KernelRequest& request, size_t input) {
     case Op::LocalResponseNorm:
     case Op::LocalResponseNormGrad:
       return responseLayout(request);
+    case Op::GroupNorm:
+    case Op::GroupNormGrad:
+      return preferredByGroupNorm(request, input);
     default:
       return preferredByBatchNorm(request, input);
   }

@@ -25,6 +25,7 @@ std::unique_ptr<Kernel> makeLinear(const KernelRequest& request);
 std::unique_ptr<Kernel> makeGemm(const KernelRequest& request);
 std::unique_ptr<Kernel> makePooling(const KernelRequest& request);
 std::unique_ptr<Kernel> makeBatchNorm(const KernelRequest& request);
+std::unique_ptr<Kernel> makeGroupNorm(const KernelRequest& request);
 std::unique_ptr<Kernel> makeToFloat(const KernelRequest& request);
 std::unique_ptr<Kernel> makePointwise(const KernelRequest& request);
 std::unique_ptr<Kernel> makeDropout(const KernelRequest& request);

@@ -62,6 +62,9 @@ enum class Family : uint8_t {
      .inputs = {4, 5}, .outputs = {1, 3})                                                        \
   OP(BatchNormUpdate, batchNormUpdate, Normalisation, checkBatchNormUpdate, .inputs = {5, 6},    \
      .outputs = {0, 0}, .updates = 0b111000)                                                     \
+  OP(GroupNorm, groupNorm, Normalisation, checkGroupNorm, .inputs = {1, 3}, .outputs = {3, 3})   \
+  OP(GroupNormGrad, groupNormGrad, Normalisation, checkGroupNormGrad, .inputs = {4, 5},          \
+     .outputs = {1, 3})                                                                          \
   NN_ACTIVATIONS(ACTIVATION)                                                                     \
   NN_ARITHMETIC(ARITHMETIC)                                                                      \
   OP(Dropout, dropout, Dropout, checkDropout, .inputs = {2, 2})                                  \

@@ -9,6 +9,7 @@ import { batchNormOps } from './ops/batch-norm.js';
 import { conversionOps } from './ops/conversion.js';
 import { convolutionOps } from './ops/convolution.js';
 import { dropoutOps } from './ops/dropout.js';
+import { groupNormOps } from './ops/group-norm.js';
 import { joiningOps } from './ops/joining.js';
 import { linearOps } from './ops/linear.js';
 import { lossOps } from './ops/loss.js';
@@ -33,6 +34,7 @@ const families = {
   ...joiningOps,
   ...reductionOps,
   ...normalisationOps,
+  ...groupNormOps,
   ...resamplingOps,
   ...softmaxOps,
   ...lossOps,

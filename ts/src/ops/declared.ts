@@ -4,6 +4,7 @@ export { clearCache } from './cache.js';
 export * from './conversion.js';
 export * from './convolution.js';
 export * from './dropout.js';
+export * from './group-norm.js';
 export * from './joining.js';
 export * from './linear.js';
 export * from './loss.js';

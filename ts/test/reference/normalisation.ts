@@ -116,7 +116,54 @@ const localResponseNormGrad: Kernel = ([gy, x], [gx], attrs) => {
   }
 };
 
+/** The places of each group of each row of x. */
+function groupsOf({ shape, data }: Tensor64, groups: number): number[][] {
+  const size = data.length / shape[0]! / groups;
+  const place = (group: number) => Array.from({ length: size }, (_, k) => group * size + k);
+  return Array.from({ length: shape[0]! * groups }, (_, group) => place(group));
+}
+
+/** The channel of each place of x. */
+function channelOf({ shape }: Tensor64): (at: number) => number {
+  const pixels = shape.slice(2).reduce((product, size) => product * size, 1);
+  return (at) => Math.floor(at / pixels) % shape[1]!;
+}
+
+const groupNorm: Kernel = ([x, w, b], [y, mean, rstd], attrs) => {
+  const channel = channelOf(x!);
+  for (const [group, places] of groupsOf(x!, number(attrs, 'groups')).entries()) {
+    const average = sumOf(places, (at) => x!.data[at]!) / places.length;
+    const variance = sumOf(places, (at) => (x!.data[at]! - average) ** 2) / places.length;
+    mean!.data[group] = average;
+    rstd!.data[group] = 1 / Math.sqrt(variance + number(attrs, 'eps'));
+    for (const at of places) {
+      const scaled = (x!.data[at]! - average) * rstd!.data[group]! * (w?.data[channel(at)] ?? 1);
+      y!.data[at] = scaled + (b?.data[channel(at)] ?? 0);
+    }
+  }
+};
+
+const groupNormGrad: Kernel = ([gy, x, mean, rstd, w], [gx, gw, gb], attrs) => {
+  const channel = channelOf(x!);
+  gw?.data.fill(0);
+  gb?.data.fill(0);
+  for (const [group, places] of groupsOf(x!, number(attrs, 'groups')).entries()) {
+    const inverse = rstd!.data[group]!;
+    const normalised = (at: number) => (x!.data[at]! - mean!.data[group]!) * inverse;
+    const upper = (at: number) => gy!.data[at]! * (w?.data[channel(at)] ?? 1);
+    const sum = sumOf(places, upper) / places.length;
+    const product = sumOf(places, (at) => upper(at) * normalised(at)) / places.length;
+    for (const at of places) {
+      gx!.data[at] = inverse * (upper(at) - sum - normalised(at) * product);
+      if (gw !== undefined) gw.data[channel(at)]! += gy!.data[at]! * normalised(at);
+      if (gb !== undefined) gb.data[channel(at)]! += gy!.data[at]!;
+    }
+  }
+};
+
 export const normalisationKernels = {
+  groupNorm,
+  groupNormGrad,
   batchNorm,
   batchNormGrad: ([gy, x, mean, variance, count, weight], outputs, attrs) =>
     gradients([gy, x, mean, variance, weight], outputs, number(attrs, 'eps'), count!.data[0]!),

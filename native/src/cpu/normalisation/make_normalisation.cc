@@ -43,6 +43,9 @@ std::unique_ptr<Kernel> makeNormalisation(const KernelRequest& request) {
     case Op::LocalResponseNorm:
     case Op::LocalResponseNormGrad:
       return makeLocalResponseNorm(request, op == Op::LocalResponseNormGrad);
+    case Op::GroupNorm:
+    case Op::GroupNormGrad:
+      return makeGroupNorm(request);
     default:
       return makeBatchNorm(request);
   }

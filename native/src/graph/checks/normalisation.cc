@@ -1,3 +1,5 @@
+#include <cstdint>
+
 #include "error.h"
 #include "graph/check_node.h"
 
@@ -107,5 +109,55 @@ void checkLocalResponseNorm(const NodeChecker& node) { checkResponses(node, node
 
 // gy and x.
 void checkLocalResponseNormGrad(const NodeChecker& node) { checkResponses(node, node.in(1)); }
+
+namespace {
+
+// x: [N, C] or [N, C, H, W], in groups of neighbouring channels.
+void checkGroups(const NodeChecker& node, const ValueSpec& x) {
+  node.expect(x, DType::F32, x.shape, "input");
+  if (x.shape.size() != 2 && x.shape.size() != 4) {
+    node.fail(errc::kShape, "the input must have 2 or 4 dimensions, got " + shapeString(x.shape));
+  }
+  if (!(node.attrs().number("eps") >= 0)) node.fail(errc::kArgument, "eps must be at least 0");
+  const int64_t groups = node.attrs().integer("groups");
+  if (groups < 1 || x.shape[1] % groups != 0) {
+    node.fail(errc::kArgument, "groups must divide the channels");
+  }
+  // Kernels count the elements of a group in 32 bits.
+  if (elementCount(x.shape) / x.shape[0] / groups > INT32_MAX) {
+    node.fail(errc::kShape, "a group of " + shapeString(x.shape) + " has too many elements");
+  }
+}
+
+void expectGroups(const NodeChecker& node, const ValueSpec& x, const ValueSpec& value,
+                  const char* what) {
+  node.expect(value, DType::F32, {x.shape[0], node.attrs().integer("groups")}, what);
+}
+
+}  // namespace
+
+void checkGroupNorm(const NodeChecker& node) {
+  const ValueSpec& x = node.in(0);
+  checkGroups(node, x);
+  for (size_t i = 1; i < node.inputs(); ++i) {
+    node.expect(node.in(i), DType::F32, {x.shape[1]}, i == 1 ? "weight" : "bias");
+  }
+  node.expect(node.out(0), DType::F32, x.shape, "output");
+  expectGroups(node, x, node.out(1), "mean");
+  expectGroups(node, x, node.out(2), "reciprocal deviation");
+}
+
+void checkGroupNormGrad(const NodeChecker& node) {
+  const ValueSpec& x = node.in(1);
+  checkGroups(node, x);
+  node.expect(node.in(0), DType::F32, x.shape, "gradient");
+  expectGroups(node, x, node.in(2), "mean");
+  expectGroups(node, x, node.in(3), "reciprocal deviation");
+  if (node.inputs() > 4) node.expect(node.in(4), DType::F32, {x.shape[1]}, "weight");
+  node.expect(node.out(0), DType::F32, x.shape, "gradient");
+  for (size_t i = 1; i < node.outputs(); ++i) {
+    node.expect(node.out(i), DType::F32, {x.shape[1]}, "gradient");
+  }
+}
 
 }  // namespace neuronode

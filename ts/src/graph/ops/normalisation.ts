@@ -1,7 +1,6 @@
 /**
  * Owns local response normalisation (options, shapes, gradient rule; formula:
- * torch.nn.LocalResponseNorm) and the options of the normalisations that are composed of smaller
- * operations.
+ * torch.nn.LocalResponseNorm) and the options of group and layer normalisation.
  */
 import { checkInteger, checkNumber, checkOptions, show } from '../../arguments.js';
 import { ArgumentError, ShapeError } from '../../errors.js';

@@ -9,10 +9,9 @@ import {
   type NormOptions,
   normEps,
 } from '../../graph/ops/normalisation.js';
-import { at, formatShape, type Shape } from '../../graph/shapes.js';
+import { at, elementCount, formatShape, type Shape } from '../../graph/shapes.js';
 import { first, type Tensor } from '../../graph/tensor.js';
 import { asTensor } from '../../graph/trace.js';
-import { activationFunctions } from './activation.js';
 import { type Operand, operand } from './operand.js';
 
 export type { LocalResponseNormOptions, NormOptions } from '../../graph/ops/normalisation.js';
@@ -36,31 +35,40 @@ export function localResponseNorm(
   return first(input.tracer.record('localResponseNorm', [input], attrs, { who }));
 }
 
-/** (x - mean) / sqrt(variance + eps), mean and variance (by n) being those over the axes `dim`. */
-function standardised(x: Tensor, dim: readonly number[], eps: number): Tensor {
-  const centred = x.sub(x.mean(dim, true));
-  const variance = centred.mul(centred).mean(dim, true);
-  return centred.mul(activationFunctions.rsqrt(variance.add(eps)));
+/** Weight and bias, and of what shape each must be. */
+interface Affine {
+  readonly weight: Operand | undefined;
+  readonly bias: Operand | undefined;
+  readonly shape: Shape;
 }
 
-/** A weight or a bias of the shape `wanted`, seen as `shape`, which repeats along other axes. */
-function scaleOf(
+/** Records the operation on x seen as `view`, whose second axis has `affine`'s elements. */
+function normalised(
   who: string,
   x: Tensor,
-  name: string,
-  value: Operand | undefined,
-  wanted: Shape,
-  shape: Shape,
-): Tensor | undefined {
-  const [tensor] = operand(who, x, value);
-  if (tensor === undefined) return undefined;
-  x.tracer.check(() => checkSameShape(who, name, tensor.shape, wanted));
-  return tensor.reshape(shape);
+  view: Shape,
+  attrs: { groups: number; eps: number },
+  affine: Affine,
+): Tensor {
+  const { tracer, shape } = x;
+  const channels = at(view, 1);
+  const scale = (name: string, value: Operand | undefined) => {
+    const [tensor] = operand(who, x, value);
+    if (tensor === undefined) return undefined;
+    tracer.check(() => checkSameShape(who, name, tensor.shape, affine.shape));
+    return tensor.reshape(channels);
+  };
+  const [weight, bias] = [scale('weight', affine.weight), scale('bias', affine.bias)];
+  const inputs = [x.reshape(view)];
+  if (weight !== undefined) inputs.push(weight);
+  else if (bias !== undefined) inputs.push(ones(x, channels));
+  if (bias !== undefined) inputs.push(bias);
+  return first(tracer.record('groupNorm', inputs, attrs, { who })).reshape(shape);
 }
 
-function affine(y: Tensor, weight: Tensor | undefined, bias: Tensor | undefined): Tensor {
-  const scaled = weight === undefined ? y : y.mul(weight);
-  return bias === undefined ? scaled : scaled.add(bias);
+/** The weight of a bias that comes without one. */
+function ones({ tracer }: Tensor, count: number): Tensor {
+  return first(tracer.record('fill', [], { value: 1 }, { shapes: [[count]] }));
 }
 
 /**
@@ -98,12 +106,10 @@ export function groupNorm(
     }
     return [count, normEps(who, options)];
   });
-  const [rows, channels] = [at(shape, 0), at(shape, 1)];
-  const y = standardised(input.reshape(rows, groups, -1), [2], eps).reshape(shape);
-  const repeated = [channels, ...shape.slice(2).map(() => 1)];
-  const scale = (name: string, value: Operand | undefined) =>
-    scaleOf(who, input, name, value, [channels], repeated);
-  return affine(y, scale('weight', weight), scale('bias', bias));
+  const [rows, channels, ...axes] = shape as [number, number, ...number[]];
+  const isKept = shape.length === 2 || shape.length === 4;
+  const view = isKept ? shape : [rows, channels, elementCount(axes), 1];
+  return normalised(who, input, view, { groups, eps }, { weight, bias, shape: [channels] });
 }
 
 /**
@@ -136,12 +142,8 @@ export function layerNorm(
     }
     return [sizes, normEps(who, options)];
   });
-  const y = standardised(
-    input,
-    over.map((_, index) => index - over.length),
-    eps,
-  );
-  const scale = (name: string, value: Operand | undefined) =>
-    scaleOf(who, input, name, value, over, over);
-  return affine(y, scale('weight', weight), scale('bias', bias));
+  if (over.length === shape.length) input.tracer.mixRows([input]);
+  const size = elementCount(over);
+  const view = [elementCount(shape) / size, size];
+  return normalised(who, input, view, { groups: 1, eps }, { weight, bias, shape: over });
 }

@@ -1,0 +1,70 @@
+// Adapts group normalisation to the backend's Kernel.
+#include "normalisation/make_group_norm.h"
+
+#include "normalisation/group_norm.h"
+
+namespace neuronode::cuda {
+
+namespace {
+
+using Pointers = FunctionKernel::Pointers;
+
+Layout layoutOf(const KernelRequest& request, const Shape& x) {
+  return x.size() == 4 ? request.channelsLast(request.storage()) : request.plain(request.storage());
+}
+
+const float* inputAt(Pointers in, size_t index) {
+  return index < in.size() ? static_cast<const float*>(in[index]) : nullptr;
+}
+
+float* outputAt(Pointers out, size_t index) {
+  return index < out.size() ? static_cast<float*>(out[index]) : nullptr;
+}
+
+}  // namespace
+
+// x, weight, bias -> y, mean, rstd; gy, x, mean, rstd, weight -> gx, gweight, gbias.
+std::unique_ptr<Kernel> makeGroupNorm(const KernelRequest& request) {
+  const bool isGradient = request.op() == Op::GroupNormGrad;
+  const Shape& x = request.inputs[isGradient ? 1 : 0].shape;
+  const Attrs& attrs = request.node.spec.attrs;
+  const GroupNormShape shape{x[0], elementCount(x) / (x[0] * x[1]), x[1], attrs.integer("groups"),
+                             attrs.number("eps")};
+  const Storage storage = request.storage();
+  std::vector<Layout> in(request.inputs.size(), Layout::Plain);
+  std::vector<Layout> out(request.outputs.size(), Layout::Plain);
+  in[0] = out[0] = layoutOf(request, x);
+  if (isGradient) in[1] = in[0];
+  const auto stream = request.context.compute();
+  if (!isGradient) {
+    return std::make_unique<FunctionKernel>(
+        opName(request.op()), std::move(in), std::move(out),
+        [shape, storage, stream](Pointers in, Pointers out, void*) {
+          groupNorm(stream, shape, {in[0], storage}, inputAt(in, 1), inputAt(in, 2),
+                    {out[0], storage}, as<float>(out[1]), as<float>(out[2]));
+        });
+  }
+  return std::make_unique<FunctionKernel>(
+      opName(request.op()), std::move(in), std::move(out),
+      [shape, storage, stream](Pointers in, Pointers out, void* workspace) {
+        groupNormGrad(stream, shape,
+                      {{in[0], storage},
+                       {in[1], storage},
+                       inputAt(in, 2),
+                       inputAt(in, 3),
+                       inputAt(in, 4),
+                       {out[0], storage},
+                       outputAt(out, 1),
+                       outputAt(out, 2),
+                       workspace});
+      },
+      groupNormWorkspace(shape));
+}
+
+Layout preferredByGroupNorm(const KernelRequest& request, size_t input) {
+  const bool isGradient = request.op() == Op::GroupNormGrad;
+  if (input > (isGradient ? 1 : 0)) return Layout::Plain;
+  return layoutOf(request, request.inputs[input].shape);
+}
+
+}  // namespace neuronode::cuda
