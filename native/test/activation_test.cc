@@ -56,6 +56,11 @@ double worstUnits(const std::function<float(float)>& ours,
 
 TEST(ElementaryFunctions, AreWithinTheirUnits) {
   const auto of = [](auto function) { return [function](auto x) { return function(x); }; };
+  for (const double most : {1e-30, 1e-7, 1e-3, 1.0}) {
+    EXPECT_LT(worstUnits(of([](float x) { return math::log1p(x); }),
+                         of([](double x) { return std::log1p(x); }), 0, most),
+              2.5);
+  }
   EXPECT_LT(worstUnits(of([](float x) { return math::expm1(x); }),
                        of([](double x) { return std::expm1(x); }), -20, 20),
             3.5);
@@ -78,6 +83,9 @@ TEST(ElementaryFunctions, Limits) {
   EXPECT_EQ(math::tanh(kInfinity), 1.0f);
   EXPECT_EQ(math::tanh(-kInfinity), -1.0f);
   EXPECT_TRUE(std::isnan(math::tanh(kNan)));
+  EXPECT_EQ(math::log1p(0.0f), 0.0f);
+  EXPECT_EQ(math::Softplus{2.0f}.value(kInfinity), kInfinity);
+  EXPECT_EQ(math::Softplus{2.0f}.value(-kInfinity), 0.0f);
   EXPECT_EQ(math::expm1(-kInfinity), -1.0f);
   EXPECT_EQ(math::expm1(kInfinity), kInfinity);
   EXPECT_TRUE(std::isnan(math::expm1(kNan)));

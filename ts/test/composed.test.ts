@@ -246,6 +246,8 @@ describe('activations', () => {
     [new nn.LeakyReLU(), 'LeakyReLU(negative_slope=0.01)'],
     [new nn.ELU(), 'ELU(alpha=1.0)'],
     [new nn.ELU(0.5), 'ELU(alpha=0.5)'],
+    [new nn.Softplus(), 'Softplus(beta=1.0, threshold=20.0)'],
+    [new nn.Softplus(0.5), 'Softplus(beta=0.5, threshold=20.0)'],
     [new nn.GELU(), "GELU(approximate='none')"],
     [new nn.GELU({ approximate: 'tanh' }), "GELU(approximate='tanh')"],
     [new nn.SiLU(), 'SiLU()'],
@@ -265,6 +267,7 @@ describe('activations', () => {
       [new nn.GELU({ approximate: 'tanh' }), 'geluTanh', {}],
       [new nn.Hardsigmoid(), 'hardsigmoid', {}],
       [new nn.Hardswish(), 'hardswish', {}],
+      [new nn.Softplus(3), 'softplus', { beta: 3 }],
     ] as const;
     const net = new nn.Sequential(new nn.Identity(), ...modules.map(([module]) => module));
     const spec = { dtype: 'f32', shape: [1, 2, 3], batchSize: 2 } as const;
@@ -278,6 +281,7 @@ describe('activations', () => {
     expect(() => new nn.LeakyReLU(Number.NaN)).toThrow('LeakyReLU expects negativeSlope to be a');
     expect(() => new nn.ELU('1' as never)).toThrow('ELU expects alpha to be a finite number');
     expect(() => new nn.GELU({ approximate: 'erf' as never })).toThrow("'none', 'tanh', got 'erf'");
+    expect(() => new nn.Softplus(0)).toThrow('Softplus expects beta to be above 0, got 0');
     expect(() => new nn.Softmax(0.5)).toThrow('Softmax expects dim to be an integer');
     expect(() => new nn.LogSoftmax('1' as never)).toThrow(
       'LogSoftmax expects dim to be an integer',

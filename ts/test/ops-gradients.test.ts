@@ -26,7 +26,7 @@ const MAX_ELEMENTS = 20_000;
 
 /** Activations that are linear, or nearly so, between kinks. */
 const kinked = ['relu', 'relu6', 'leakyRelu', 'elu', 'hardsigmoid', 'hardswish', 'abs'];
-const smooth = ['sigmoid', 'tanh', 'silu', 'gelu', 'geluTanh', 'exp'];
+const smooth = ['sigmoid', 'tanh', 'silu', 'gelu', 'geluTanh', 'softplus', 'exp'];
 
 /** Step e of the differences, by operation. */
 const steps: Record<string, number> = {

@@ -22,6 +22,7 @@
   ROW(Silu, silu, Input, "")                        \
   ROW(Gelu, gelu, Input, "")                        \
   ROW(GeluTanh, geluTanh, Input, "")                \
+  ROW(Softplus, softplus, Input, "beta")            \
   ROW(Hardsigmoid, hardsigmoid, Input, "")          \
   ROW(Hardswish, hardswish, Input, "")              \
   ROW(Exp, exp, Output, "")                         \
@@ -124,6 +125,13 @@ NN_HD float log(float x) {
   return x > 0.0f && x < HUGE_VALF ? value : special;
 }
 
+/// log(1 + x) within 2.5 ulp, for x from 0 to 1.
+NN_HD float log1p(float x) {
+  // The rounding of 1 + x is made up for in proportion.
+  const float sum = 1.0f + x, part = sum - 1.0f;
+  return part == 0.0f ? x : log(sum) * (x / part);
+}
+
 /// 1 - |erf(x)| beyond the argument where erf's other polynomial ends. Within 1.3 ulp of 1; N.
 /// Juffa's approximation.
 NN_HD float erfRest(float size) {
@@ -221,6 +229,21 @@ struct GeluTanh {
     return gy * (0.5f * (1.0f + t) + 0.5f * x * (1.0f - t * t) * slope);
   }
   NN_HD static float inner(float x) { return 0.797884561f * (x + 0.044715f * (x * x * x)); }
+};
+
+/// log(1 + e^(beta x)) / beta; x itself where beta x is more than 20.
+struct Softplus {
+  float beta;
+  NN_HD float value(float x) const {
+    const float z = beta * x, size = z < 0.0f ? -z : z;
+    const float smooth = ((z > 0.0f ? z : 0.0f) + log1p(exp(-size))) / beta;
+    return z > kLinear ? x : smooth;
+  }
+  NN_HD float gradient(float gy, float x) const {
+    const float z = beta * x;
+    return z > kLinear ? gy : gy / (1.0f + exp(-z));
+  }
+  static constexpr float kLinear = 20.0f;
 };
 
 /// relu6(x + 3) / 6.

@@ -1,5 +1,6 @@
 /** Owns the activations. */
 import { checkInteger, checkNumber, checkOneOf, checkOptions } from '../arguments.js';
+import { ArgumentError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
 import { asTensor } from '../graph/trace.js';
 import { functional } from './functional/index.js';
@@ -115,6 +116,31 @@ export class GELU extends Module {
 
   override extraRepr(): string {
     return `approximate='${this.approximate}'`;
+  }
+}
+
+/**
+ * log(1 + exp(beta x)) / beta, element by element, and x itself where beta x is above 20, PyTorch's
+ * default threshold. Input of any shape, output of the same.
+ * @throws ArgumentError for a beta that is no finite number above 0.
+ */
+export class Softplus extends Module {
+  /** How sharply it bends; 1 by default. */
+  readonly beta: number;
+
+  constructor(beta = 1) {
+    super();
+    this.beta = checkNumber('Softplus', 'beta', beta);
+    if (beta <= 0) throw new ArgumentError(`Softplus expects beta to be above 0, got ${beta}`);
+  }
+
+  override forward(x: Tensor): Tensor {
+    return functional.softplus(x, this.beta);
+  }
+
+  override extraRepr(): string {
+    const beta = Number.isInteger(this.beta) ? this.beta.toFixed(1) : pythonFloat(this.beta);
+    return `beta=${beta}, threshold=20.0`;
   }
 }
 

@@ -156,6 +156,10 @@ const formulas: {
       return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * innerSlope(x);
     },
   ],
+  softplus: [
+    (x, beta) => (beta * x > 20 ? x : Math.log1p(Math.exp(beta * x)) / beta),
+    (x, beta) => (beta * x > 20 ? 1 : logistic(beta * x)),
+  ],
   hardsigmoid: [(x) => Math.min(Math.max(x + 3, 0), 6) / 6, (x) => (x > -3 && x < 3 ? 1 / 6 : 0)],
   hardswish: [
     (x) => (x * Math.min(Math.max(x + 3, 0), 6)) / 6,

@@ -45,6 +45,8 @@ export const activations = {
   gelu: { gradientFrom: 'x' },
   /** x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, element by element; torch.nn.functional.gelu with approximate='tanh'. */
   geluTanh: { gradientFrom: 'x' },
+  /** log(1 + exp(beta x)) / beta, x itself where beta x is above 20, element by element; torch.nn.functional.softplus. */
+  softplus: { gradientFrom: 'x', parameter: { name: 'beta', default: 1 } },
   /** min(max(x + 3, 0), 6) / 6, element by element; torch.nn.functional.hardsigmoid. */
   hardsigmoid: { gradientFrom: 'x' },
   /** x min(max(x + 3, 0), 6) / 6, element by element; torch.nn.functional.hardswish. */
