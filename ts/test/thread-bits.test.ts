@@ -81,6 +81,17 @@ const script = `
         ),
       [9, 3, 25, 19],
     ],
+    resampled: [
+      () =>
+        new nn.Sequential(
+          new Conv2d(3, 20, 3, { padding: 1 }), new nn.GroupNorm(4, 20),
+          new nn.Upsample({ scaleFactor: 2, mode: 'bilinear' }), new nn.LogSoftmax(1),
+          new Conv2d(20, 36, 3, { stride: 2 }), new nn.Upsample({ size: [17, 9] }),
+          new nn.Softmax(2), new nn.GroupNorm(36, 36), new nn.Softplus(2), new AdaptiveAvgPool2d(3),
+          new Flatten(), new nn.LayerNorm(9 * 36), new Linear(9 * 36, 10),
+        ),
+      [41, 3, 13, 11],
+    ],
     alexnet: [() => models.alexnet(), [2, 1, 224, 224]],
   };
 
