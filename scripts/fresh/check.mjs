@@ -79,8 +79,8 @@ function adviceIn(output, log) {
   return lines[0].replace(/^.*?: /, '');
 }
 
-/** As a user who may install nothing: told all, and after that is installed, the command works. */
-async function asUser(suite, { forTraining, forTests }) {
+/** As a user who may install nothing: told all, and (not if `quick`) after that is installed, trains. */
+async function asUser(suite, { forTraining, forTests }, quick) {
   await withBareRoot(suite, async (bare) => {
     const log = logOf(suite, 'user');
     await installNode(bare);
@@ -109,6 +109,7 @@ async function asUser(suite, { forTraining, forTests }) {
       advice = await told('told-train', train, forTraining);
       return advice;
     });
+    if (quick) return;
     await step(`${suites[suite]}, trains once that is installed`, async () => {
       appendFileSync(`${bare.path}/etc/apt/apt.conf.d/91yes`, 'APT::Get::Assume-Yes "true";\n');
       const words = ['sh', '-c', advice.replaceAll('sudo ', '')];
@@ -121,9 +122,9 @@ async function asUser(suite, { forTraining, forTests }) {
   });
 }
 
-async function checkSuite(suite) {
+async function checkSuite(suite, quick) {
   try {
-    await asUser(suite, await asRoot(suite));
+    await asUser(suite, await asRoot(suite), quick);
     return true;
   } catch (error) {
     printFailure(error);
@@ -131,14 +132,19 @@ async function checkSuite(suite) {
   }
 }
 
+function ensureTools() {
+  return step('system packages', (progress) => ensureSystem(['debootstrap', 'git'], progress));
+}
+
 /**
  * Tries suites, all at the same time: one downloads while the other compiles.
  *
  * @param {(keyof typeof suites)[]} names
+ * @param {{ quick?: boolean }} [options] `quick` leaves out the user's training.
  * @returns `ok`, false if anything failed, which has been printed.
  * @throws StepError where no bare root can be made.
  */
-export async function checkFresh(names = Object.keys(suites)) {
+export async function checkFresh(names = Object.keys(suites), { quick = false } = {}) {
   const obstacle = rootObstacle();
   if (obstacle !== undefined) {
     throw new StepError(`Cannot try a fresh machine here: ${obstacle}.`, {
@@ -146,21 +152,35 @@ export async function checkFresh(names = Object.keys(suites)) {
         'Run it as root, on Linux, with debootstrap and git (Debian: apt-get install debootstrap git).',
     });
   }
-  await step('system packages', (progress) => ensureSystem(['debootstrap', 'git'], progress));
-  const results = await Promise.all(names.map(checkSuite));
+  await ensureTools();
+  const results = await Promise.all(names.map((name) => checkSuite(name, quick)));
   return { ok: results.every((ok) => ok) };
 }
 
 /**
- * As a section of the gate: elsewhere than in CI, what cannot be tried is only said. Debian 13
- * alone is tried: the gate has half an hour, and runs on Debian 12 itself, on a clean clone.
- * `npm run check:fresh` tries both.
+ * As a section of the gate, which runs beside the others in a process of its own: its downloads and
+ * builds fill what they leave of the processors. Elsewhere than in CI, what cannot be tried is only
+ * said. Debian 13 alone is tried, quickly: the gate has half an hour, and runs on Debian 12 itself,
+ * on a clean clone. `npm run check:fresh` tries all.
+ *
+ * @returns What waits for its end and prints what it said.
  */
-export async function fresh() {
+export async function freshBeside() {
   const obstacle = rootObstacle();
   if (obstacle !== undefined && process.env.CI === undefined) {
-    note(`not tried, since ${obstacle}; CI tries it`);
-    return { ok: true };
+    return async () => {
+      note(`not tried, since ${obstacle}; CI tries it`);
+      return { ok: true };
+    };
   }
-  return checkFresh(['trixie']);
+  // Here, since two processes cannot install at the same time.
+  await ensureTools();
+  const words = [inRoot('scripts', 'check-fresh.mjs'), '--quick', 'trixie'];
+  const run = logged(inRoot('build', 'log', 'fresh.log'), process.execPath, words);
+  // Whoever waits for it is told of a failure.
+  run.catch(() => {});
+  return async () => {
+    process.stderr.write(await run);
+    return { ok: true };
+  };
 }
