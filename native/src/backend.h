@@ -38,7 +38,11 @@ struct FusedNode {
   // the pool's own output, whose input was a ReLU's); where it is not positive the gradient that
   // the node gives is zero. Gradients of batch normalisation: that which comes to the node is.
   bool reluMask = false;
-  // Batch normalisation, its gradients and add: the ReLU of `relu` or `reluMask` is ReLU6.
+  // batchNormGrad under Backend::recomputesMasks: the gradient that comes to it counts where the
+  // rectified output of the forward pass lets it pass, which the kernel computes anew from x. The
+  // forward pass's bias, if it has one, is the last of spec.inputs.
+  bool reluOfInput = false;
+  // Batch normalisation, its gradients and add: the ReLU meant above is ReLU6.
   bool relu6 = false;
   // maxPool2dGrad under PoolingKernel::Library: the pool's own input and output follow the indices
   // among spec.inputs, before the mask.
@@ -54,7 +58,7 @@ struct FusedNode {
 
 // What of a fused ReLU the kernel applies to its output, or masks gradients by.
 inline math::Rectifier rectifierOf(const FusedNode& node) {
-  if (!node.relu && !node.reluMask) return {};
+  if (!node.relu && !node.reluMask && !node.reluOfInput) return {};
   return node.relu6 ? math::Rectifier{0.0f, 6.0f} : math::Rectifier{.low = 0.0f};
 }
 
@@ -62,7 +66,7 @@ inline math::Rectifier rectifierOf(const FusedNode& node) {
 inline std::string fusedName(std::string name, const FusedNode& node) {
   if (node.residual) name += "+add";
   if (node.relu) name += node.relu6 ? "+relu6" : "+relu";
-  if (node.reluMask) name += node.relu6 ? "+relu6Grad" : "+reluGrad";
+  if (node.reluMask || node.reluOfInput) name += node.relu6 ? "+relu6Grad" : "+reluGrad";
   return name;
 }
 
@@ -180,6 +184,8 @@ class Backend {
   // The layout in which a parameter or state is kept that kernels want in `wanted`: the same, or
   // its full-precision form. Kernels then read a copy, kept up to date as a shadow where possible.
   virtual Layout storageLayout(Layout wanted) { return wanted; }
+  // Whether gradients of batch normalisation compute a ReLU's mask anew, where they would read it.
+  virtual bool recomputesMasks() const { return false; }
   // Whether optimizer steps with equal attributes become one kernel.
   virtual bool mergesUpdates() const { return false; }
 };

@@ -67,5 +67,22 @@ TEST(BatchNormFusion, ChangesNoBitOfTheRealRows) {
   }
 }
 
+TEST(BatchNormFusion, ComputesTheMaskAnewToTheSameBits) {
+  for (const Op relu : {Op::Relu, Op::Relu6}) {
+    for (const bool hasBias : {true, false}) {
+      const RectifiedNet net(relu, hasBias);
+      const Result fused = run(net.graph, 2), apart = run(net.unfused(), 2);
+      const std::string end = relu == Op::Relu ? "relu" : "relu6";
+      EXPECT_EQ(fused.kernels,
+                (std::vector<std::string>{"batchNorm+" + end, "batchNormGrad+" + end + "Grad"}));
+      EXPECT_EQ(apart.kernels.size(), 4u);
+      for (const auto& [name, tensor] : fused.outputs) {
+        SCOPED_TRACE(name);
+        EXPECT_EQ(floatsOf(tensor), floatsOf(apart.outputs.at(name)));
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace neuronode::test

@@ -135,16 +135,17 @@ struct Gradients {
   std::vector<float> gx, gweight, gbias;
 };
 
+// `readsOutput`: where there is a rectifier, by data.y, else by what the kernel computes anew.
 Gradients backward(const BatchNormKernels& kernels, const Case& k, int block, Statistics statistics,
-                   const Data& data, const Moments& moments) {
+                   const Data& data, const Moments& moments, bool readsOutput = true) {
   const PlaneShape shape{k.n, k.c, k.hw, block};
   Guarded<float> gy(toLayout(data.gy, shape)), x(toLayout(data.x, shape));
-  Guarded<float> y(toLayout(data.y, shape)), weight(data.weight), gx(shape.elements());
+  Guarded<float> y(toLayout(data.y, shape)), weight(data.weight), bias(data.bias);
+  Guarded<float> gx(shape.elements());
   Guarded<float> mean(std::vector<float>(moments.mean.begin(), moments.mean.end()));
   Guarded<float> var(std::vector<float>(moments.var.begin(), moments.var.end()));
   Guarded<float> gweight(k.c), gbias(k.c);
   Guarded<double> workspace(static_cast<int64_t>(batchNormWorkspace(shape) / sizeof(double)));
-  const bool isMasked = k.rectifier.low == 0.0f;
   kernels.backward({.shape = shape,
                     .eps = kEps,
                     .statistics = statistics,
@@ -152,10 +153,11 @@ Gradients backward(const BatchNormKernels& kernels, const Case& k, int block, St
                     .rows = k.rows,
                     .gy = gy.data(),
                     .x = x.data(),
-                    .y = isMasked ? y.data() : nullptr,
+                    .y = readsOutput ? y.data() : nullptr,
                     .mean = mean.data(),
                     .var = var.data(),
                     .weight = k.hasWeight ? weight.data() : nullptr,
+                    .bias = k.hasBias ? bias.data() : nullptr,
                     .gx = gx.data(),
                     .gweight = k.hasWeight ? gweight.data() : nullptr,
                     .gbias = k.hasBias ? gbias.data() : nullptr,
@@ -238,6 +240,28 @@ TEST_P(BatchNorm, GradientsInEveryLayout) {
       if (!k.isReal(i)) want = 0.0;
       ASSERT_NEAR(got.gx[i], want, 5e-6 * (1 + std::abs(want))) << "element " << i;
     }
+  });
+}
+
+TEST_P(BatchNorm, AMaskIsTheSameWhereItIsComputedAnew) {
+  forAll([&](const Case& original, int block, Statistics) {
+    Case k = original;
+    k.hasResidual = false;
+    Data data(k);
+    const Output output = forward(kernels_, k, block, Statistics::Batch, data);
+    Moments moments(k, data, Statistics::Batch);
+    moments.mean.assign(output.mean.begin(), output.mean.end());
+    moments.var.assign(output.var.begin(), output.var.end());
+    data.y = output.y;
+    const auto run = [&](bool readsOutput) {
+      return backward(kernels_, k, block, Statistics::Batch, data, moments, readsOutput);
+    };
+    const Gradients wanted = run(true);
+    Gradients got;
+    sameForThreads([&] { return (got = run(false)).gx; });
+    EXPECT_EQ(got.gx, wanted.gx);
+    EXPECT_EQ(got.gweight, wanted.gweight);
+    EXPECT_EQ(got.gbias, wanted.gbias);
   });
 }
 

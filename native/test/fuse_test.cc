@@ -97,6 +97,39 @@ TEST(Fuse, FoldsReluAndItsGradientIntoAdd) {
             (std::vector{net.gz, net.x, net.mean, net.variance, net.count, net.weight, net.z}));
 }
 
+TEST(Fuse, RecomputesAMaskWhereTheDeviceDoes) {
+  for (const bool hasBias : {true, false}) {
+    const RectifiedNet net(Op::Relu6, hasBias);
+    const std::vector<int> read{net.gy, net.x, net.mean, net.variance, net.count, net.weight};
+    for (const bool recomputes : {true, false}) {
+      const std::vector<FusedNode> nodes = fuse(net.graph, PoolingKernel::Own, recomputes);
+      ASSERT_EQ(nodes.size(), 2u);
+      EXPECT_EQ(nodes[1].reluOfInput, recomputes);
+      EXPECT_EQ(nodes[1].reluMask, !recomputes);
+      EXPECT_TRUE(nodes[1].relu6);
+      std::vector<int> wanted = read;
+      if (!recomputes) wanted.push_back(net.y);
+      if (recomputes && hasBias) wanted.push_back(net.bias);
+      EXPECT_EQ(nodes[1].spec.inputs, wanted);
+    }
+  }
+  // Not of another x, of other attributes, or where something was added before the ReLU.
+  const auto recomputed = [](auto change) {
+    RectifiedNet net;
+    change(net);
+    return fuse(net.graph, PoolingKernel::Own, true).back().reluOfInput;
+  };
+  EXPECT_TRUE(recomputed([](RectifiedNet&) {}));
+  EXPECT_FALSE(recomputed([](RectifiedNet& net) { net.graph.nodes[3].inputs[1] = net.gy; }));
+  EXPECT_FALSE(recomputed([](RectifiedNet& net) { net.graph.nodes[3].attrs.set("eps", {1e-3}); }));
+  EXPECT_FALSE(recomputed([](RectifiedNet& net) {
+    const int sum = intermediate(net.graph, {3, 5, 7, 6});
+    const NodeSpec added{Op::Add, {net.normalised, net.gy}, {sum}, {}, "", Phase::Forward};
+    net.graph.nodes[1].inputs = {sum};
+    net.graph.nodes.insert(net.graph.nodes.begin() + 1, added);
+  }));
+}
+
 TEST(Fuse, AddsOnlyWhatIsThereByThen) {
   const auto fused = [](auto change) {
     ResidualNet net;

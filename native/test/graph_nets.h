@@ -73,6 +73,41 @@ struct ConvNet {
   }
 };
 
+// Batch normalisation through a ReLU, and its gradients.
+struct RectifiedNet {
+  GraphSpec graph;
+  int x, count, weight, bias, gy, normalised, mean, variance, y, gNormalised, gx, gWeight, gBias;
+
+  explicit RectifiedNet(Op relu = Op::Relu, bool hasBias = true) {
+    const Shape image{3, 5, 7, 6};
+    x = add(graph, ValueKind::Input, image, "x");
+    count = add(graph, ValueKind::Input, {}, "count", DType::I32);
+    weight = add(graph, ValueKind::Parameter, {5}, "weight");
+    if (hasBias) bias = add(graph, ValueKind::Parameter, {5}, "bias");
+    gy = add(graph, ValueKind::Input, image, "gy");
+    for (int* value : {&normalised, &y, &gNormalised, &gx}) *value = intermediate(graph, image);
+    for (int* value : {&mean, &variance, &gWeight, &gBias}) *value = intermediate(graph, {5});
+    Attrs eps;
+    eps.set("eps", {1e-5});
+    std::vector<int> inputs{x, count, weight};
+    if (hasBias) inputs.push_back(bias);
+    addNode(graph, Op::BatchNorm, inputs, {normalised, mean, variance}, eps);
+    addNode(graph, relu, {normalised}, {y});
+    addNode(graph, relu == Op::Relu ? Op::ReluGrad : Op::Relu6Grad, {gy, y}, {gNormalised});
+    addNode(graph, Op::BatchNormGrad, {gNormalised, x, mean, variance, count, weight},
+            {gx, gWeight, gBias}, eps);
+    graph.outputs = {{"y", y}, {"gx", gx}, {"gWeight", gWeight}, {"gBias", gBias}};
+  }
+
+  // The same, with every value among the outputs, so that nothing can be fused.
+  GraphSpec unfused() const {
+    GraphSpec all = graph;
+    all.outputs.push_back({"normalised", normalised});
+    all.outputs.push_back({"gNormalised", gNormalised});
+    return all;
+  }
+};
+
 // Batch normalisation of x plus a shortcut, through a ReLU, and gradients: of y as the sum of two,
 // which two nodes read; and of z, the ReLU of x plus the shortcut, into batch normalisation alone.
 struct ResidualNet {

@@ -20,6 +20,7 @@ class CpuBackend : public Backend {
   size_t bytes(const TensorDesc& desc) const override;
   std::unique_ptr<Buffer> allocate(size_t bytes) override;
   size_t availableBytes() const override;
+  bool recomputesMasks() const override { return true; }
   std::unique_ptr<Kernel> makeKernel(const FusedNode& node, std::span<const TensorDesc> inputs,
                                      std::span<const TensorDesc> outputs,
                                      const KernelOptions& options) override;

@@ -25,7 +25,7 @@ std::unique_ptr<Program> Compiler::compile() {
   checkFits();
   program_.reset(new Program(backend_));
   program_->rules_ = InputRules(graph_);
-  nodes_ = fuse(graph_, options_.pooling);
+  nodes_ = fuse(graph_, options_.pooling, backend_.recomputesMasks());
   if (backend_.mergesUpdates()) nodes_ = mergeUpdates(graph_, std::move(nodes_));
   placeValues();
   findFirstReaders();

@@ -9,8 +9,9 @@ namespace {
 
 class Fuser {
  public:
-  Fuser(const GraphSpec& graph, PoolingKernel pooling)
+  Fuser(const GraphSpec& graph, PoolingKernel pooling, bool recomputesMasks)
       : graph_(graph),
+        recomputesMasks_(recomputesMasks),
         uses_(graph.values.size()),
         producer_(graph.values.size(), -1),
         reader_(graph.values.size(), -1) {
@@ -156,11 +157,35 @@ class Fuser {
     if (reader.spec.inputs[0] != masked) return;
     reader.spec.inputs[0] = gradient;
     reader_[gradient] = reader_[masked];
-    addMask(reader, nodes_[i].spec.inputs[1], i);
+    const int mask = nodes_[i].spec.inputs[1];
+    if (const FusedNode* forward = forwardOf(reader, mask)) {
+      reader.reluOfInput = true;
+      reader.relu6 = nodes_[i].spec.op == Op::Relu6Grad;
+      if (forward->spec.inputs.size() > 3) reader.spec.inputs.push_back(forward->spec.inputs[3]);
+    } else {
+      addMask(reader, mask, i);
+    }
     removed_[i] = true;
   }
 
+  // The node that rectifies `y`, where it is x normalised as the gradient takes it to be and
+  // nothing else; null otherwise, and where the device rather reads y.
+  const FusedNode* forwardOf(const FusedNode& gradient, int y) const {
+    if (!recomputesMasks_ || producer_[y] < 0) return nullptr;
+    const FusedNode& forward = nodes_[producer_[y]];
+    if (forward.spec.op != Op::BatchNorm || forward.residual || forward.spec.outputs[0] != y) {
+      return nullptr;
+    }
+    // forward: x, count, [weight, [bias]] -> y, mean, variance.
+    const std::vector<int>&in = forward.spec.inputs, &out = forward.spec.outputs;
+    std::vector<int> wanted{gradient.spec.inputs[0], in[0], out[1], out[2], in[1]};
+    if (in.size() > 2) wanted.push_back(in[2]);
+    const bool isSame = wanted == gradient.spec.inputs && forward.spec.attrs == gradient.spec.attrs;
+    return isSame ? &forward : nullptr;
+  }
+
   const GraphSpec& graph_;
+  bool recomputesMasks_;
   std::vector<FusedNode> nodes_;
   std::vector<int> uses_;
   std::vector<int> producer_;  // index into nodes_ of the node that writes a value, or -1
@@ -170,8 +195,8 @@ class Fuser {
 
 }  // namespace
 
-std::vector<FusedNode> fuse(const GraphSpec& graph, PoolingKernel pooling) {
-  return Fuser(graph, pooling).run();
+std::vector<FusedNode> fuse(const GraphSpec& graph, PoolingKernel pooling, bool recomputesMasks) {
+  return Fuser(graph, pooling, recomputesMasks).run();
 }
 
 }  // namespace neuronode

@@ -147,6 +147,7 @@ TEST_F(CudaBatchNorm, IsTheCpus) {
                     .mean = mean.data(),
                     .var = var.data(),
                     .weight = weight_.data(),
+                    .bias = nullptr,
                     .gx = gx.data(),
                     .gweight = gweight.data(),
                     .gbias = gbias.data(),

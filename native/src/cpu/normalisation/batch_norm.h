@@ -35,7 +35,7 @@ struct BatchNormForward {
   double* workspace;  // batchNormWorkspace() bytes; unused where the statistics are given
 };
 
-/// gy counts where the rectified output y passes it.
+/// gy counts where the rectified output y lets it pass: all of it where the rectifier has no ends.
 struct BatchNormBackward {
   PlaneShape shape;
   double eps;
@@ -44,10 +44,11 @@ struct BatchNormBackward {
   int64_t rows;
   const float* gy;  // as are x, y and gx
   const float* x;
-  const float* y;       // or null, where nothing was rectified
+  const float* y;       // or null: it is computed anew from x, and nothing was added to it
   const float* mean;    // [c]
   const float* var;     // [c]
   const float* weight;  // [c], or null for ones
+  const float* bias;    // [c], or null for zeros; read where y is computed anew
   float* gx;
   float* gweight;  // [c], or null
   float* gbias;    // [c], or null

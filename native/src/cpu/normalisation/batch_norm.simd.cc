@@ -124,25 +124,39 @@ struct Rectify {
   }
 };
 
-/// Where gradients come from: gy, or what of it passes where y is the rectified output.
-template <int V, bool Masked>
+/// Of what a gradient's mask is made: there is none, the rectified output, or x once more.
+enum class Mask : uint8_t { None, Output, Input };
+
+/// Where gradients come from: gy, or what of it the rectified output lets pass.
+template <int V, Mask From>
 struct Gradients {
   using L = Lanes<kWidth<V>>;
   const float* gy;
-  const float* y;
+  const float* from;  // y or x
   Rectify<typename L::F> lanes;
   Rectify<float> single;
+  PerLane<V> mean, scale, bias;
 
-  Gradients(const float* gy, const float* y, const math::Rectifier& rectifier)
-      : gy(gy), y(y), lanes(rectifier), single(rectifier) {}
+  Gradients(const float* gy, const float* from, const math::Rectifier& rectifier, const float* mean,
+            const float* scale, const float* bias)
+      : gy(gy),
+        from(from),
+        lanes(rectifier),
+        single(rectifier),
+        mean(mean),
+        scale(scale),
+        bias(bias) {}
   [[gnu::always_inline]] typename L::F load(int64_t i) const {
     const typename L::F g = L::load(gy + i);
-    if constexpr (Masked) return lanes.gradient(g, L::load(y + i));
-    return g;
+    if constexpr (From == Mask::None) return g;
+    const typename L::F value = L::load(from + i);
+    if constexpr (From == Mask::Output) return lanes.gradient(g, value);
+    return lanes.gradient(g, (value - mean.lanes) * scale.lanes + bias.lanes);
   }
   [[gnu::always_inline]] float at(int64_t i) const {
-    if constexpr (Masked) return single.gradient(gy[i], y[i]);
-    return gy[i];
+    if constexpr (From == Mask::None) return gy[i];
+    if constexpr (From == Mask::Output) return single.gradient(gy[i], from[i]);
+    return single.gradient(gy[i], (from[i] - mean.first) * scale.first + bias.first);
   }
 };
 
@@ -150,8 +164,8 @@ struct Gradients {
 constexpr int64_t kShortRun = 32;
 
 /// Adds to sums[V] those of gy, and to products[V] those of gy * (x - mean).
-template <int V, bool Masked>
-void addProducts(const Gradients<V, Masked> gradients, const float* x, const float* mean, int64_t n,
+template <int V, Mask From>
+void addProducts(const Gradients<V, From>& gradients, const float* x, const float* mean, int64_t n,
                  double* sums, double* products) {
   constexpr int W = kWidth<V>;
   using L = Lanes<W>;
@@ -212,8 +226,8 @@ void normalise(const float* x, const float* residual, float* y, int64_t n, const
       });
 }
 
-template <int V, bool Masked>
-void inputGradient(const Gradients<V, Masked> gradients, const float* x, float* gx, int64_t n,
+template <int V, Mask From>
+void inputGradient(const Gradients<V, From>& gradients, const float* x, float* gx, int64_t n,
                    const float* mean, const float* slope, const float* first, const float* second) {
   using L = Lanes<kWidth<V>>;
   const PerLane<V> m(mean), a(slope), k(first), c(second);
@@ -228,9 +242,8 @@ void inputGradient(const Gradients<V, Masked> gradients, const float* x, float* 
       });
 }
 
-template <int V, bool Masked>
-void scaledGradient(const Gradients<V, Masked> gradients, float* gx, int64_t n,
-                    const float* slope) {
+template <int V, Mask From>
+void scaledGradient(const Gradients<V, From>& gradients, float* gx, int64_t n, const float* slope) {
   using L = Lanes<kWidth<V>>;
   const PerLane<V> a(slope);
   overPlane<V>(
@@ -323,6 +336,16 @@ Block<V> blockOf(const float* values, int64_t group, int64_t channels, float mis
   return block;
 }
 
+/// What x less its mean is multiplied with, forward and where the output is computed anew.
+template <int V, class Call>
+Block<V> scaleOf(const Call& call, int64_t group, int64_t channels) {
+  Block<V> scale = blockOf<V>(call.weight, group, channels, 1.0f);
+  for (int64_t k = 0; k < channels; ++k) {
+    scale.values[k] *= math::inverseDeviation(call.var[group * V + k], call.eps);
+  }
+  return scale;
+}
+
 template <int V>
 void forwardBlocks(const BatchNormForward& call) {
   const Pieces<V> pieces{.shape = call.shape, .rows = call.rows, .workspace = call.workspace};
@@ -347,10 +370,7 @@ void forwardBlocks(const BatchNormForward& call) {
     const int64_t channels = pieces.channels(group);
     const Block<V> mean = blockOf<V>(call.mean, group, channels, 0.0f);
     const Block<V> bias = blockOf<V>(call.bias, group, channels, 0.0f);
-    Block<V> scale = blockOf<V>(call.weight, group, channels, 1.0f);
-    for (int64_t k = 0; k < channels; ++k) {
-      scale.values[k] *= math::inverseDeviation(call.var[group * V + k], call.eps);
-    }
+    const Block<V> scale = scaleOf<V>(call, group, channels);
     pieces.writeSlice(group, slice, call.y, [&](int64_t at) {
       const float* residual = call.residual ? call.residual + at : nullptr;
       normalised(call.x + at, residual, call.y + at, pieces.plane, mean.values, scale.values,
@@ -360,19 +380,36 @@ void forwardBlocks(const BatchNormForward& call) {
   pieces.run(sum, finish, write);
 }
 
-template <int V, bool Masked>
+/// What masks the gradients of one block, of which `mean` is part.
+template <int V, Mask From>
+struct Masks {
+  const BatchNormBackward& call;
+  const Block<V>& mean;
+  Block<V> scale, bias;
+
+  Masks(const BatchNormBackward& call, int64_t group, int64_t channels, const Block<V>& mean)
+      : call(call), mean(mean) {
+    if constexpr (From != Mask::Input) return;
+    scale = scaleOf<V>(call, group, channels);
+    bias = blockOf<V>(call.bias, group, channels, 0.0f);
+  }
+  Gradients<V, From> gradients(int64_t at) const {
+    const float* from = From == Mask::Output ? call.y : call.x;
+    return {call.gy + at, from + at, call.rectifier, mean.values, scale.values, bias.values};
+  }
+};
+
+template <int V, Mask From>
 void backwardBlocks(const BatchNormBackward& call) {
   const Pieces<V> pieces{.shape = call.shape, .rows = call.rows, .workspace = call.workspace};
   const bool isGiven = call.statistics == Statistics::Given;
-  const auto gradientsAt = [=, &call](int64_t at) {
-    return Gradients<V, Masked>(call.gy + at, Masked ? call.y + at : nullptr, call.rectifier);
-  };
   const bool needsSums = !isGiven || call.gweight || call.gbias;
   const auto sum = [=, &call](int64_t group, int64_t slice) {
     if (!needsSums) return;
     const Block<V> mean = blockOf<V>(call.mean, group, pieces.channels(group), 0.0f);
+    const Masks<V, From> masks(call, group, pieces.channels(group), mean);
     pieces.sumSlice(group, slice, [&](int64_t at, double* sums, double* products) {
-      addProducts<V>(gradientsAt(at), call.x + at, mean.values, pieces.plane, sums, products);
+      addProducts<V>(masks.gradients(at), call.x + at, mean.values, pieces.plane, sums, products);
     });
   };
   const auto finish = [=, &call](int64_t group) {
@@ -390,6 +427,7 @@ void backwardBlocks(const BatchNormBackward& call) {
     const int64_t channels = pieces.channels(group);
     const Block<V> mean = blockOf<V>(call.mean, group, channels, 0.0f);
     const Block<V> weight = blockOf<V>(call.weight, group, channels, 1.0f);
+    const Masks<V, From> masks(call, group, channels, mean);
     Block<V> slope, first, second;
     double totals[2 * V] = {};
     if (!isGiven) pieces.total(group, totals);
@@ -403,9 +441,9 @@ void backwardBlocks(const BatchNormBackward& call) {
     }
     pieces.writeSlice(group, slice, call.gx, [&](int64_t at) {
       if (isGiven) {
-        scaledGradient<V>(gradientsAt(at), call.gx + at, pieces.plane, slope.values);
+        scaledGradient<V>(masks.gradients(at), call.gx + at, pieces.plane, slope.values);
       } else {
-        inputGradient<V>(gradientsAt(at), call.x + at, call.gx + at, pieces.plane, mean.values,
+        inputGradient<V>(masks.gradients(at), call.x + at, call.gx + at, pieces.plane, mean.values,
                          slope.values, first.values, second.values);
       }
     });
@@ -419,10 +457,12 @@ void forward(const BatchNormForward& call) {
 
 void backward(const BatchNormBackward& call) {
   withBlock(call.shape.block, [&](auto block) {
-    if (call.y) {
-      backwardBlocks<block, true>(call);
+    if (!call.rectifier.hasEnds()) {
+      backwardBlocks<block, Mask::None>(call);
+    } else if (call.y) {
+      backwardBlocks<block, Mask::Output>(call);
     } else {
-      backwardBlocks<block, false>(call);
+      backwardBlocks<block, Mask::Input>(call);
     }
   });
 }

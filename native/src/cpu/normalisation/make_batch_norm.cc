@@ -57,7 +57,7 @@ std::unique_ptr<Kernel> makeForward(const KernelRequest& request, Statistics sta
 }
 
 // gy, x, mean, var, count, weight -> gx, gweight, gbias; of given statistics without the count.
-// The rectified output that masks gy is the last input.
+// What masks gy is the last input: the rectified output, or the bias of what is computed anew.
 std::unique_ptr<Kernel> makeBackward(const KernelRequest& request, Statistics statistics) {
   // The forward pass followed x.
   const Layout layout = planeLayout(request.inputs[1]);
@@ -86,6 +86,7 @@ std::unique_ptr<Kernel> makeBackward(const KernelRequest& request, Statistics st
             .mean = as<const float>(in[2]),
             .var = as<const float>(in[3]),
             .weight = floatsAt(in, isBatch ? 5 : 4),
+            .bias = floatsAt(in, 6),
             .gx = as<float>(out[0]),
             .gweight = out.size() > 1 ? as<float>(out[1]) : nullptr,
             .gbias = out.size() > 2 ? as<float>(out[2]) : nullptr,
