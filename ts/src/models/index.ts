@@ -5,12 +5,24 @@
  */
 export { AlexNet, type AlexNetOptions, alexnet } from './alexnet.js';
 export { LeNet, type LeNetOptions, lenet } from './lenet.js';
+export { MobileNetV2, type MobileNetV2Options, mobilenetV2 } from './mobilenet.js';
 export { NiN, type NiNOptions, nin } from './nin.js';
 export type { DropoutModelOptions, ModelOptions } from './options.js';
-export { ResNet, type ResNetOptions, resnet18 } from './resnet.js';
+export { ResNet, type ResNetOptions, resnet18, resnet34, resnet50 } from './resnet.js';
 export {
   TorchvisionAlexNet,
   type TorchvisionAlexNetOptions,
   torchvisionAlexnet,
 } from './torchvision-alexnet.js';
-export { VGG, type VGGOptions, vgg11, vgg13, vgg16, vgg19 } from './vgg.js';
+export {
+  VGG,
+  type VGGOptions,
+  vgg11,
+  vgg11Bn,
+  vgg13,
+  vgg13Bn,
+  vgg16,
+  vgg16Bn,
+  vgg19,
+  vgg19Bn,
+} from './vgg.js';

@@ -35,7 +35,7 @@ function block(
 }
 
 /**
- * NiN for images [N, 3, 224, 224], or others of at least 67 x 67; 14,812,168 parameters. Weights are
+ * NiN for images [N, 3, 224, 224], or others of at least 67 x 67; 7,439,608 parameters. Weights are
  * drawn by `nn.init.xavierUniform_`, as the book does.
  */
 export class NiN extends Module {

@@ -52,9 +52,44 @@ class BasicBlock extends Module {
   }
 }
 
+/** A 3x3 convolution between two of single pixels, which narrow and widen, and its input added. */
+class Bottleneck extends Module {
+  static readonly expansion = 4;
+  readonly conv1: Conv2d;
+  readonly bn1: BatchNorm2d;
+  readonly conv2: Conv2d;
+  readonly bn2: BatchNorm2d;
+  readonly conv3: Conv2d;
+  readonly bn3: BatchNorm2d;
+  readonly relu = new ReLU();
+  readonly downsample?: Sequential;
+
+  constructor(inChannels: number, width: number, stride: number, downsample?: Sequential) {
+    super();
+    const outChannels = width * Bottleneck.expansion;
+    this.conv1 = conv(inChannels, width, 1);
+    this.bn1 = new BatchNorm2d(width);
+    this.conv2 = conv(width, width, 3, stride);
+    this.bn2 = new BatchNorm2d(width);
+    this.conv3 = conv(width, outChannels, 1);
+    this.bn3 = new BatchNorm2d(outChannels);
+    if (downsample !== undefined) this.downsample = downsample;
+  }
+
+  // x: [N, inChannels, H, W]; returns [N, 4 width, H / stride, W / stride]
+  override forward(x: Tensor): Tensor {
+    const narrow = this.relu.forward(this.bn1.forward(this.conv1.forward(x)));
+    const hidden = this.relu.forward(this.bn2.forward(this.conv2.forward(narrow)));
+    const output = this.bn3.forward(this.conv3.forward(hidden));
+    return this.relu.forward(output.add(this.downsample?.forward(x) ?? x));
+  }
+}
+
 /** The block, and how many of them each of the four stages has. */
 const plans = {
   18: { block: BasicBlock, counts: [2, 2, 2, 2] },
+  34: { block: BasicBlock, counts: [3, 4, 6, 3] },
+  50: { block: Bottleneck, counts: [3, 4, 6, 3] },
 } as const;
 
 /** ResNet for images [N, 3, 224, 224], or others of any size from 32 x 32 up. */
@@ -70,7 +105,7 @@ export class ResNet extends Module {
   readonly avgpool = new AdaptiveAvgPool2d(1);
   readonly fc: Linear;
 
-  /** @param layers Number of layers with weights: 18. */
+  /** @param layers Number of layers with weights: 18, 34 or 50. */
   constructor(layers: keyof typeof plans, options: ResNetOptions = {}) {
     super();
     const { numClasses, inChannels } = modelOptions('ResNet', options, imageNet);
@@ -110,4 +145,14 @@ export class ResNet extends Module {
 /** A new {@link ResNet} of basic blocks; 11,689,512 parameters. */
 export function resnet18(options: ResNetOptions = {}): ResNet {
   return new ResNet(18, options);
+}
+
+/** A new {@link ResNet} of basic blocks; 21,797,672 parameters. */
+export function resnet34(options: ResNetOptions = {}): ResNet {
+  return new ResNet(34, options);
+}
+
+/** A new {@link ResNet} of bottlenecks; 25,557,032 parameters. */
+export function resnet50(options: ResNetOptions = {}): ResNet {
+  return new ResNet(50, options);
 }

@@ -2,8 +2,10 @@
  * Owns the VGG networks (Simonyan and Zisserman, 2014) as torchvision has them. State dict names:
  * features.0.weight to classifier.6.bias.
  */
+import { checkBoolean } from '../arguments.js';
 import type { Tensor } from '../graph/tensor.js';
 import { ReLU } from '../nn/activation.js';
+import { BatchNorm2d } from '../nn/batch-norm.js';
 import { Sequential } from '../nn/containers.js';
 import { Dropout } from '../nn/dropout.js';
 import { constant_, kaimingNormal_, normal_ } from '../nn/init.js';
@@ -41,12 +43,18 @@ const plans = {
   ],
 } as const;
 
-function features(plan: readonly (readonly number[])[], inChannels: number): Sequential {
+function features(
+  plan: readonly (readonly number[])[],
+  inChannels: number,
+  batchNorm: boolean,
+): Sequential {
   const layers: Module[] = [];
   let channels = inChannels;
   for (const stage of plan) {
     for (const wanted of stage) {
-      layers.push(new Conv2d(channels, wanted, 3, { padding: 1 }), new ReLU());
+      layers.push(new Conv2d(channels, wanted, 3, { padding: 1 }));
+      if (batchNorm) layers.push(new BatchNorm2d(wanted));
+      layers.push(new ReLU());
       channels = wanted;
     }
     layers.push(new MaxPool2d(2, { stride: 2 }));
@@ -60,12 +68,16 @@ export class VGG extends Module {
   readonly avgpool = new AdaptiveAvgPool2d(7);
   readonly classifier: Sequential;
 
-  /** @param layers Number of layers with weights: 11, 13, 16 or 19. */
-  constructor(layers: keyof typeof plans, options: VGGOptions = {}) {
+  /**
+   * @param layers Number of layers with weights: 11, 13, 16 or 19.
+   * @param batchNorm Whether batch normalisation follows each convolution; false by default.
+   */
+  constructor(layers: keyof typeof plans, options: VGGOptions = {}, batchNorm = false) {
     super();
     const defaults = { ...imageNet, dropout: 0.5 };
     const { numClasses, inChannels, dropout } = dropoutOptions('VGG', options, defaults);
-    this.features = features(plans[layers], inChannels);
+    checkBoolean('VGG', 'batchNorm', batchNorm);
+    this.features = features(plans[layers], inChannels, batchNorm);
     this.classifier = new Sequential(
       new Linear(512 * 7 * 7, 4096),
       new ReLU(),
@@ -109,4 +121,24 @@ export function vgg16(options: VGGOptions = {}): VGG {
 /** A new {@link VGG} of 16 convolutions; 143,667,240 parameters. */
 export function vgg19(options: VGGOptions = {}): VGG {
   return new VGG(19, options);
+}
+
+/** {@link vgg11} with batch normalisation; 132,868,840 parameters. */
+export function vgg11Bn(options: VGGOptions = {}): VGG {
+  return new VGG(11, options, true);
+}
+
+/** {@link vgg13} with batch normalisation; 133,053,736 parameters. */
+export function vgg13Bn(options: VGGOptions = {}): VGG {
+  return new VGG(13, options, true);
+}
+
+/** {@link vgg16} with batch normalisation; 138,365,992 parameters. */
+export function vgg16Bn(options: VGGOptions = {}): VGG {
+  return new VGG(16, options, true);
+}
+
+/** {@link vgg19} with batch normalisation; 143,678,248 parameters. */
+export function vgg19Bn(options: VGGOptions = {}): VGG {
+  return new VGG(19, options, true);
 }
