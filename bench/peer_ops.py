@@ -77,7 +77,7 @@ def time_optimizer(case: Case, runs: int) -> dict:
 def time_case(op: str, name: str, runs: int) -> dict:
     group = json.loads(TABLE.read_text())[op]
     case = Case(op, group, name, group["cases"][name])
-    if op in ("adamStep", "sgdStep"):
+    if op in ("adamStep", "rmspropStep", "sgdStep"):
         return time_optimizer(case, runs)
     forward, leaves = forward_of(case)
     forward_ms = median_ms(runs, forward)

@@ -1,6 +1,7 @@
 // Optimizer steps against PyTorch's values and against float64 over odd sizes.
 #include "cpu/optimizer/optimizer.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernel_test.h"
@@ -35,6 +36,10 @@ INSTANTIATE_TEST_SUITE_P(, Optimizer, ::testing::ValuesIn(testing::supportedIsas
 //   kSgd         O.SGD(p, lr=0.1, weight_decay=0.02, foreach=False)
 //   kSgdMomentum O.SGD(p, lr=0.1, momentum=0.9, dampening=0.25, foreach=False)
 //   kSgdNesterov O.SGD(p, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.02, foreach=False)
+//   kRmsprop     O.RMSprop(p, foreach=False), below with
+//     Momentum   alpha=0.9, eps=1e-6, weight_decay=0.1, momentum=0.8
+//     Centered   alpha=0.4, eps=1e-3, centered=True
+//     Both       alpha=0.9, eps=1e-3, weight_decay=0.1, momentum=0.8, centered=True
 using Values = std::vector<float>;
 const Values kStart{0.5f, -1.25f, 2.0f, 0.001f, -3.5f, 0.0f, 7.25f, -0.75f, 1e-4f};
 const Values kGrads[] = {{0.1f, -0.2f, 0.003f, 4.0f, -5e-4f, 0.0f, 1e-6f, -0.9f, 33.0f},
@@ -55,6 +60,15 @@ const Values kSgdMomentum{0.5119f,       -1.2314249f, 1.9466869f,  -0.873f, -3.5
 const Values kSgdNesterov{0.5293779f,   -1.2291478f, 1.8792506f,  -1.0158327f, -3.4675927f,
                           -0.08027799f, 7.133692f,   -0.7795318f, -6.5548873f};
 
+const Values kRmsprop{0.4792141f,   -1.2282398f, 1.8449057f, -0.07610908f, -3.576988f,
+                      -0.02911187f, 7.146651f,   -0.767174f, -0.05880762f};
+const Values kRmspropMomentum{0.46195322f,   -1.1834441f, 1.8706759f,  -0.057103273f, -3.368183f,
+                              -0.033945017f, 7.112529f,   -0.7235632f, -0.049722526f};
+const Values kRmspropCentered{0.49338204f,  -1.2427766f, 1.9754673f,  -0.017289938f, -3.5201952f,
+                              -0.00852042f, 7.24998f,    -0.7548316f, -0.01429767f};
+const Values kRmspropBoth{0.45955634f,   -1.179938f, 1.863696f,   -0.061163303f, -3.35849f,
+                          -0.036869176f, 7.1011214f, -0.7196876f, -0.05383304f};
+
 /// Within a few roundings; the absolute part covers what cancels.
 void expectClose(const Values& got, const Values& want) {
   ASSERT_EQ(got.size(), want.size());
@@ -63,28 +77,31 @@ void expectClose(const Values& got, const Values& want) {
   }
 }
 
-Values adamSteps(const OptimizerKernels& kernels, const AdamOptions& options) {
+/// The parameter after three steps; `start` is what the state begins with.
+template <class Options>
+Values steps(const OptimizerKernels& kernels, const Options& options, double lr,
+             float start = 0.0f) {
   const int64_t n = static_cast<int64_t>(kStart.size());
-  Guarded<float> p(kStart), m(Values(n, 0.0f)), v(Values(n, 0.0f));
-  for (int64_t step = 1; step <= 3; ++step) {
-    Guarded<float> g(kGrads[step - 1]);
-    kernels.adamStep(p.data(), g.data(), m.data(), v.data(), n, step, 0.01, options);
-    EXPECT_EQ(g.values(), kGrads[step - 1]);
+  Guarded<float> p(kStart), a(Values(n, start)), b(Values(n, start)), c(Values(n, start));
+  OptimizerUpdate update{.param = p.data(), .grad = nullptr, .states = {}, .count = n, .lr = lr};
+  // Of state that its options do not ask for, it must know nothing.
+  float* const states[] = {a.data(), b.data(), c.data()};
+  std::copy_n(states, math::stateCount(options), update.states.begin());
+  for (update.step = 1; update.step <= 3; ++update.step) {
+    Guarded<float> g(kGrads[update.step - 1]);
+    update.grad = g.data();
+    kernels.run(update, options);
+    EXPECT_EQ(g.values(), kGrads[update.step - 1]);
   }
   return p.values();
 }
 
-Values sgdSteps(const OptimizerKernels& kernels, const SgdOptions& options) {
-  const int64_t n = static_cast<int64_t>(kStart.size());
-  // Garbage: the first step must not read it.
-  Guarded<float> p(kStart), buffer(Values(n, std::nanf("")));
-  for (int64_t step = 1; step <= 3; ++step) {
-    Guarded<float> g(kGrads[step - 1]);
-    kernels.sgdStep(p.data(), g.data(), options.momentum == 0 ? nullptr : buffer.data(), n, step,
-                    0.1, options);
-    EXPECT_EQ(g.values(), kGrads[step - 1]);
-  }
-  return p.values();
+Values adamSteps(const OptimizerKernels& kernels, const math::Adam& options) {
+  return steps(kernels, options, 0.01);
+}
+
+Values sgdSteps(const OptimizerKernels& kernels, const math::Sgd& options) {
+  return steps(kernels, options, 0.1, std::nanf(""));  // garbage: the first step must not read it
 }
 
 TEST_P(Optimizer, AdamAsPyTorch) {
@@ -103,14 +120,14 @@ TEST_P(Optimizer, SgdAsPyTorch) {
 TEST_P(Optimizer, AdamAgainstFloat64) {
   for (int64_t n : {0, 1, 7, 8, 9, 1000003}) {
     for (int decay = 0; decay < 3; ++decay) {
-      const AdamOptions o{0.9, 0.999, 1e-8, decay == 0 ? 0.0 : 0.1, decay == 2};
+      const math::Adam o{0.9, 0.999, 1e-8, decay == 0 ? 0.0 : 0.1, decay == 2};
       const int64_t step = 7;
       const double lr = 0.01;
       const auto p0 = randomFloats(n, -1, 1, 1), g0 = randomFloats(n, -1, 1, 2);
       const auto m0 = randomFloats(n, -1, 1, 3), v0 = randomFloats(n, 0, 1, 4);
       const auto all = sameForThreads([&] {
         Guarded<float> p(p0), g(g0), m(m0), v(v0);
-        kernels_.adamStep(p.data(), g.data(), m.data(), v.data(), n, step, lr, o);
+        kernels_.run({p.data(), g.data(), {m.data(), v.data()}, n, step, lr}, o);
         auto out = p.values();
         for (float x : m.values()) out.push_back(x);
         for (float x : v.values()) out.push_back(x);
@@ -135,14 +152,14 @@ TEST_P(Optimizer, SgdAgainstFloat64) {
   for (int64_t n : {0, 1, 7, 8, 9, 70001}) {
     for (int kind = 0; kind < 8; ++kind) {
       const bool momentum = kind % 2, nesterov = momentum && kind / 2 % 2, decay = kind / 4;
-      const SgdOptions o{momentum ? 0.9 : 0.0, momentum && !nesterov ? 0.5 : 0.0, decay ? 0.1 : 0.0,
-                         nesterov};
+      const math::Sgd o{momentum ? 0.9 : 0.0, momentum && !nesterov ? 0.5 : 0.0, decay ? 0.1 : 0.0,
+                        nesterov};
       const auto p0 = randomFloats(n, -1, 1, 1), g0 = randomFloats(n, -1, 1, 2);
       const auto b0 = randomFloats(n, -1, 1, 3);
       for (int64_t step : {1, 2}) {
         const auto all = sameForThreads([&] {
           Guarded<float> p(p0), g(g0), b(b0);
-          kernels_.sgdStep(p.data(), g.data(), momentum ? b.data() : nullptr, n, step, 0.1, o);
+          kernels_.run({p.data(), g.data(), {momentum ? b.data() : nullptr}, n, step, 0.1}, o);
           auto out = p.values();
           for (float x : b.values()) out.push_back(x);
           return out;
@@ -161,11 +178,53 @@ TEST_P(Optimizer, SgdAgainstFloat64) {
   }
 }
 
+TEST_P(Optimizer, RmspropAsPyTorch) {
+  expectClose(steps(kernels_, math::Rmsprop{0.99, 1e-8, 0.0, 0.0, false}, 0.01), kRmsprop);
+  expectClose(steps(kernels_, math::Rmsprop{0.9, 1e-6, 0.1, 0.8, false}, 0.01), kRmspropMomentum);
+  expectClose(steps(kernels_, math::Rmsprop{0.4, 1e-3, 0.0, 0.0, true}, 0.01), kRmspropCentered);
+  expectClose(steps(kernels_, math::Rmsprop{0.9, 1e-3, 0.1, 0.8, true}, 0.01), kRmspropBoth);
+}
+
+TEST_P(Optimizer, RmspropAgainstFloat64) {
+  for (int64_t n : {0, 1, 7, 8, 9, 70001}) {
+    for (int kind = 0; kind < 8; ++kind) {
+      const bool momentum = kind % 2, centered = kind / 2 % 2, decay = kind / 4;
+      const math::Rmsprop o{0.9, 1e-2, decay ? 0.1 : 0.0, momentum ? 0.8 : 0.0, centered};
+      const auto p0 = randomFloats(n, -1, 1, 1), g0 = randomFloats(n, -1, 1, 2);
+      // The mean's square stays below the mean of the squares, as in every training.
+      const auto v0 = randomFloats(n, 1, 2, 3), b0 = randomFloats(n, -1, 1, 4);
+      const auto m0 = randomFloats(n, -0.5, 0.5, 5);
+      const auto all = sameForThreads([&] {
+        Guarded<float> p(p0), g(g0), v(v0), b(b0), m(m0);
+        float* const third = momentum ? m.data() : nullptr;
+        float* const second = momentum ? b.data() : m.data();
+        kernels_.run({p.data(), g.data(), {v.data(), second, third}, n, 5, 0.1}, o);
+        auto out = p.values();
+        for (const auto& state : {v.values(), b.values(), m.values()}) {
+          out.insert(out.end(), state.begin(), state.end());
+        }
+        return out;
+      });
+      for (int64_t i = 0; i < n; ++i) {
+        const double g = g0[i] + o.weightDecay * p0[i];
+        const double v = 0.9 * v0[i] + 0.1 * g * g;
+        const double m = centered ? 0.9 * m0[i] + 0.1 * g : m0[i];
+        const double along = g / (std::sqrt(centered ? v - m * m : v) + 1e-2);
+        const double b = momentum ? 0.8 * b0[i] + along : b0[i];
+        ASSERT_NEAR(all[i], p0[i] - 0.1 * (momentum ? b : along), 3e-7) << i;
+        ASSERT_NEAR(all[n + i], v, 4e-7) << i;
+        ASSERT_NEAR(all[2 * n + i], b, 6e-7) << i;
+        ASSERT_NEAR(all[3 * n + i], m, 3e-7) << i;
+      }
+    }
+  }
+}
+
 TEST_P(Optimizer, ZeroPaddingStaysZero) {
   Guarded<float> p(Values(9, 0.0f)), g(Values(9, 0.0f)), m(Values(9, 0.0f)), v(Values(9, 0.0f));
   for (bool decoupled : {false, true}) {
-    kernels_.adamStep(p.data(), g.data(), m.data(), v.data(), 9, 1, 0.1,
-                      {0.9, 0.999, 1e-8, 0.1, decoupled});
+    const math::Adam options{0.9, 0.999, 1e-8, 0.1, decoupled};
+    kernels_.run({p.data(), g.data(), {m.data(), v.data()}, 9, 1, 0.1}, options);
     EXPECT_EQ(p.values(), Values(9, 0.0f));
   }
 }

@@ -16,7 +16,9 @@ type Operations = typeof ops;
 /** The place of the options among the arguments; they come last, and mostly have a default. */
 function optionsIndex(name: string, operation: { readonly length: number }): number {
   if (name === 'run') return 3;
-  return ['adamStep', 'batchNormUpdate', 'sgdStep'].includes(name) ? 1 : operation.length;
+  return ['adamStep', 'batchNormUpdate', 'rmspropStep', 'sgdStep'].includes(name)
+    ? 1
+    : operation.length;
 }
 
 /** The operations, on the device unless a call names another. */

@@ -238,6 +238,11 @@ export async function runCase(opCase: OpCase, given: ops.OpOptions = {}): Promis
     }
     case 'adamStep':
       return optimizerSteps(opCase, ['m', 'v'], options);
+    case 'rmspropStep': {
+      const { momentum, centered } = opCase.attrs;
+      const states = ['square', ...(momentum === 0 ? [] : ['momentumBuffer'])];
+      return optimizerSteps(opCase, centered ? [...states, 'mean'] : states, options);
+    }
     case 'sgdStep': {
       const states = opCase.attrs.momentum === 0 ? [] : ['momentumBuffer'];
       return optimizerSteps(opCase, states, options);

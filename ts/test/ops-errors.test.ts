@@ -414,6 +414,7 @@ describe('checks of single operations', () => {
       smoothL1Loss: () => deviceOps.smoothL1Loss(rows, rows, none),
       binaryCrossEntropyWithLogits: () => deviceOps.binaryCrossEntropyWithLogits(rows, rows, none),
       adamStep: () => deviceOps.adamStep(state, none),
+      rmspropStep: () => deviceOps.rmspropStep({ p: rows, g: rows, square: rows }, none),
       sgdStep: () => deviceOps.sgdStep({ p: rows, g: rows }, none),
     };
     const named = Object.keys(ops).filter((name) => name !== 'run' && name !== 'clearCache');

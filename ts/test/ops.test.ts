@@ -528,6 +528,19 @@ describe('single operations', () => {
     }
   });
 
+  test('rmspropStep', 'and its state, as its settings ask for it', async () => {
+    const [p, g, square, mean] = ['p', 'g', 'square', 'mean'].map((name) => tensor(name, 7));
+    square!.data.fill(1);
+    const attrs = { alpha: 0.9, eps: 1e-3, weightDecay: 0.1, momentum: 0, centered: true };
+    const inputs = { p: p!, g: g!, square: square!, mean: mean! };
+    const moved = await deviceOps.rmspropStep(inputs, { step: 2, lr: 0.5, ...attrs });
+    const tensors = [p!, g!, square!, mean!, scalar(2), rate(0.5)];
+    const wanted = reference('rmspropStep', tensors, attrs);
+    expectClose(moved.p, wanted[0]!, [7]);
+    await expect(deviceOps.rmspropStep(inputs, { step: 2 })).rejects.toThrow(
+      'rmspropStep expects a mean exactly where centered is true',
+    );
+  });
   test('sgdStep', 'with and without momentum', async () => {
     const [p, g, buffer] = ['p', 'g', 'buffer'].map((name) => tensor(name, 7));
     const plain = { momentum: 0, dampening: 0, nesterov: false, weightDecay: 0.1 };

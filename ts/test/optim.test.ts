@@ -14,6 +14,9 @@ describe('optimizers', () => {
     });
     const sgd = { momentum: 0, dampening: 0, weightDecay: 0, nesterov: false };
     expect(new optim.SGD(parameters()).paramGroups[0]!.options).toEqual(sgd);
+    const rmsprop = { alpha: 0.99, eps: 1e-8, weightDecay: 0, momentum: 0, centered: false };
+    expect(new optim.RMSprop(parameters()).paramGroups[0]!.options).toEqual(rmsprop);
+    expect(new optim.RMSprop(parameters()).lr).toBe(0.01);
     for (const Optimizer of [optim.Adam, optim.AdamW, optim.SGD]) {
       expect(new Optimizer(parameters()).lr).toBe(0.001);
     }
@@ -70,6 +73,8 @@ describe('optimizers', () => {
     ['eps', () => new optim.AdamW([one], { eps: Number.NaN }), 'AdamW expects eps'],
     ['weight decay', () => new optim.SGD([one], { weightDecay: -0.1 }), 'weightDecay'],
     ['momentum', () => new optim.SGD([one], { momentum: -0.1 }), 'momentum'],
+    ['alpha', () => new optim.RMSprop([one], { alpha: 1.1 }), 'RMSprop expects alpha'],
+    ['centered', () => new optim.RMSprop([one], any({ centered: 1 })), 'centered'],
     ['nesterov without momentum', () => new optim.SGD([one], { nesterov: true }), 'nesterov'],
     [
       'nesterov with dampening',

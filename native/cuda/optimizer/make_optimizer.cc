@@ -5,21 +5,16 @@
 // They hold pointers, which are known when the kernel first runs and are the same from then on, so
 // that run uploads them, from page-locked memory and without waiting; later runs only launch.
 #include <cstring>
+#include <functional>
 
 #include "error.h"
 #include "kernel_request.h"
 #include "optimizer/optimizer.h"
-#include "optimizer_options.h"
+#include "optimizers.h"
 
 namespace neuronode::cuda {
 
 namespace {
-
-// Of one step's inputs, which are moments or buffers; behind the parameter and its gradient.
-int stateCount(const KernelRequest& request) {
-  if (request.op() == Op::AdamStep) return 2;
-  return request.node.spec.attrs.number("momentum") != 0 ? 1 : 0;
-}
 
 // Where the tensors are among a step's inputs.
 struct Places {
@@ -31,19 +26,15 @@ struct Places {
   int state(int update, int which) const { return param(update) + 2 + which; }
   int step() const { return updates * stride(); }
   int lr() const { return step() + 1; }
-  int inputs() const { return updates * stride() + 2; }
 };
 
 class UpdateKernel : public Kernel {
  public:
   UpdateKernel(const KernelRequest& request, const Places& places)
-      : stream_(request.context.compute()), places_(places), op_(request.op()) {
-    const Attrs& attrs = request.node.spec.attrs;
-    if (op_ == Op::AdamStep) {
-      adam_ = adamOptions(attrs);
-    } else {
-      sgd_ = sgdOptions(attrs);
-    }
+      : stream_(request.context.compute()), places_(places) {
+    launch_ = withOptimizer(request.node.spec, [this](const auto& options) -> Launch {
+      return [this, options](const UpdateTable& table) { optimizerStep(stream_, table, options); };
+    });
     place(request);
     placeShadows(request);
     chunks_ = updateChunks(tensors_);
@@ -53,27 +44,22 @@ class UpdateKernel : public Kernel {
     tableBytes_ = tensorBytes + chunkBytes;
     device_ = makeDeviceMemory(tableBytes_);
     pinned_ = makePinnedMemory(tableBytes_);
-    name = std::string(op_ == Op::AdamStep ? "adamStep" : "sgdStep") + " of " +
-           std::to_string(places_.updates);
+    name = std::string(opName(request.op())) + " of " + std::to_string(places_.updates);
   }
 
   void run(std::span<void* const> in, std::span<void* const> out, void*) override {
     if (!uploaded_) upload(in, out);
     auto* tensors = static_cast<const UpdateTensor*>(device_.get());
-    const UpdateTable table{
-        .tensors = tensors,
-        .chunks = reinterpret_cast<const UpdateChunk*>(tensors + tensors_.size()),
-        .chunkCount = static_cast<int64_t>(chunks_.size()),
-        .step = static_cast<const int32_t*>(in[at(places_.step())]),
-        .lr = static_cast<const double*>(in[at(places_.lr())])};
-    if (op_ == Op::AdamStep) {
-      adamStep(stream_, table, adam_);
-    } else {
-      sgdStep(stream_, table, sgd_);
-    }
+    launch_({.tensors = tensors,
+             .chunks = reinterpret_cast<const UpdateChunk*>(tensors + tensors_.size()),
+             .chunkCount = static_cast<int64_t>(chunks_.size()),
+             .step = static_cast<const int32_t*>(in[at(places_.step())]),
+             .lr = static_cast<const double*>(in[at(places_.lr())])});
   }
 
  private:
+  using Launch = std::function<void(const UpdateTable& table)>;
+
   static size_t at(int index) { return static_cast<size_t>(index); }
 
   // Gradient and state lie as the parameter does, wherever that is already placed.
@@ -111,8 +97,9 @@ class UpdateKernel : public Kernel {
       UpdateTensor& tensor = tensors_[at(i)];
       tensor.param = static_cast<float*>(in[at(places_.param(i))]);
       tensor.grad = in[at(places_.grad(i))];
-      if (places_.states > 0) tensor.first = static_cast<float*>(in[at(places_.state(i, 0))]);
-      if (places_.states > 1) tensor.second = static_cast<float*>(in[at(places_.state(i, 1))]);
+      for (int s = 0; s < places_.states; ++s) {
+        tensor.states[s] = static_cast<float*>(in[at(places_.state(i, s))]);
+      }
     }
     for (size_t i = 0; i < shadowOf_.size(); ++i) {
       tensors_[at(shadowOf_[i])].shadow = static_cast<uint16_t*>(out[i]);
@@ -128,9 +115,7 @@ class UpdateKernel : public Kernel {
 
   cudaStream_t stream_;
   Places places_;
-  Op op_;
-  AdamOptions adam_{};
-  SgdOptions sgd_{};
+  Launch launch_;
   std::vector<UpdateTensor> tensors_;
   std::vector<UpdateChunk> chunks_;
   std::vector<int> shadowOf_;  // by output: the update whose parameter it copies
@@ -143,17 +128,14 @@ class UpdateKernel : public Kernel {
 }  // namespace
 
 std::unique_ptr<Kernel> makeOptimizerStep(const KernelRequest& request) {
-  const int states = stateCount(request);
-  const Places places{.updates = request.node.updates, .states = states};
-  if (request.inputs.size() != static_cast<size_t>(places.inputs())) {
-    throw Error(errc::kArgument, "sgdStep takes a momentum buffer exactly if momentum is not 0");
-  }
-  return std::make_unique<UpdateKernel>(request, places);
+  const int states = stateCount(request.node.spec);
+  return std::make_unique<UpdateKernel>(request,
+                                        Places{.updates = request.node.updates, .states = states});
 }
 
 Layout preferredByOptimizer(const KernelRequest& request, size_t input) {
   // The gradient beside its parameter, once that is placed.
-  const size_t stride = static_cast<size_t>(2 + stateCount(request));
+  const auto stride = static_cast<size_t>(2 + stateCount(request.node.spec));
   const size_t tensors = stride * static_cast<size_t>(request.node.updates);
   if (input >= tensors || input % stride != 1) return Layout::Undecided;
   const Layout param = request.inputs[input - 1].layout;

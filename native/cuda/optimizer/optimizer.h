@@ -16,10 +16,9 @@ namespace neuronode::cuda {
 // state. What is not 16-byte aligned is walked element by element.
 struct UpdateTensor {
   float* param;
-  const void* grad;  // stored as gradStorage says
-  float* first;      // Adam: m. SGD: the momentum buffer, or null
-  float* second;     // Adam: v
-  uint16_t* shadow;  // bf16 copy of param to write, or null
+  const void* grad;                  // stored as gradStorage says
+  float* states[math::kMostStates];  // as many as the optimizer's options ask for
+  uint16_t* shadow;                  // bf16 copy of param to write, or null
   int64_t count;
   Storage gradStorage;
 };
@@ -35,9 +34,8 @@ inline constexpr int64_t kUpdateChunk = 4096;
 // The chunks that cover `tensors`, for the host to upload once.
 std::vector<UpdateChunk> updateChunks(std::span<const UpdateTensor> tensors);
 
-// Padding must stay zero: callers keep AdamOptions::eps above zero. SGD's first step (step = 1)
-// sets the buffer to the gradient. Tables and scalars are in device memory; bias corrections are
-// computed there, in f64.
+// Padding must stay zero: the options keep eps above zero. Tables and scalars are in device memory;
+// what a whole step shares is computed there, in f64.
 struct UpdateTable {
   const UpdateTensor* tensors;
   const UpdateChunk* chunks;
@@ -45,7 +43,11 @@ struct UpdateTable {
   const int32_t* step;
   const double* lr;
 };
-void adamStep(cudaStream_t stream, const UpdateTable& table, const AdamOptions& options);
-void sgdStep(cudaStream_t stream, const UpdateTable& table, const SgdOptions& options);
+
+// One for each of NN_OPTIMIZERS.
+#define NN_OPTIMIZER_ROW(Op, opName, Options) \
+  void optimizerStep(cudaStream_t stream, const UpdateTable& table, const math::Options& options);
+NN_OPTIMIZERS(NN_OPTIMIZER_ROW)
+#undef NN_OPTIMIZER_ROW
 
 }  // namespace neuronode::cuda

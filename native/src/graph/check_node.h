@@ -18,6 +18,7 @@ class NodeChecker {
   size_t outputs() const { return node_.outputs.size(); }
   const ValueSpec& in(size_t i) const { return graph_.values[node_.inputs[i]]; }
   const ValueSpec& out(size_t i) const { return graph_.values[node_.outputs[i]]; }
+  const NodeSpec& spec() const { return node_; }
   Op op() const { return node_.op; }
   const Attrs& attrs() const { return node_.attrs; }
 

@@ -10,7 +10,7 @@ namespace neuronode {
 namespace {
 
 // One contract for all optimizers: parameter, gradient, state..., step, lr. All but the gradient
-// and the two scalars is updated.
+// and the two scalars is updated. Its rule says how many tensors of state there must be.
 constexpr size_t kScalars = 2;
 constexpr InputSet kAllButGradient = ~(InputSet{1} << 1);
 
@@ -21,9 +21,9 @@ constexpr InputSet kAllButGradient = ~(InputSet{1} << 1);
   NN_ROW(Op##Grad, opName##Grad, Pointwise, checkActivationGrad, .inputs = {2, 2})
 #define NN_ARITHMETIC_ROW(Op, opName) \
   NN_ROW(Op, opName, Pointwise, checkArithmetic, .inputs = {2, 2})
-#define NN_OPTIMIZER_ROW(Op, opName, leastState, mostState)                                  \
-  NN_ROW(Op, opName, Optimizer, checkOptimizerStep,                                          \
-         .inputs = {2 + leastState + kScalars, 2 + mostState + kScalars}, .outputs = {0, 0}, \
+#define NN_OPTIMIZER_ROW(Op, opName, ...)                                               \
+  NN_ROW(Op, opName, Optimizer, checkOptimizerStep,                                     \
+         .inputs = {2 + kScalars, 2 + math::kMostStates + kScalars}, .outputs = {0, 0}, \
          .updates = kAllButGradient, .shared = kScalars)
 
 const std::array kTable = {

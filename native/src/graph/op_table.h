@@ -9,6 +9,7 @@
 
 #include "math/activation.h"
 #include "math/arithmetic.h"
+#include "math/optimizer.h"
 
 namespace neuronode {
 
@@ -31,8 +32,8 @@ enum class Family : uint8_t {
 };
 
 // The rows: enumerator, name, family, the check in graph/checks, and whatever of OpInfo differs
-// from its defaults. Activations and arithmetic have their rows in native/src/math; an activation's
-// stands for its gradient as well. OPTIMIZER: enumerator, name, least and most tensors of state.
+// from its defaults. Activations, arithmetic and optimizers have their rows in native/src/math; an
+// activation's stands for its gradient as well.
 #define NN_OPERATIONS(OP, ACTIVATION, ARITHMETIC, OPTIMIZER)                                     \
   OP(ToFloat, toFloat, Conversion, checkToFloat)                                                 \
   OP(Conv2d, conv2d, Convolution, checkConv2d, .inputs = {2, 3})                                 \
@@ -94,8 +95,7 @@ enum class Family : uint8_t {
      .count = 2)                                                                                 \
   OP(BinaryCrossEntropyWithLogits, binaryCrossEntropyWithLogits, Loss, checkElementLoss,         \
      .inputs = {3, 5}, .outputs = {1, 2}, .count = 2)                                            \
-  OPTIMIZER(AdamStep, adamStep, 2, 2)                                                            \
-  OPTIMIZER(SgdStep, sgdStep, 0, 1)
+  NN_OPTIMIZERS(OPTIMIZER)
 
 #define NN_ROW(Op, ...) Op,
 #define NN_ACTIVATION_ROW(Op, ...) Op, Op##Grad,

@@ -15,7 +15,7 @@ namespace {
 // What devices want of a tensor that is read by many kernels.
 constexpr size_t kPersistentAlignment = 256;
 
-// A state's kind: Adam's `exp_avg.conv.weight` is one of `exp_avg`.
+// A state's kind: `exp_avg.conv.weight` is one of `exp_avg`.
 std::string statePrefix(const std::string& name) { return name.substr(0, name.find('.')); }
 
 }  // namespace

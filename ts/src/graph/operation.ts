@@ -22,6 +22,8 @@ export interface Slot {
   readonly dtypes: readonly DType[];
   /** May be absent, as are then all optional slots behind it. */
   readonly optional?: boolean;
+  /** An optional input that is there exactly where this attribute is neither 0 nor false. */
+  readonly when?: string;
   /** The last of an operation's inputs may stand for any number of them, but for none. */
   readonly repeated?: boolean;
 }

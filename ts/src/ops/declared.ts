@@ -9,7 +9,6 @@ export * from './joining.js';
 export * from './linear.js';
 export * from './loss.js';
 export * from './normalisation.js';
-export * from './optimizer.js';
 export * from './pointwise.js';
 export * from './pooling.js';
 export * from './reduction.js';

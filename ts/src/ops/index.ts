@@ -13,13 +13,14 @@
 import type { NativeArray } from '../program/native.js';
 import { activationCalls } from './activation.js';
 import * as declared from './declared.js';
+import { type StepOptions, stepCalls } from './optimizer.js';
 
 /** Every single operation. */
-export const ops = Object.freeze({ ...activationCalls, ...declared });
+export const ops = Object.freeze({ ...activationCalls, ...stepCalls, ...declared });
 
 /** The types that they take and give. */
 export declare namespace ops {
-  export type AdamStepOptions = declared.AdamStepOptions;
+  export type AdamStepOptions = StepOptions<'adamStep'>;
   export type BatchNormGrads = declared.BatchNormGrads;
   export type BatchNormInferenceOptions = declared.BatchNormInferenceOptions;
   export type BatchNormOptions = declared.BatchNormOptions;
@@ -31,8 +32,9 @@ export declare namespace ops {
   export type OpInputs = declared.OpInputs;
   export type OpOptions = declared.OpOptions;
   export type PadOptions = declared.PadOptions;
+  export type RmspropStepOptions = StepOptions<'rmspropStep'>;
   export type RunOptions = declared.RunOptions;
-  export type SgdStepOptions = declared.SgdStepOptions;
+  export type SgdStepOptions = StepOptions<'sgdStep'>;
   export type SoftmaxCrossEntropyOptions = declared.SoftmaxCrossEntropyOptions;
   export type SumOptions = declared.SumOptions;
   export type WeightGradOptions<Bias extends boolean = boolean> = declared.WeightGradOptions<Bias>;

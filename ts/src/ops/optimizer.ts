@@ -1,103 +1,76 @@
-/** Owns the steps of optimizers as single operations on host tensors. */
-import { checkBoolean, checkInteger, checkNames } from '../arguments.js';
+/**
+ * Owns the steps of optimizers as single operations on host tensors, which follow from the rows of
+ * graph/ops/optimizer.ts.
+ */
+import { checkInteger, checkNames } from '../arguments.js';
 import {
-  type AdamSettings,
-  adamAttrs,
-  adamDefaults,
-  checkAdam,
-  checkSgd,
+  type OptimizerName,
+  type OptimizerSettings,
   optimizerOps,
-  type SgdSettings,
-  sgdAttrs,
-  sgdDefaults,
+  optimizerRow,
+  type optimizers,
 } from '../graph/ops/optimizer.js';
 import { type OpOptions, run, splitOptions } from './run.js';
 import { type FloatTensor, floatTensor } from './tensors.js';
 
-/** Names of the tensors that a step takes: those of its declaration, but for the scalars. */
-function tensorNames(op: keyof typeof optimizerOps): string[] {
-  return optimizerOps[op].inputs.slice(0, -2).map(({ name }) => name);
-}
+type StateOf<Name extends OptimizerName> = (typeof optimizers)[Name]['states'][number];
 
-/** Names of settings: those that have a default. */
-function namesOf<T extends object>(defaults: T): (keyof T & string)[] {
-  return Object.keys(defaults) as (keyof T & string)[];
-}
+/** The state of an optimizer; what depends on settings may be absent. */
+type States<Name extends OptimizerName> = {
+  [State in StateOf<Name> as State extends { when: string } ? never : State['slot']]: FloatTensor;
+} & {
+  [State in StateOf<Name> as State extends { when: string } ? State['slot'] : never]?: FloatTensor;
+};
 
-/** The settings given, and the defaults of those that are not. */
-function withDefaults<T extends object>(defaults: T, given: Partial<T>): T {
-  return Object.fromEntries(
-    namesOf(defaults).map((name) => [
-      name,
-      given[name] === undefined ? defaults[name] : given[name],
-    ]),
-  ) as T;
-}
-
-/** Settings of {@link adamStep}. */
-export interface AdamStepOptions extends OpOptions, AdamSettings {
-  /** Number of the step, from 1. */
-  step: number;
-  /** Whether weight decay is decoupled from the gradient, as in AdamW; false by default. */
-  decoupled?: boolean;
-}
+/** Settings of an optimizer's step. */
+export type StepOptions<Name extends OptimizerName> = OpOptions &
+  Partial<OptimizerSettings<Name>> & {
+    /** Number of the step, from 1. */
+    step: number;
+  };
 
 /**
- * One step of Adam (formula: torch.optim.Adam, or torch.optim.AdamW with `decoupled`).
- * @param tensors Parameter p, gradient g, and the running means of the gradient (m) and of its
- *   square (v), all of one shape.
- * @returns The new values of p, m and v.
- * @throws ArgumentError for what is no tensor, and for options unknown or out of range.
- * @throws ShapeError for sizes that do not fit each other, or not the number of values.
- * @throws DTypeError for element types other than stated; f32 where none is.
+ * One step of an optimizer (formulas: torch.optim). Each takes the parameter p, its gradient g and
+ * the state that its settings ask for, all of one shape, and returns the new values of p and of the
+ * state.
+ *
+ * Errors: ArgumentError for what is no tensor, for state that is missing or not asked for, and for
+ * options unknown or out of range; ShapeError for sizes that do not fit each other, or not the
+ * number of values; DTypeError for another element type than f32.
  */
-export async function adamStep(
-  tensors: { p: FloatTensor; g: FloatTensor; m: FloatTensor; v: FloatTensor },
-  options: AdamStepOptions,
-): Promise<{ p: FloatTensor; m: FloatTensor; v: FloatTensor }> {
-  const who = 'adamStep';
-  checkNames(who, tensors, tensorNames(who), 'input');
-  const names = ['step', 'decoupled', ...namesOf(adamDefaults)] as const;
-  const [own, common] = splitOptions(who, options, names);
-  const step = checkInteger(who, 'step', own.step, 1, 2 ** 31 - 1);
-  const decoupled = checkBoolean(who, 'decoupled', own.decoupled ?? false);
-  const settings = withDefaults(adamDefaults, own);
-  checkAdam(who, settings);
-  const { lr } = settings;
-  const attrs = adamAttrs(settings, decoupled);
-  const { p, m, v } = await run(who, { ...tensors, step, lr }, attrs, common);
-  return { p: floatTensor('p', p), m: floatTensor('m', m), v: floatTensor('v', v) };
+export type StepCalls = {
+  readonly [Name in OptimizerName]: (
+    tensors: { p: FloatTensor; g: FloatTensor } & States<Name>,
+    options: StepOptions<Name>,
+  ) => Promise<{ p: FloatTensor } & States<Name>>;
+};
+
+type Options = OpOptions & { readonly [setting: string]: unknown };
+
+async function call(
+  name: OptimizerName,
+  tensors: Readonly<Record<string, FloatTensor>>,
+  options: Options,
+): Promise<Record<string, FloatTensor>> {
+  const tensorNames = optimizerOps[name].inputs.slice(0, -2).map((slot) => slot.name);
+  checkNames(name, tensors, tensorNames, 'input');
+  const row = optimizerRow<{ lr: number }>(name);
+  const [own, common] = splitOptions(name, options, ['step', ...Object.keys(row.defaults)]);
+  const { step: number, ...given } = own as Record<string, unknown>;
+  const step = checkInteger(name, 'step', number, 1, 2 ** 31 - 1);
+  const present = Object.entries(given).filter(([, value]) => value !== undefined);
+  const settings = { ...row.defaults, ...Object.fromEntries(present) };
+  row.check(name, settings);
+  const inputs = { ...tensors, step, lr: settings.lr };
+  const updated = Object.entries(await run(name, inputs, row.attrs(settings), common));
+  return Object.fromEntries(updated.map(([key, value]) => [key, floatTensor(key, value)]));
 }
 
-/** Settings of {@link sgdStep}. */
-export interface SgdStepOptions extends OpOptions, SgdSettings {
-  /** Number of the step, from 1. */
-  step: number;
-}
-
-/**
- * One step of stochastic gradient descent (formula: torch.optim.SGD).
- * @param tensors Parameter p, gradient g and, where momentum is not 0, its buffer, all of one shape.
- * @returns The new values of p and of the buffer.
- * @throws ArgumentError for what is no tensor, and for options unknown or out of range.
- * @throws ShapeError for sizes that do not fit each other, or not the number of values.
- * @throws DTypeError for element types other than stated; f32 where none is.
- */
-export async function sgdStep(
-  tensors: { p: FloatTensor; g: FloatTensor; momentumBuffer?: FloatTensor },
-  options: SgdStepOptions,
-): Promise<{ p: FloatTensor; momentumBuffer?: FloatTensor }> {
-  const who = 'sgdStep';
-  checkNames(who, tensors, tensorNames(who), 'input');
-  const names = ['step', ...namesOf(sgdDefaults)] as const;
-  const [own, common] = splitOptions(who, options, names);
-  const step = checkInteger(who, 'step', own.step, 1, 2 ** 31 - 1);
-  const settings = withDefaults(sgdDefaults, own);
-  checkSgd(who, settings);
-  const { lr } = settings;
-  const attrs = sgdAttrs(settings);
-  const { p, momentumBuffer } = await run(who, { ...tensors, step, lr }, attrs, common);
-  const result = { p: floatTensor('p', p) };
-  if (momentumBuffer === undefined) return result;
-  return { ...result, momentumBuffer: floatTensor('momentumBuffer', momentumBuffer) };
-}
+/** The steps, by name. */
+export const stepCalls = Object.fromEntries(
+  Object.keys(optimizerOps).map((name) => [
+    name,
+    (tensors: Readonly<Record<string, FloatTensor>>, options: Options) =>
+      call(name as OptimizerName, tensors, options),
+  ]),
+) as unknown as StepCalls;

@@ -86,7 +86,7 @@ export async function run(
   checkNames(op, attrs, Object.keys(operation.attrs), 'attribute');
   checkNames(op, settings.shapes ?? {}, names, 'output shape');
   const wanted = checkWanted(op, settings.outputs ?? names, names);
-  const given = givenInputs(op, operation, inputs);
+  const given = givenInputs(op, operation, inputs, attrs);
   const updates = new Set(updatedInputs(operation, given.length));
   const builder = new GraphBuilder();
   const ids = given.map(({ name, type, shape }, index) => {
@@ -162,7 +162,12 @@ interface GivenInput {
   readonly value: NativeArray | number;
 }
 
-function givenInputs(op: OpName, operation: Operation, inputs: OpInputs): GivenInput[] {
+function givenInputs(
+  op: OpName,
+  operation: Operation,
+  inputs: OpInputs,
+  attrs: Attrs,
+): GivenInput[] {
   const names = operation.inputs.map(({ name }) => name);
   checkNames(op, inputs, names, 'input');
   const given: GivenInput[] = [];
@@ -173,6 +178,17 @@ function givenInputs(op: OpName, operation: Operation, inputs: OpInputs): GivenI
   let isComplete = true;
   for (const slot of operation.inputs) {
     const value = readMember(op, inputs, slot.name);
+    if (slot.when !== undefined) {
+      const attr = attrs[slot.when];
+      if (Boolean(attr) !== (value !== undefined)) {
+        const wanted = typeof attr === 'boolean' ? 'true' : 'not 0';
+        throw new ArgumentError(
+          `${op} expects a ${slot.name} exactly where ${slot.when} is ${wanted}`,
+        );
+      }
+      if (value !== undefined) addTensor(slot.name, value);
+      continue;
+    }
     if (value === undefined) {
       if (!slot.optional) {
         throw new ArgumentError(`${op} expects the input ${slot.name}, got undefined`);

@@ -3,8 +3,7 @@
  * torch.optim.Adam, torch.optim.AdamW. State: exp_avg.<parameter>, exp_avg_sq.<parameter>.
  */
 
-import { type AdamSettings, adamAttrs, adamDefaults, checkAdam } from '../graph/ops/optimizer.js';
-import type { StepContext } from '../graph/step-rule.js';
+import type { AdamSettings } from '../graph/ops/optimizer.js';
 import { Optimizer, type Trained } from './optimizer.js';
 
 /** Options of {@link Adam} and {@link AdamW}. */
@@ -15,41 +14,15 @@ export interface AdamOptions extends AdamSettings {
   maximize?: false;
 }
 
-abstract class AdamBase extends Optimizer<Required<AdamSettings>> {
-  readonly #decoupled: boolean;
-
-  protected constructor(
-    who: string,
-    params: Trained<AdamOptions>,
-    options: AdamOptions,
-    weightDecay: number,
-    decoupled: boolean,
-  ) {
-    super(who, params, options, {
-      defaults: { ...adamDefaults, weightDecay },
-      alwaysFalse: ['amsgrad', 'maximize'],
-      check: (settings) => checkAdam(who, settings),
-    });
-    this.#decoupled = decoupled;
-  }
-
-  /** @internal */
-  override emitStep(context: StepContext): void {
-    const { parameter, gradient, step, lr } = context;
-    const m = context.state('exp_avg');
-    const v = context.state('exp_avg_sq');
-    const attrs = adamAttrs(this.groupOptions(context.group), this.#decoupled);
-    context.emit('adamStep', [parameter, gradient, m, v, step, lr], attrs);
-  }
-}
+const alwaysFalse = ['amsgrad', 'maximize'];
 
 /**
  * Adam, with bias correction. Weight decay is added to the gradient.
  * @throws ArgumentError for unknown options, values out of range, or a parameter given twice.
  */
-export class Adam extends AdamBase {
+export class Adam extends Optimizer<Required<AdamSettings>> {
   constructor(params: Trained<AdamOptions>, options: AdamOptions = {}) {
-    super('Adam', params, options, 0, false);
+    super('Adam', params, options, { op: 'adamStep', alwaysFalse, fixed: { decoupled: false } });
   }
 }
 
@@ -57,8 +30,13 @@ export class Adam extends AdamBase {
  * Adam with decoupled weight decay: parameters shrink by lr * weightDecay in each step.
  * @throws ArgumentError for unknown options, values out of range, or a parameter given twice.
  */
-export class AdamW extends AdamBase {
+export class AdamW extends Optimizer<Required<AdamSettings>> {
   constructor(params: Trained<AdamOptions>, options: AdamOptions = {}) {
-    super('AdamW', params, options, 0.01, true);
+    super('AdamW', params, options, {
+      op: 'adamStep',
+      alwaysFalse,
+      defaults: { weightDecay: 0.01 },
+      fixed: { decoupled: true },
+    });
   }
 }

@@ -2,6 +2,12 @@
 
 import { checkOptions, show } from '../arguments.js';
 import { ArgumentError } from '../errors.js';
+import {
+  type OptimizerName,
+  type OptimizerRow,
+  optimizerRow,
+  optimizerStates,
+} from '../graph/ops/optimizer.js';
 import type { StepContext, StepRule } from '../graph/step-rule.js';
 import { Parameter } from '../nn/parameter.js';
 
@@ -17,13 +23,16 @@ export type Trained<Options> = Iterable<Parameter> | Iterable<ParamGroupOptions<
 /** Parameters of one group, and options that differ from the optimizer's. */
 export type ParamGroupOptions<Options> = { params: Iterable<Parameter> } & Options;
 
-/** The options that an optimizer has. */
+/** How a class differs from its optimizer's row. */
 interface Declared<Options> {
-  readonly defaults: Options;
+  /** The operation, whose row says the rest. */
+  readonly op: OptimizerName;
   /** Options of PyTorch's that can be spelled out but not switched on. */
   readonly alwaysFalse: readonly string[];
-  /** Throws where an option is not what it should be. */
-  check(options: Options): void;
+  /** Defaults that are not the row's. */
+  readonly defaults?: Partial<Options>;
+  /** Settings of the row that are not the user's to set. */
+  readonly fixed?: Readonly<Record<string, unknown>>;
 }
 
 /** One group: its parameters, and the learning rate that may change between steps. */
@@ -65,20 +74,29 @@ export class ParamGroup<Options extends Required<CommonOptions>> {
 export abstract class Optimizer<Options extends Required<CommonOptions> = Required<CommonOptions>>
   implements StepRule
 {
-  /** The rule's name, such as `'Adam'`: the same in minified code and in subclasses. */
+  /** The rule's name, such as `'SGD'`: the same in minified code and in subclasses. */
   readonly kind: string;
   /** The parameter groups, in the order given. */
   readonly paramGroups: readonly ParamGroup<Options>[];
   readonly #groups = new Map<Parameter, number>();
+  readonly #op: OptimizerName;
+  readonly #row: OptimizerRow<Options>;
+  readonly #fixed: Readonly<Record<string, unknown>>;
 
   /** @internal */
   protected constructor(
     who: string,
     params: Trained<Partial<Options>>,
     options: Partial<Options>,
-    { defaults, alwaysFalse, check }: Declared<Options>,
+    { op, alwaysFalse, defaults: ownDefaults, fixed = {} }: Declared<Options>,
   ) {
     this.kind = who;
+    this.#op = op;
+    this.#row = optimizerRow<Options>(op);
+    this.#fixed = fixed;
+    const free = Object.entries(this.#row.defaults).filter(([name]) => !(name in fixed));
+    const defaults = { ...(Object.fromEntries(free) as unknown as Options), ...ownDefaults };
+    const check = (settings: Options) => this.#row.check(who, { ...settings, ...fixed });
     const known = [...Object.keys(defaults), ...alwaysFalse];
     checkOptions(who, options, known);
     const base = { ...defaults, ...given(who, options, alwaysFalse) };
@@ -128,13 +146,13 @@ export abstract class Optimizer<Options extends Required<CommonOptions> = Requir
   }
 
   /** Adds the node that updates one parameter to a training graph. @internal */
-  abstract emitStep(context: StepContext): void;
-
-  /** Options of a group, as the attributes of its nodes. */
-  protected groupOptions(index: number): Readonly<Omit<Options, 'lr'>> {
-    const group = this.paramGroups[index];
-    if (group === undefined) throw new ArgumentError(`there is no parameter group ${index}`);
-    return group.options;
+  emitStep(context: StepContext): void {
+    const { group, parameter, gradient, step, lr } = context;
+    const options = this.paramGroups[group]?.options;
+    if (options === undefined) throw new ArgumentError(`there is no parameter group ${group}`);
+    const attrs = this.#row.attrs({ ...options, ...this.#fixed });
+    const states = optimizerStates(this.#op, attrs).map(({ name }) => context.state(name));
+    context.emit(this.#op, [parameter, gradient, ...states, step, lr], attrs);
   }
 }
 

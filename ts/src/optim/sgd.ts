@@ -3,8 +3,7 @@
  * State, with momentum: momentum_buffer.<parameter>.
  */
 
-import { checkSgd, type SgdSettings, sgdAttrs, sgdDefaults } from '../graph/ops/optimizer.js';
-import type { StepContext } from '../graph/step-rule.js';
+import type { SgdSettings } from '../graph/ops/optimizer.js';
 import { Optimizer, type Trained } from './optimizer.js';
 
 /** Options of {@link SGD}. */
@@ -19,18 +18,6 @@ export interface SGDOptions extends SgdSettings {
  */
 export class SGD extends Optimizer<Required<SgdSettings>> {
   constructor(params: Trained<SGDOptions>, options: SGDOptions = {}) {
-    super('SGD', params, options, {
-      defaults: sgdDefaults,
-      alwaysFalse: ['maximize'],
-      check: (settings) => checkSgd('SGD', settings),
-    });
-  }
-
-  /** @internal */
-  override emitStep(context: StepContext): void {
-    const { parameter, gradient, step, lr } = context;
-    const attrs = sgdAttrs(this.groupOptions(context.group));
-    const buffer = attrs.momentum === 0 ? [] : [context.state('momentum_buffer')];
-    context.emit('sgdStep', [parameter, gradient, ...buffer, step, lr], attrs);
+    super('SGD', params, options, { op: 'sgdStep', alwaysFalse: ['maximize'] });
   }
 }

@@ -63,7 +63,7 @@ export interface CheckpointState {
   batch: number;
   /** Seed of dropout. */
   seed: number;
-  /** What the optimizer is, such as `Adam`. */
+  /** What the optimizer is: its class. */
   optimizer: string;
   /** Hyper-parameters of each parameter group, the learning rate `lr` among them. */
   groups: Record<string, number | boolean | number[]>[];

@@ -55,7 +55,7 @@ export interface StepResult extends BatchResult {
  * ```ts
  * await using trainer = new Trainer(net, {
  *   loss: new nn.CrossEntropyLoss(),
- *   optimizer: new optim.Adam(net.parameters(), { lr: 0.001 }),
+ *   optimizer: new optim.RMSprop(net.parameters(), { lr: 0.001 }),
  * });
  * await trainer.fit(train, { test, epochs: 5 });
  * // or: for await (const batch of train) await trainer.step(batch);

@@ -109,6 +109,24 @@ const sgdStep: Kernel = ([p, g, ...others], _outputs, attrs) => {
   map(p!, (at) => p!.data[at]! - rate!.data[0]! * gradient[at]!);
 };
 
+const rmspropStep: Kernel = ([p, g, square, ...others], _outputs, attrs) => {
+  const [momentum, alpha] = [number(attrs, 'momentum'), number(attrs, 'alpha')];
+  const [buffer, mean] = momentum === 0 ? [undefined, others[0]] : others;
+  const [, rate] = others.slice(-2);
+  const gradient = decayed(p!, g!, attrs);
+  map(square!, (at) => alpha * square!.data[at]! + (1 - alpha) * gradient[at]! ** 2);
+  const centered = attrs.centered === true ? mean! : undefined;
+  if (centered !== undefined) {
+    map(centered, (at) => alpha * centered.data[at]! + (1 - alpha) * gradient[at]!);
+  }
+  const along = gradient.map((value, at) => {
+    const variance = square!.data[at]! - (centered?.data[at] ?? 0) ** 2;
+    return value / (Math.sqrt(variance) + number(attrs, 'eps'));
+  });
+  if (buffer !== undefined) map(buffer, (at) => momentum * buffer.data[at]! + along[at]!);
+  map(p!, (at) => p!.data[at]! - rate!.data[0]! * (buffer?.data ?? along)[at]!);
+};
+
 /** Of operands whose axes of 1 are repeated. */
 function combined(value: (a: number, b: number) => number): Kernel {
   return ([a, b], [y]) =>
@@ -206,5 +224,6 @@ export const pointwiseKernels = {
   logSoftmax: softmax(true),
   logSoftmaxGrad: softmaxGrad(true),
   adamStep,
+  rmspropStep,
   sgdStep,
 } satisfies Record<string, Kernel>;

@@ -1,82 +1,59 @@
 // Fused optimizer passes; see cpu/optimizer/optimizer.h.
 #include "cpu/optimizer/optimizer.h"
 
+#include <type_traits>
+#include <utility>
+
 #include "cpu/parallel.h"
 
 namespace neuronode::NN_ISA {
 namespace {
 
-template <math::Decay kDecay>
-void adamLoop(float* p, const float* g, float* m, float* v, int64_t n,
-              const math::AdamScalars& scalars) {
-  parallelPieces(n, [=](int64_t begin, int64_t end) {
-    const math::AdamScalars s = scalars;
-#pragma omp simd
-    for (int64_t i = begin; i < end; ++i) math::adamElement<kDecay>(p[i], g[i], m[i], v[i], s);
-  });
+/// One element's step. Compilers vectorise loops over elements only if the array is not the loop's
+/// own.
+template <class Form, class First, size_t... kState, class... State>
+[[gnu::always_inline]] inline void updateOne(std::index_sequence<kState...>, float& p, float g,
+                                             const typename Form::Options::Scalars& scalars,
+                                             First isFirst, State&... states) {
+  float state[] = {states..., 0.0f};
+  Form::element(p, g, state, scalars, isFirst);
+  ((states = state[kState]), ...);
 }
 
-void adamStep(float* p, const float* g, float* m, float* v, int64_t n, int64_t step, double lr,
-              const AdamOptions& options) {
-  const math::AdamScalars scalars = math::adamScalars(options, step, lr);
-  if (options.weightDecay == 0.0) {
-    adamLoop<math::Decay::None>(p, g, m, v, n, scalars);
-  } else if (options.decoupled) {
-    adamLoop<math::Decay::Decoupled>(p, g, m, v, n, scalars);
-  } else {
-    adamLoop<math::Decay::Coupled>(p, g, m, v, n, scalars);
-  }
+/// kState: 0 .. Form::kStates - 1. isFirst is std::true_type or false_type where it matters.
+template <class Form, class First, size_t... kState>
+void updateAll(const OptimizerUpdate& update, const typename Form::Options& options, First isFirst,
+               std::index_sequence<kState...> indices) {
+  float* p = update.param;
+  const float* g = update.grad;
+  parallelPieces(update.count,
+                 [=, states = update.states, scalars = options.scalars(update.step, update.lr)](
+                     int64_t begin, int64_t end) {
+                   const auto s = scalars;
+#pragma omp simd
+                   for (int64_t i = begin; i < end; ++i) {
+                     updateOne<Form>(indices, p[i], g[i], s, isFirst, states[kState][i]...);
+                   }
+                 });
 }
 
-/// direction(i, gradient) gives what p[i] moves along and may update momentum state.
-template <class Direction>
-void sgdLoop(float* p, const float* g, int64_t n, bool decay, const math::SgdScalars& scalars,
-             Direction direction) {
-  parallelPieces(n, [=](int64_t begin, int64_t end) {
-    const math::SgdScalars s = scalars;
-    if (decay) {
-#pragma omp simd
-      for (int64_t i = begin; i < end; ++i) {
-        p[i] += s.negativeLr * direction(i, math::sgdGradient(p[i], g[i], s));
-      }
+template <class Options>
+void step(const OptimizerUpdate& update, const Options& options) {
+  options.visit([&]<class Form>(Form) {
+    constexpr auto kStates = std::make_index_sequence<Form::kStates>();
+    if (Form::kFirstStepMakesStates && update.step == 1) {
+      updateAll<Form>(update, options, std::true_type(), kStates);
     } else {
-#pragma omp simd
-      for (int64_t i = begin; i < end; ++i) p[i] += s.negativeLr * direction(i, g[i]);
+      updateAll<Form>(update, options, std::false_type(), kStates);
     }
   });
-}
-
-void sgdStep(float* p, const float* g, float* momentumBuffer, int64_t n, int64_t step, double lr,
-             const SgdOptions& options) {
-  const math::SgdScalars s = math::sgdScalars(options, lr);
-  const bool decay = options.weightDecay != 0.0;
-  float* buffer = momentumBuffer;
-  if (options.momentum == 0.0) {
-    sgdLoop(p, g, n, decay, s, [](int64_t, float gradient) { return gradient; });
-  } else if (step == 1) {
-    if (options.nesterov) {
-      sgdLoop(p, g, n, decay, s, [=](int64_t i, float gradient) {
-        buffer[i] = gradient;
-        return math::sgdNesterov(gradient, gradient, s);
-      });
-    } else {
-      sgdLoop(p, g, n, decay, s, [=](int64_t i, float gradient) { return buffer[i] = gradient; });
-    }
-  } else if (options.nesterov) {
-    sgdLoop(p, g, n, decay, s, [=](int64_t i, float gradient) {
-      buffer[i] = math::sgdMomentum(buffer[i], gradient, s);
-      return math::sgdNesterov(buffer[i], gradient, s);
-    });
-  } else {
-    sgdLoop(p, g, n, decay, s, [=](int64_t i, float gradient) {
-      return buffer[i] = math::sgdMomentum(buffer[i], gradient, s);
-    });
-  }
 }
 
 }  // namespace
 
 extern const OptimizerKernels optimizerTable;
-const OptimizerKernels optimizerTable = {adamStep, sgdStep};
+#define NN_OPTIMIZER_ROW(Op, opName, Options) step<math::Options>,
+const OptimizerKernels optimizerTable = {NN_OPTIMIZERS(NN_OPTIMIZER_ROW)};
+#undef NN_OPTIMIZER_ROW
 
 }  // namespace neuronode::NN_ISA

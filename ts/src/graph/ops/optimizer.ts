@@ -1,15 +1,15 @@
 /**
- * Owns the steps of optimizers: settings as users write them, with defaults and checks, shapes.
- * Formulas and defaults: torch.optim.Adam, AdamW and SGD.
+ * Owns the optimizers, a row each: settings as users write them, with defaults and checks, state and
+ * attributes. Their operations are made from the rows. Formulas and defaults are torch.optim's.
  */
 import { checkBoolean, checkNumber, show } from '../../arguments.js';
 import { ArgumentError } from '../../errors.js';
 import {
+  type AttrKind,
   checkSameShape,
   f32,
   i32,
   inputShape,
-  numberAttr,
   type Operation,
   optionalF32,
   type Slot,
@@ -45,122 +45,165 @@ export interface SgdSettings {
   nesterov?: boolean;
 }
 
-export const adamDefaults: Required<AdamSettings> = {
-  lr: 0.001,
-  betas: [0.9, 0.999],
-  eps: 1e-8,
-  weightDecay: 0,
-};
+/** Settings of a step of RMSprop. */
+export interface RmspropSettings {
+  /** Learning rate, 0 or above; 0.01 by default. */
+  lr?: number;
+  /** Decay of the running mean of the gradient's square, from 0 to 1; 0.99 by default. */
+  alpha?: number;
+  /** Added to the denominator, 0 or above; 1e-8 by default. */
+  eps?: number;
+  /** Weight decay, added to the gradient, 0 or above; 0 by default. */
+  weightDecay?: number;
+  /** Part of the last update that is kept, 0 or above; 0 by default. */
+  momentum?: number;
+  /** Whether the gradient is divided by its estimated deviation; false by default. */
+  centered?: boolean;
+}
 
-export const sgdDefaults: Required<SgdSettings> = {
-  lr: 0.001,
-  momentum: 0,
-  dampening: 0,
-  weightDecay: 0,
-  nesterov: false,
-};
+/** One tensor of an optimizer's state, of the parameter's shape. */
+export interface OptimizerState {
+  /** Name among the operation's inputs. */
+  readonly slot: string;
+  /** Name in checkpoints, PyTorch's, before the parameter's. */
+  readonly name: string;
+  /** There exactly where this attribute is neither 0 nor false; always where absent. */
+  readonly when?: string;
+}
+
+/** An optimizer, declared once: its operation, its class and its single call are made from it. */
+export interface OptimizerRow<Settings extends { lr: number }> {
+  readonly states: readonly OptimizerState[];
+  /** Every setting, with its default. */
+  readonly defaults: Settings;
+  /** @throws ArgumentError where a setting is out of its range, or does not go with another. */
+  check(who: string, settings: Settings): void;
+  /** Attributes, numbers and booleans; the learning rate is an input. */
+  attrs(settings: Omit<Settings, 'lr'>): Attrs;
+}
 
 /** Largest f32: kernels compute in it, and what is above would be infinite there. */
 const largest = 2 ** 128 - 2 ** 104;
 
-/** @throws ArgumentError where a setting is out of its range. */
-export function checkAdam(who: string, settings: Required<AdamSettings>): void {
-  const { lr, betas, eps, weightDecay } = settings;
-  checkNumber(who, 'eps', eps, { min: 0, max: largest });
-  checkNumber(who, 'weightDecay', weightDecay, { min: 0, max: largest });
-  if (!Array.isArray(betas) || betas.length !== 2) {
-    throw new ArgumentError(`${who} expects betas to be two numbers, got ${show(betas)}`);
-  }
-  for (const [index, beta] of betas.entries()) {
-    checkNumber(who, `betas[${index}]`, beta, { min: 0, below: 1 });
-  }
-  // The first step divides it by 1 - beta1, for the bias correction.
-  checkNumber(who, 'lr', lr, { min: 0, max: largest * (1 - betas[0]) });
+const adam = {
+  states: [
+    { slot: 'm', name: 'exp_avg' },
+    { slot: 'v', name: 'exp_avg_sq' },
+  ],
+  defaults: { lr: 0.001, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, decoupled: false },
+  check(who, { lr, betas, eps, weightDecay, decoupled }) {
+    checkNumber(who, 'eps', eps, { min: 0, max: largest });
+    checkNumber(who, 'weightDecay', weightDecay, { min: 0, max: largest });
+    if (!Array.isArray(betas) || betas.length !== 2) {
+      throw new ArgumentError(`${who} expects betas to be two numbers, got ${show(betas)}`);
+    }
+    for (const [index, beta] of betas.entries()) {
+      checkNumber(who, `betas[${index}]`, beta, { min: 0, below: 1 });
+    }
+    // The first step divides it by 1 - beta1, for the bias correction.
+    checkNumber(who, 'lr', lr, { min: 0, max: largest * (1 - betas[0]) });
+    checkBoolean(who, 'decoupled', decoupled);
+  },
+  attrs({ betas: [beta1, beta2], eps, weightDecay, decoupled }) {
+    return { beta1, beta2, eps, weightDecay, decoupled };
+  },
+} as const satisfies OptimizerRow<Required<AdamSettings> & { decoupled: boolean }>;
+
+const sgd = {
+  states: [{ slot: 'momentumBuffer', name: 'momentum_buffer', when: 'momentum' }],
+  defaults: { lr: 0.001, momentum: 0, dampening: 0, weightDecay: 0, nesterov: false },
+  check(who, { lr, momentum, dampening, weightDecay, nesterov }) {
+    checkNumber(who, 'lr', lr, { min: 0, max: largest });
+    checkNumber(who, 'momentum', momentum, { min: 0, max: largest });
+    checkNumber(who, 'dampening', dampening, { min: -largest, max: largest });
+    checkNumber(who, 'weightDecay', weightDecay, { min: 0, max: largest });
+    if (checkBoolean(who, 'nesterov', nesterov) && (momentum === 0 || dampening !== 0)) {
+      throw new ArgumentError(
+        `${who} takes nesterov with a momentum above 0 and no dampening, got momentum ` +
+          `${momentum} and dampening ${dampening}`,
+      );
+    }
+  },
+  attrs({ momentum, dampening, nesterov, weightDecay }) {
+    return { momentum, dampening, nesterov, weightDecay };
+  },
+} as const satisfies OptimizerRow<Required<SgdSettings>>;
+
+const rmsprop = {
+  states: [
+    { slot: 'square', name: 'square_avg' },
+    { slot: 'momentumBuffer', name: 'momentum_buffer', when: 'momentum' },
+    { slot: 'mean', name: 'grad_avg', when: 'centered' },
+  ],
+  defaults: { lr: 0.01, alpha: 0.99, eps: 1e-8, weightDecay: 0, momentum: 0, centered: false },
+  check(who, { lr, alpha, eps, weightDecay, momentum, centered }) {
+    checkNumber(who, 'lr', lr, { min: 0, max: largest });
+    checkNumber(who, 'alpha', alpha, { min: 0, max: 1 });
+    checkNumber(who, 'eps', eps, { min: 0, max: largest });
+    checkNumber(who, 'weightDecay', weightDecay, { min: 0, max: largest });
+    checkNumber(who, 'momentum', momentum, { min: 0, max: largest });
+    checkBoolean(who, 'centered', centered);
+  },
+  attrs({ alpha, eps, weightDecay, momentum, centered }) {
+    return { alpha, eps, weightDecay, momentum, centered };
+  },
+} as const satisfies OptimizerRow<Required<RmspropSettings>>;
+
+/** The optimizers, by the name of their operation. */
+export const optimizers = { adamStep: adam, sgdStep: sgd, rmspropStep: rmsprop };
+
+/** Name of an optimizer's operation. */
+export type OptimizerName = keyof typeof optimizers;
+
+/** All settings of an optimizer's operation. */
+export type OptimizerSettings<Name extends OptimizerName> = Parameters<
+  (typeof optimizers)[Name]['check']
+>[1];
+
+/** The row of an optimizer, without what sets it apart. */
+export function optimizerRow<Settings extends { lr: number }>(
+  name: OptimizerName,
+): OptimizerRow<Settings> {
+  return optimizers[name] as unknown as OptimizerRow<Settings>;
 }
 
-/** @throws ArgumentError where a setting is out of its range, or does not go with another. */
-export function checkSgd(who: string, settings: Required<SgdSettings>): void {
-  const { lr, momentum, dampening, weightDecay, nesterov } = settings;
-  checkNumber(who, 'lr', lr, { min: 0, max: largest });
-  checkNumber(who, 'momentum', momentum, { min: 0, max: largest });
-  checkNumber(who, 'dampening', dampening, { min: -largest, max: largest });
-  checkNumber(who, 'weightDecay', weightDecay, { min: 0, max: largest });
-  if (checkBoolean(who, 'nesterov', nesterov) && (momentum === 0 || dampening !== 0)) {
-    throw new ArgumentError(
-      `${who} takes nesterov with a momentum above 0 and no dampening, got momentum ${momentum} ` +
-        `and dampening ${dampening}`,
-    );
-  }
-}
-
-/** Attributes of a step of Adam; the learning rate is an input. */
-export function adamAttrs(
-  { betas, eps, weightDecay }: Omit<Required<AdamSettings>, 'lr'>,
-  decoupled: boolean,
-): Attrs {
-  const [beta1, beta2] = betas;
-  return { beta1, beta2, eps, weightDecay, decoupled };
-}
-
-/** Attributes of a step of stochastic gradient descent; the learning rate is an input. */
-export function sgdAttrs({
-  momentum,
-  dampening,
-  nesterov,
-  weightDecay,
-}: Omit<Required<SgdSettings>, 'lr'>): Attrs {
-  return { momentum, dampening, nesterov, weightDecay };
+/** The tensors of state that there are with these attributes, in the order of the inputs. */
+export function optimizerStates(name: OptimizerName, attrs: Attrs): readonly OptimizerState[] {
+  return optimizerRow(name).states.filter(({ when }) => when === undefined || attrs[when]);
 }
 
 const learningRate: Slot = { name: 'lr', dtypes: ['f64'] };
 
-export const optimizerOps = {
-  adamStep: {
-    inputs: [f32('p'), f32('g'), f32('m'), f32('v'), i32('step'), learningRate],
+/** Parameter, gradient, state..., step, learning rate. */
+function operation(name: OptimizerName): Operation {
+  const { states, defaults, attrs } = optimizerRow<{ lr: number }>(name);
+  const kinds = Object.entries(attrs(defaults)).map(([key, value]): [string, AttrKind] => {
+    return [key, typeof value === 'boolean' ? 'boolean' : 'number'];
+  });
+  const slots = states.map(({ slot, when }): Slot => {
+    return when === undefined ? f32(slot) : { ...optionalF32(slot), when };
+  });
+  return {
+    inputs: [f32('p'), f32('g'), ...slots, i32('step'), learningRate],
     outputs: [],
-    attrs: {
-      beta1: 'number',
-      beta2: 'number',
-      eps: 'number',
-      weightDecay: 'number',
-      decoupled: 'boolean',
-    },
-    updates: [0, 2, 3],
+    attrs: Object.fromEntries(kinds),
+    updates: [0, ...states.map((_, index) => index + 2)],
     infer: (c) => {
-      for (const [index, name] of [
-        [1, 'g'],
-        [2, 'm'],
-        [3, 'v'],
-      ] as const) {
-        checkSameShape(c.who, name, inputShape(c, index), inputShape(c, 0));
-      }
-      return [];
-    },
-    gradient: null,
-  },
-  sgdStep: {
-    inputs: [f32('p'), f32('g'), optionalF32('momentumBuffer'), i32('step'), learningRate],
-    outputs: [],
-    attrs: {
-      momentum: 'number',
-      dampening: 'number',
-      nesterov: 'boolean',
-      weightDecay: 'number',
-    },
-    updates: [0, 2],
-    infer: (c) => {
-      checkSameShape(c.who, 'g', inputShape(c, 1), inputShape(c, 0));
-      const [buffer] = c.inputs.slice(2, -2);
-      if (buffer !== undefined) {
-        checkSameShape(c.who, 'momentumBuffer', buffer.shape, inputShape(c, 0));
-      }
-      if ((numberAttr(c.attrs, 'momentum') !== 0) !== (buffer !== undefined)) {
+      const names = ['g', ...optimizerStates(name, c.attrs).map(({ slot }) => slot)];
+      if (c.inputs.length !== names.length + 3) {
         throw new ArgumentError(
-          `${c.who} expects a momentumBuffer exactly where momentum is not 0`,
+          `${c.who} expects ${names.length + 3} inputs with these attributes, got ${c.inputs.length}`,
         );
       }
+      for (const [index, input] of names.entries()) {
+        checkSameShape(c.who, input, inputShape(c, index + 1), inputShape(c, 0));
+      }
       return [];
     },
     gradient: null,
-  },
-} satisfies Record<string, Operation>;
+  };
+}
+
+export const optimizerOps = Object.fromEntries(
+  Object.keys(optimizers).map((name) => [name, operation(name as OptimizerName)]),
+) as Record<OptimizerName, Operation>;
