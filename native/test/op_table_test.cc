@@ -8,6 +8,7 @@
 
 #include "error.h"
 #include "graph_nets.h"
+#include "optimizers.h"
 
 namespace neuronode::test {
 namespace {
@@ -84,10 +85,15 @@ TEST(OpTable, UpdatesInPlaceWhatPersistsOnly) {
     const OpInfo& info = opInfo(op);
     if (info.family != Family::Optimizer) continue;
     SCOPED_TRACE(info.name);
-    for (size_t wrong = 0; wrong < info.inputs.most; ++wrong) {
+    NodeSpec withAllState{.op = op};
+    for (const char* name : {"alpha", "beta1", "beta2", "centered", "dampening", "decoupled", "eps",
+                             "momentum", "nesterov", "weightDecay"}) {
+      withAllState.attrs.set(name, {0.5});
+    }
+    const size_t tensors = 2 + static_cast<size_t>(stateCount(withAllState));
+    for (size_t wrong = 0; wrong < tensors + info.shared; ++wrong) {
       GraphSpec graph;
       std::vector<int> in;
-      const size_t tensors = info.inputs.most - info.shared;
       for (size_t i = 0; i < tensors; ++i) {
         const bool isInput = i == 1 || i == wrong;
         in.push_back(add(graph, isInput ? ValueKind::Input : ValueKind::State, {3},
@@ -95,11 +101,34 @@ TEST(OpTable, UpdatesInPlaceWhatPersistsOnly) {
       }
       in.push_back(add(graph, ValueKind::Input, {}, "step", DType::I32));
       in.push_back(add(graph, ValueKind::Input, {}, "lr", DType::F64));
-      addNode(graph, op, in, {});
+      addNode(graph, op, in, {}, withAllState.attrs);
       const bool isRefused = wrong != 1 && wrong < tensors;
       const std::string said = refusal(graph);
       EXPECT_EQ(said.empty(), !isRefused) << wrong << ": " << said;
       if (isRefused) EXPECT_NE(said.find("only parameters and state"), std::string::npos) << said;
+    }
+  }
+}
+
+TEST(OpTable, AnOptimizersAttributesSayHowMuchStateItTakes) {
+  for (const double momentum : {0.0, 0.5}) {
+    for (const size_t states : {size_t{0}, size_t{1}, size_t{2}}) {
+      GraphSpec graph;
+      std::vector<int> in;
+      for (size_t i = 0; i < 2 + states; ++i) {
+        const ValueKind kind = i == 1 ? ValueKind::Input : ValueKind::State;
+        in.push_back(add(graph, kind, {3}, "value" + std::to_string(i)));
+      }
+      in.push_back(add(graph, ValueKind::Input, {}, "step", DType::I32));
+      in.push_back(add(graph, ValueKind::Input, {}, "lr", DType::F64));
+      Attrs attrs;
+      for (const char* name : {"dampening", "nesterov", "weightDecay"}) attrs.set(name, {0});
+      attrs.set("momentum", {momentum});
+      addNode(graph, Op::SgdStep, in, {}, attrs);
+      const std::string said = refusal(graph);
+      const size_t wanted = momentum == 0 ? 0 : 1;
+      EXPECT_EQ(said.empty(), states == wanted) << said;
+      if (states != wanted) EXPECT_NE(said.find("tensors of state"), std::string::npos) << said;
     }
   }
 }
