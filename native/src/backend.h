@@ -186,6 +186,10 @@ class Backend {
   virtual Layout storageLayout(Layout wanted) { return wanted; }
   // Whether gradients of batch normalisation compute a ReLU's mask anew, where they would read it.
   virtual bool recomputesMasks() const { return false; }
+  // Whether makeReorder goes from one layout of its own to another; else the way is by plain.
+  virtual bool reordersDirectly(Layout from, Layout to) {
+    return storageLayout(from) == storageLayout(to);
+  }
   // Whether optimizer steps with equal attributes become one kernel.
   virtual bool mergesUpdates() const { return false; }
 };

@@ -53,6 +53,19 @@ const std::vector<ConvShape> kShapes = {
     {2, 64, 5, 5, 160, 3, 1, 0, 0, 1, 1, 1, 0, 1, 1, 1},    // several tasks
 };
 
+// [k, c / groups, taps] in blocks of both channels, padding lanes zero.
+std::vector<float> toBlocks(const std::vector<float>& gw, const ConvShape& s, int64_t lanes) {
+  const int64_t groupC = s.c / s.groups, groupK = s.k / s.groups;
+  const int64_t cBlocks = ceilDivide(groupC, lanes), kBlocks = ceilDivide(groupK, lanes);
+  std::vector<float> blocks(s.groups * kBlocks * cBlocks * s.taps() * lanes * lanes);
+  for (int64_t i = 0; i < static_cast<int64_t>(gw.size()); ++i) {
+    const int64_t tap = i % s.taps(), c = i / s.taps() % groupC, k = i / s.taps() / groupC;
+    const int64_t block = (k / groupK * kBlocks + k % groupK / lanes) * cBlocks + c / lanes;
+    blocks[((block * s.taps() + tap) * lanes + c % lanes) * lanes + k % groupK % lanes] = gw[i];
+  }
+  return blocks;
+}
+
 using BlockedGrad = IsaTest;
 
 TEST_P(BlockedGrad, AgreesWithFloat64AndIsTheSameOnAnyNumberOfThreads) {
@@ -74,6 +87,12 @@ TEST_P(BlockedGrad, AgreesWithFloat64AndIsTheSameOnAnyNumberOfThreads) {
       EXPECT_EQ(workspace.back(), kGuard);
       return out.values();
     });
+    const BlockedWeightGrad inBlocks(s, kernels, WeightOrder::Blocked);
+    const std::vector<float> blockedGw = toBlocks(gw, s, kernels.lanes);
+    Guarded<float> out(static_cast<int64_t>(blockedGw.size()));
+    std::vector<double> workspace(inBlocks.workspaceBytes() / sizeof(double) + 1);
+    inBlocks.run(blockedX.data(), blockedGy.data(), out.data(), workspace.data());
+    EXPECT_EQ(out.values(), blockedGw) << "in blocks";
     double worst = 0, largest = 0;
     for (size_t i = 0; i < expected.size(); ++i) {
       worst = std::max(worst, std::abs(gw[i] - expected[i]));

@@ -1,6 +1,7 @@
 // Programs on the CPU.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 
@@ -174,6 +175,58 @@ TEST_F(ProgramTest, AViewOfAParameterKeepsTheValuesItWasTakenFrom) {
              {"lr", {DType::F64, {}, bytesOf(0.5)}}};
   EXPECT_EQ(floatsOf(run(*program)["result"]), std::vector<float>(6, 1.f));
   EXPECT_EQ(floatsOf(program->read("p")), std::vector<float>(6, 0.5f));
+}
+
+// A strided convolution of channels that are no whole blocks, with both its gradients; with a step
+// of SGD or without.
+GraphSpec stridedStep(bool trains) {
+  GraphSpec graph;
+  const Shape shape{40, 20, 3, 3};
+  const int w = add(graph, ValueKind::Parameter, shape, "w");
+  const int x = add(graph, ValueKind::Input, {2, 20, 9, 9}, "x");
+  const int gy = add(graph, ValueKind::Input, {2, 40, 5, 5}, "gy");
+  const int y = intermediate(graph, {2, 40, 5, 5}), gx = intermediate(graph, {2, 20, 9, 9});
+  const int gw = intermediate(graph, shape);
+  addNode(graph, Op::Conv2d, {x, w}, {y}, convAttrs(2));
+  addNode(graph, Op::Conv2dInputGrad, {gy, w}, {gx}, convAttrs(2));
+  addNode(graph, Op::Conv2dWeightGrad, {x, gy}, {gw}, convAttrs(2));
+  graph.outputs = {{"y", y}, {"gx", gx}};
+  if (!trains) {
+    graph.outputs.push_back({"gw", gw});
+    return graph;
+  }
+  const int step = add(graph, ValueKind::Input, {}, "step", DType::I32);
+  const int lr = add(graph, ValueKind::Input, {}, "lr", DType::F64);
+  Attrs attrs;
+  for (const char* name : {"momentum", "dampening", "nesterov", "weightDecay"})
+    attrs.set(name, {0});
+  addNode(graph, Op::SgdStep, {w, gw, step, lr}, {}, attrs);
+  return graph;
+}
+
+TEST_F(ProgramTest, AWeightsGradientComesInTheWeightsLayout) {
+  const auto values = [](int64_t i) { return static_cast<float>(i * 7 % 11) / 8 - 0.6f; };
+  auto trainer = compile(stridedStep(true)), reader = compile(stridedStep(false));
+  const HostTensor weights = hostTensor({40, 20, 3, 3}, values);
+  trainer->write("w", weights);
+  reader->write("w", weights);
+  inputs_ = {{"x", hostTensor({2, 20, 9, 9}, values)}, {"gy", hostTensor({2, 40, 5, 5}, values)}};
+  Results expected = run(*reader);
+  inputs_["step"] = {DType::I32, {}, bytesOf(int32_t{1})};
+  inputs_["lr"] = {DType::F64, {}, bytesOf(1.0)};
+  Results results = run(*trainer);
+  for (const char* name : {"y", "gx"}) {
+    EXPECT_EQ(floatsOf(results[name]), floatsOf(expected[name])) << name;
+  }
+  std::vector<float> stepped = floatsOf(weights);
+  const std::vector<float> gradient = floatsOf(expected["gw"]);
+  for (size_t i = 0; i < stepped.size(); ++i) stepped[i] -= gradient[i];
+  EXPECT_EQ(floatsOf(trainer->read("w")), stepped);
+  // x, gy, y and gx are plain outside; the weight has another layout for its input gradient at
+  // most.
+  const auto& steps = trainer->plan().steps;
+  const auto isReorder = [](const PlanStep& step) { return step.op == "reorder"; };
+  EXPECT_LE(std::count_if(steps.begin(), steps.end(), isReorder), 5);
 }
 
 TEST_F(ProgramTest, OneWeightServesConvolutionsOfDifferentGroups) {

@@ -1,5 +1,6 @@
 #include "cpu/cpu_backend.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -138,6 +139,37 @@ Layout CpuBackend::layoutOf(const Desc& desc, const Shape& shape) {
   }
   registered_.push_back(desc);
   return static_cast<Layout>(kFirstRegisteredLayout + registered_.size() - 1);
+}
+
+Layout CpuBackend::blockedWeights(const Shape& shape, int64_t groups) {
+  using Tag = dnnl::memory::format_tag;
+  Dims dims(shape.begin(), shape.end());
+  Tag tag = channelBlock_ == 16 ? Tag::OIhw16i16o : Tag::OIhw8i8o;
+  if (groups > 1) {
+    dims = {groups, shape[0] / groups, shape[1], shape[2], shape[3]};
+    tag = channelBlock_ == 16 ? Tag::gOIhw16i16o : Tag::gOIhw8i8o;
+  }
+  return layoutOf({dims, dnnl::memory::data_type::f32, tag}, shape);
+}
+
+Layout CpuBackend::preferredLayout(const FusedNode& node, std::span<const TensorDesc> inputs,
+                                   std::span<const TensorDesc> /*outputs*/, size_t input,
+                                   const KernelOptions& /*options*/) {
+  // An optimizer wants a gradient as its parameter lies.
+  const bool isGradient = opInfo(node.spec.op).family == Family::Optimizer && input == 1;
+  return isGradient ? inputs[0].layout : Layout::Undecided;
+}
+
+// Where the library has more than reference code for it.
+bool CpuBackend::reordersDirectly(Layout from, Layout to) {
+  if (std::min(static_cast<int>(from), static_cast<int>(to)) < kFirstRegisteredLayout) {
+    return from == to;
+  }
+  const Desc &source = registered(from), &target = registered(to);
+  if (onednn::dimsOf(source) != onednn::dimsOf(target)) return false;
+  const dnnl::reorder::primitive_desc pd(engine_, source, engine_, target, onednn::userScratchpad(),
+                                         true);
+  return pd && std::string(pd.impl_info_str()).find("jit") != std::string::npos;
 }
 
 std::unique_ptr<Kernel> CpuBackend::makeReorder(const TensorDesc& from, const TensorDesc& to) {

@@ -27,6 +27,10 @@ class CpuBackend : public Backend {
   std::unique_ptr<Kernel> makeReorder(const TensorDesc& from, const TensorDesc& to) override;
   std::unique_ptr<Executor> makeExecutor(std::vector<Transfer> inputs,
                                          std::vector<Transfer> outputs) override;
+  Layout preferredLayout(const FusedNode& node, std::span<const TensorDesc> inputs,
+                         std::span<const TensorDesc> outputs, size_t input,
+                         const KernelOptions& options) override;
+  bool reordersDirectly(Layout from, Layout to) override;
   void upload(void* device, const void* host, size_t bytes) override;
   void download(void* host, const void* device, size_t bytes) override;
 
@@ -40,6 +44,10 @@ class CpuBackend : public Backend {
   onednn::Desc describe(const TensorDesc& desc, const onednn::Dims& dims) const;
   // Plain or Blocked where the description is one of those, else one that is registered here.
   Layout layoutOf(const onednn::Desc& desc, const Shape& shape);
+
+  // That of convolution weights in blocks of both channels, [G, K/V, C/V, h, w, V of C, V of K],
+  // which the library's forward kernels read.
+  Layout blockedWeights(const Shape& shape, int64_t groups);
 
   // Convolutions timed so far, by geometry and thread count.
   std::map<std::string, ConvKernel>& timedConvolutions() { return timedConvolutions_; }

@@ -217,7 +217,7 @@ int Compiler::pieceIn(int value, Layout layout) {
   if (canShadow(value, layout)) return addShadow(value, layout);
   // Two layouts of the backend's own may see the shape differently: plain is between them.
   const bool direct = present == Layout::Plain || layout == Layout::Plain ||
-                      backend_.storageLayout(present) == backend_.storageLayout(layout);
+                      backend_.reordersDirectly(present, layout);
   const int copy = addCopy(direct ? main : pieceIn(value, Layout::Plain), layout);
   copies_[value].push_back(copy);
   return copy;

@@ -36,8 +36,9 @@ bool BlockedWeightGrad::supported(const ConvShape& s, int lanes) {
   return s.groups == 1 || (s.c / s.groups % lanes == 0 && s.k / s.groups % lanes == 0);
 }
 
-BlockedWeightGrad::BlockedWeightGrad(const ConvShape& shape, const BlockedGradKernels& kernels)
-    : shape_(shape), kernels_(kernels) {
+BlockedWeightGrad::BlockedWeightGrad(const ConvShape& shape, const BlockedGradKernels& kernels,
+                                     WeightOrder order)
+    : shape_(shape), kernels_(kernels), order_(order) {
   ConvShape& s = shape_;
   if (s.isPointwise()) {
     s.w = s.outW = s.h * s.w;  // an image is one row of pixels
@@ -175,7 +176,27 @@ void BlockedWeightGrad::run(const float* x, const float* gy, float* gw, void* wo
 #pragma omp simd
       for (int64_t j = 0; j < taskFloats_; ++j) total[j] += part[j];
     }
-    store(task(i), total, gw);
+    if (order_ == WeightOrder::Blocked) {
+      storeBlocks(task(i), total, gw);
+    } else {
+      store(task(i), total, gw);
+    }
+  }
+}
+
+void BlockedWeightGrad::storeBlocks(const Task& t, const float* sums, float* gw) const {
+  const int64_t lanes = kernels_.lanes, sumStride = t.kBlocks * lanes;
+  for (int64_t k = 0; k < t.kBlocks; ++k) {
+    for (int64_t c = 0; c < t.cBlocks; ++c) {
+      const int64_t block = (t.group * kBlocks_ + t.firstK + k) * cBlocks_ + t.firstC + c;
+      float* to = gw + block * taps() * lanes * lanes;
+      for (int64_t tap = 0; tap < taps(); ++tap) {
+        const float* from = sums + (tap * t.cBlocks + c) * lanes * sumStride + k * lanes;
+        for (int64_t row = 0; row < lanes; ++row, to += lanes) {
+          std::copy_n(from + row * sumStride, lanes, to);
+        }
+      }
+    }
   }
 }
 

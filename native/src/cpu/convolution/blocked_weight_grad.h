@@ -40,17 +40,22 @@ struct BlockedGradKernels {
 
 const BlockedGradKernels& blockedGradKernels(Isa isa = detectIsa());
 
+/// How a weight gradient lies: [k, c / groups, kernelH, kernelW], or in blocks of `lanes` of both
+/// channels, [groups, blocks of k, blocks of c, kernelH, kernelW, lanes of c, lanes of k].
+enum class WeightOrder { Plain, Blocked };
+
 class BlockedWeightGrad {
  public:
   explicit BlockedWeightGrad(const ConvShape& shape,
-                             const BlockedGradKernels& kernels = blockedGradKernels());
+                             const BlockedGradKernels& kernels = blockedGradKernels(),
+                             WeightOrder order = WeightOrder::Plain);
 
   /// Whether a group's channels and outputs are whole blocks, or there is one group.
   static bool supported(const ConvShape& shape, int lanes);
 
   std::size_t workspaceBytes() const;
-  /// x, gy: channel-blocked with zeros in padding lanes; gw: OIHW plain, overwritten; workspace:
-  /// aligned to 8 bytes, better 64.
+  /// x, gy: channel-blocked with zeros in padding lanes; gw: overwritten, with zeros in padding
+  /// lanes; workspace: aligned to 8 bytes, better 64.
   void run(const float* x, const float* gy, float* gw, void* workspace) const;
 
  private:
@@ -68,9 +73,11 @@ class BlockedWeightGrad {
   void addBox(const float* x, const float* gy, const Task& task, const Box& box, float* sums) const;
   void addPart(const float* x, const float* gy, int64_t unit, int64_t part, float* sums) const;
   void store(const Task& task, const float* sums, float* gw) const;
+  void storeBlocks(const Task& task, const float* sums, float* gw) const;
 
   ConvShape shape_;
   const BlockedGradKernels& kernels_;
+  WeightOrder order_;
   int64_t cBlocks_, kBlocks_;  // of a group
   int64_t cTasks_, kTasks_, tasks_;
   int64_t taskFloats_;

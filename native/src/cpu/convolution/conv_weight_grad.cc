@@ -1,5 +1,7 @@
 #include "cpu/convolution/conv_weight_grad.h"
 
+#include <utility>
+
 #include "cpu/channels.h"
 #include "cpu/convolution/blocked_weight_grad.h"
 #include "cpu/convolution/conv_tensors.h"
@@ -14,13 +16,15 @@ namespace {
 template <class Grad>
 class WeightGradKernel : public Kernel {
  public:
-  WeightGradKernel(const KernelRequest& request, const char* kernelName, Layout input)
-      : grad_(convShape(request)),
+  WeightGradKernel(const KernelRequest& request, const char* kernelName, Layout input, Grad grad,
+                   Layout weights = Layout::Plain)
+      : grad_(std::move(grad)),
         outputPlane_(planeShape(request.backend, request.inputs[1], Layout::Blocked)) {
     name = kernelName;
     workspaceBytes = grad_.workspaceBytes();
     inputLayouts = {input, Layout::Blocked};
     outputLayouts = std::vector(request.outputs.size(), Layout::Plain);
+    outputLayouts[0] = weights;
   }
 
   void run(std::span<void* const> in, std::span<void* const> out, void* workspace) override {
@@ -44,8 +48,8 @@ bool fewChannelsFit(const KernelRequest& request) {
 }
 
 std::unique_ptr<Kernel> makeFewChannelsWeightGrad(const KernelRequest& request) {
-  return std::make_unique<WeightGradKernel<FewChannelsWeightGrad>>(request, "direct few channels",
-                                                                   Layout::Plain);
+  return std::make_unique<WeightGradKernel<FewChannelsWeightGrad>>(
+      request, "direct few channels", Layout::Plain, FewChannelsWeightGrad(convShape(request)));
 }
 
 bool blockedWeightGradFits(const KernelRequest& request) {
@@ -54,13 +58,20 @@ bool blockedWeightGradFits(const KernelRequest& request) {
 }
 
 std::unique_ptr<Kernel> makeBlockedWeightGrad(const KernelRequest& request) {
-  return std::make_unique<WeightGradKernel<BlockedWeightGrad>>(request, "direct blocked",
-                                                               Layout::Blocked);
+  const TensorDesc& gw = request.outputs[0];
+  const ConvShape shape = convShape(request);
+  // As the parameter lies that it is for, where that is one of the two orders.
+  const Layout blocked = request.backend.blockedWeights(gw.shape, shape.groups);
+  const bool isBlocked = gw.layout == blocked;
+  const WeightOrder order = isBlocked ? WeightOrder::Blocked : WeightOrder::Plain;
+  return std::make_unique<WeightGradKernel<BlockedWeightGrad>>(
+      request, "direct blocked", Layout::Blocked,
+      BlockedWeightGrad(shape, blockedGradKernels(), order), isBlocked ? blocked : Layout::Plain);
 }
 
 std::unique_ptr<Kernel> makeDepthwiseWeightGrad(const KernelRequest& request) {
-  return std::make_unique<WeightGradKernel<DepthwiseWeightGrad>>(request, "direct depthwise",
-                                                                 Layout::Blocked);
+  return std::make_unique<WeightGradKernel<DepthwiseWeightGrad>>(
+      request, "direct depthwise", Layout::Blocked, DepthwiseWeightGrad(convShape(request)));
 }
 
 }  // namespace neuronode
