@@ -155,7 +155,7 @@ describe('native code computes what the reference does', () => {
     for (const traced of [
       evalGraph(net, new nn.CrossEntropyLoss({ reduction: 'sum' }), mixedImage),
       predictGraph(net, mixedImage),
-      predictGraph(net, mixedImage, 'probabilities'),
+      predictGraph(net, mixedImage, true),
     ]) {
       const { what, error } = await compare(traced, 1, 5, 3);
       expect(error, what).toBeLessThan(2e-5);

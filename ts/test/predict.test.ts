@@ -4,7 +4,9 @@ import {
   DeviceError,
   DisposedError,
   DTypeError,
+  manualSeed,
   nn,
+  ops,
   Predictor,
   type PredictorOptions,
   ShapeError,
@@ -128,6 +130,44 @@ describe('predict', () => {
     expect(write).toHaveBeenCalledTimes([...net.parameters()].length);
   });
 
+  test('gives the outputs of a convolution, in parts and padded', async () => {
+    manualSeed(0);
+    const net = new nn.Conv2d(1, 3, 3);
+    const [batch] = await takeBatches(learnableLoader(21, all, 10), 1);
+    const { image, imageShape } = batch!;
+    // What the single operation gives for all images at once.
+    const input = { data: Float32Array.from(image, (byte) => byte / 255), shape: imageShape };
+    const weight = { data: net.weight.data, shape: net.weight.shape };
+    const bias = { data: net.bias!.data, shape: net.bias!.shape };
+    const wanted = await ops.conv2d(input, weight, bias);
+    expect(wanted.shape).toEqual([21, 3, 8, 8]);
+    for (const options of [{ batchSize: 4 }, { softmax: false }]) {
+      const { data, shape } = await makePredictor(net, options).outputs({ image, imageShape });
+      expect(shape).toEqual(wanted.shape);
+      const apart = data.map((value, i) => Math.abs(value - wanted.data[i]!));
+      expect(Math.max(...apart)).toBeLessThan(1e-5);
+    }
+  });
+
+  test('gives the logits beside probabilities, and one number for each image', async () => {
+    const [batch] = await takeBatches(learnableLoader(50, all, 10), 1);
+    const net = seededTiny();
+    const predictor = makePredictor(net);
+    const logits = await makePredictor(net, { softmax: false }).predict(batch!);
+    const { data, shape } = await predictor.outputs(batch!);
+    expect({ data, shape }).toEqual({ data: logits.probabilities, shape: [50, 10] });
+    expect((await predictor.predict(batch!)).classes).toEqual(logits.classes);
+    class Mean extends nn.Module {
+      override forward(image: Tensor): Tensor {
+        return image.mean([1, 2, 3]);
+      }
+    }
+    const means = await makePredictor(new Mean()).outputs(batch!);
+    expect(means.shape).toEqual([50]);
+    const first = batch!.image.subarray(0, 100);
+    expect(means.data[0]).toBeCloseTo([...first].reduce((sum, byte) => sum + byte) / 25500, 5);
+  });
+
   test('leaves the mode of the network alone', async () => {
     const net = seededTiny().train();
     const [batch] = await takeBatches(learnableLoader(16, {}, 10), 1);
@@ -202,17 +242,47 @@ describe('misuse', () => {
     await expect(trainer.evaluate(loader)).rejects.toThrow(shown);
   });
 
-  test('a network that does not return [N, classes]', async () => {
-    class Pixels extends nn.Module {
+  test.each([true, false])(
+    'a network that does not return [N, classes], softmax: %s',
+    async (softmax) => {
+      const predictor = makePredictor(new nn.Conv2d(1, 3, 3), { softmax });
+      for (const n of [1, 5]) {
+        const call = predictor.predict({
+          image: new Uint8Array(n * 100),
+          imageShape: [n, 1, 10, 10],
+        });
+        await expect(call).rejects.toBeInstanceOf(ShapeError);
+        await expect(call).rejects.toThrow(
+          `Predictor.predict expects the network to return [N, classes], got [${n}, 3, 8, 8]`,
+        );
+      }
+    },
+  );
+
+  test('a network that does not return a row for each image', async () => {
+    class Flat extends nn.Module {
       override forward(image: Tensor): Tensor {
-        return image.relu();
+        return image.reshape(-1, 10);
       }
     }
-    const predictor = makePredictor(new Pixels(), { softmax: false });
-    const images = { image: new Uint8Array(100), imageShape: [1, 1, 10, 10] };
-    await expect(predictor.predict(images)).rejects.toThrow(
-      /return \[N, classes\], got \[1, 1, 10/,
-    );
+    class Total extends nn.Module {
+      override forward(image: Tensor): Tensor {
+        return image.sum();
+      }
+    }
+    const images = { image: new Uint8Array(500), imageShape: [5, 1, 10, 10] };
+    for (const [net, shape] of [
+      [new Flat(), '[50, 10]'],
+      [new Total(), '[]'],
+    ] as const) {
+      const predictor = makePredictor(net);
+      for (const call of [predictor.predict(images), predictor.outputs(images)]) {
+        await expect(call).rejects.toBeInstanceOf(ShapeError);
+        await expect(call).rejects.toThrow(
+          `Predictor expects the network to return [N, ...] for 5 images, got ${shape}`,
+        );
+      }
+    }
   });
 
   test('after dispose, which is idempotent', async () => {

@@ -1,2 +1,7 @@
 /** Prediction: the public names. */
-export { type Prediction, Predictor, type PredictorOptions } from './predictor.js';
+export {
+  type Prediction,
+  Predictor,
+  type PredictorOptions,
+  type PredictorOutputs,
+} from './predictor.js';

@@ -6,11 +6,12 @@
  * end first, and later ones wait, so that each call computes with the values of one moment.
  */
 import { ArgumentError, DisposedError, ShapeError } from '../errors.js';
+import type { Shape } from '../graph/shapes.js';
 import type { Module, Outputs } from '../nn/index.js';
 import type { Pixels } from '../pixels.js';
 import { describeSignature, type InputSignature, sameSignature } from '../program/batch.js';
 import { CompiledGraph, type RunOutputs } from '../program/compiled.js';
-import { checkParameters, imageSpec, outputClasses, traceFor } from '../program/graph-facts.js';
+import { checkParameters, imageSpec, outputShape, traceFor } from '../program/graph-facts.js';
 import { predictGraph, type TracedGraph } from '../program/graphs.js';
 import type { NativeProgram } from '../program/native.js';
 import type { CompileTarget } from '../program/target.js';
@@ -23,7 +24,8 @@ import { type Part, partsOf, programSizes } from './sizes.js';
 export interface PredictProgramsOptions {
   readonly net: Module<Outputs>;
   readonly target: CompileTarget;
-  readonly output: 'logits' | 'probabilities';
+  /** Whether probabilities are wanted, where the network returns [N, classes]. */
+  readonly softmax: boolean;
   /** Images that the device takes at a time. */
   readonly batchSize: number;
 }
@@ -35,7 +37,8 @@ export interface PartRun extends Part {
 
 /** A call that was checked. */
 export interface Call {
-  readonly classes: number;
+  /** Shape of what the network returns for one image. */
+  readonly shape: Shape;
   /** Runs the parts, two at a time; what fails last is of no interest any more. */
   run(task: (part: PartRun) => Promise<void>): Promise<void>;
 }
@@ -84,7 +87,7 @@ export class PredictPrograms {
     checkParameters(caller, graphs[0]!.traced, this.#options.net);
     this.#signature = signature;
     return {
-      classes: outputClasses(graphs[0]!.traced),
+      shape: outputShape(graphs[0]!.traced),
       run: async (task) => {
         // No more of the images is copied at a time than two parts of them.
         const copied = Math.min(n, 2 * this.#options.batchSize) * bytesOf(signature);
@@ -110,10 +113,10 @@ export class PredictPrograms {
   #graphFor(signature: InputSignature, batchSize: number, n: number): CompiledGraph {
     const known = this.#graphs.get(batchSize);
     if (known !== undefined) return known;
-    const { net, output, target } = this.#options;
+    const { net, softmax, target } = this.#options;
     const traced = traceFor(n, batchSize, (rows): TracedGraph => {
-      const each = predictGraph(net, imageSpec(signature, rows), output);
-      outputClasses(each);
+      const each = predictGraph(net, imageSpec(signature, rows), softmax);
+      outputShape(each);
       if (each.wholeBatches) {
         throw new ArgumentError(
           'Predictor expects a network whose images do not see each other in evaluation mode, got ' +

@@ -1,8 +1,8 @@
 /**
- * Owns what trainers and predictors read from a traced graph: its images, its parameters, its classes.
+ * Owns what trainers and predictors read from a traced graph: its images, its parameters, its outputs.
  */
 import { ArgumentError, ShapeError } from '../errors.js';
-import { formatShape } from '../graph/shapes.js';
+import { formatShape, type Shape } from '../graph/shapes.js';
 import { sourceNames, type TraceableModule } from '../graph/trace.js';
 import type { InputSignature } from './batch.js';
 import type { ImageSpec, TracedGraph } from './graphs.js';
@@ -49,16 +49,18 @@ export function imageSpec(signature: InputSignature, batchSize: number): ImageSp
   return dtype === 'u8' ? { ...spec, mean, std } : spec;
 }
 
-/** Number of classes of a graph that predicts: columns of its output [N, C]. */
-export function outputClasses(traced: TracedGraph): number {
-  return columns(traced, 'Predictor', traced.spec.outputs[0]?.value);
-}
-
-function columns(traced: TracedGraph, who: string, value: number | undefined): number {
-  const shape = traced.spec.values[value ?? -1]?.shape ?? [];
-  const [, classes] = shape;
-  if (shape.length === 2 && classes !== undefined) return classes;
+/**
+ * Shape of what a graph that predicts gives for one image: that of its output without the leading N.
+ *
+ * @throws ShapeError for an output that has not one row for each image.
+ */
+export function outputShape(traced: TracedGraph): Shape {
+  const output = traced.spec.outputs.find(({ name }) => name === 'logits');
+  const shape = traced.spec.values[output?.value ?? -1]?.shape ?? [];
+  const [n, ...each] = shape;
+  if (n === traced.batchSize) return each;
   throw new ShapeError(
-    `${who} expects the network to return [N, classes], got ${formatShape(shape)}`,
+    `Predictor expects the network to return [N, ...] for ${traced.batchSize} images, ` +
+      `got ${formatShape(shape)}`,
   );
 }

@@ -5,7 +5,7 @@
  * `step` (1 for the first), `lr` (and `lr.1`, ... for further parameter groups); a graph has only
  * those that it uses, and `one`, the number 1, where the loss is the output of an ordinary operation.
  * `label` are the targets, of the type and shape that the loss takes. Outputs are `loss` and, where
- * the loss counts them, `correct`; or `logits` or `probabilities`.
+ * the loss counts them, `correct`; or `logits` and, where they are wanted, `probabilities`.
  */
 
 import { checkInteger, checkOneOf, show } from '../arguments.js';
@@ -19,7 +19,7 @@ import {
   reductionOf,
   targetsOf,
 } from '../graph/loss.js';
-import { checkRank, checkShape, largestSize, type Shape } from '../graph/shapes.js';
+import { checkShape, largestSize, type Shape } from '../graph/shapes.js';
 import type { GraphSpec, ValueSpec } from '../graph/spec.js';
 import { learningRateName, type StepRule } from '../graph/step-rule.js';
 import {
@@ -147,24 +147,20 @@ export function evalGraph(net: TraceableModule, loss: LossModule, image: ImageSp
 
 /**
  * The graph of a prediction: forward in evaluation mode.
- * Output: `logits`, whatever the network returns; or `probabilities`, their softmax [N, C].
+ * Outputs: `logits`, whatever the network returns first; with `softmax`, and where they are [N, C],
+ * `probabilities` too.
  *
  * @throws ShapeError, ArgumentError where a module does not take its input, with the module's path.
  */
-export function predictGraph(
-  net: TraceableModule,
-  image: ImageSpec,
-  output: 'logits' | 'probabilities' = 'logits',
-): TracedGraph {
-  checkOneOf('predictGraph', 'output', output, ['logits', 'probabilities']);
+export function predictGraph(net: TraceableModule, image: ImageSpec, softmax = false): TracedGraph {
   const run = traceNet(net, image, false, {});
   const [logits] = run.outputs;
-  let result = logits;
-  if (output === 'probabilities') {
-    checkRank('softmax', 'input', logits.shape, ['N', 'C']);
-    result = first(run.tracer.record('softmax', [logits], { dim: 1 }));
+  const outputs = new Map([['logits', logits.id]]);
+  if (softmax && logits.shape.length === 2) {
+    const probabilities = first(run.tracer.record('softmax', [logits], { dim: 1 }));
+    outputs.set('probabilities', probabilities.id);
   }
-  return finished(run, image, new Map([[output, result.id]]));
+  return finished(run, image, outputs);
 }
 
 interface NetRun {
