@@ -7,7 +7,7 @@ import { type LabelledBatch, nn, optim, type Tensor } from 'neuronode';
 import { describe, expect, it } from 'vitest';
 import { addBackward } from '../../dist/graph/backward.js';
 import { finish } from '../../dist/graph/finish.js';
-import { Tracer } from '../../dist/graph/tensor.js';
+import { Tracer } from '../../dist/graph/tracer.js';
 import { compile } from '../../dist/program/native.js';
 import { testDevice } from './device.js';
 import { hashAt } from './op-cases.js';

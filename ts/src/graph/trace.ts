@@ -8,13 +8,8 @@
 
 import { show } from '../arguments.js';
 import { ArgumentError, NeuronodeError } from '../errors.js';
-import {
-  type BufferSource,
-  type ParameterSource,
-  Tensor,
-  type TensorSource,
-  type Tracer,
-} from './tensor.js';
+import { type BufferSource, type ParameterSource, Tensor, type TensorSource } from './tensor.js';
+import type { Tracer } from './tracer.js';
 
 /** What tracing needs of a module: nn.Module has it. */
 export interface TraceableModule {

@@ -22,14 +22,9 @@ import {
 import { checkShape, largestSize, type Shape } from '../graph/shapes.js';
 import type { GraphSpec, ValueSpec } from '../graph/spec.js';
 import { learningRateName, type StepRule } from '../graph/step-rule.js';
-import {
-  first,
-  type ParameterSource,
-  type Tensor,
-  type TensorSource,
-  Tracer,
-} from '../graph/tensor.js';
+import { first, type ParameterSource, type Tensor, type TensorSource } from '../graph/tensor.js';
 import { modesOf, sourceNames, type TraceableModule, trace } from '../graph/trace.js';
+import { Tracer } from '../graph/tracer.js';
 
 /** Channels of an image, at most: each has a mean and a standard deviation. */
 export const mostChannels = 2 ** 16;
