@@ -1,6 +1,6 @@
 /**
- * Owns the symbolic tensor that a network's `forward` receives and returns, and what may stand beside
- * it in an operation.
+ * Owns the symbolic tensor that a network's `forward` receives and returns, what may stand beside it
+ * in an operation, and what it needs of the trace that it belongs to.
  *
  * Policy: a tensor has a shape and a type but no data. It lives for one trace, whose tracer records
  * what is done with it; using it afterwards, or in another trace, is an error.
@@ -8,6 +8,7 @@
 
 import { checkInteger, show } from '../arguments.js';
 import { ArgumentError, ShapeError } from '../errors.js';
+import type { GraphBuilder } from './builder.js';
 import {
   at,
   broadcastShape,
@@ -20,8 +21,8 @@ import {
   type Shape,
   sameShape,
 } from './shapes.js';
-import type { DType } from './spec.js';
-import type { Tracer } from './tracer.js';
+import type { Attrs, DType } from './spec.js';
+import type { OpName } from './table.js';
 
 /** What the tracer needs of a parameter: nn.Parameter has it. */
 export interface ParameterSource {
@@ -38,6 +39,52 @@ export interface BufferSource {
 /** A tensor that outlives runs. */
 export type TensorSource = ParameterSource | BufferSource;
 
+/** Options of one traced operation. */
+export interface RecordOptions {
+  /** Name for messages: the module's class. */
+  who?: string;
+  shapes?: readonly (Shape | undefined)[];
+}
+
+/** The trace that tensors belong to: what is asked of it while it is recorded. */
+export interface Recording {
+  readonly builder: GraphBuilder;
+  /** Values that the traced code wants returned by each run, by name. */
+  readonly outputs: Map<string, Tensor>;
+  /** Runs `body`; an error that it throws gets the current path before its message. */
+  check<T>(body: () => T): T;
+  /** The input of this name, added on first use. */
+  input(name: string, dtype: DType, shape: Shape): Tensor;
+  /** The tensor of a parameter. */
+  parameter(source: ParameterSource): Tensor;
+  /**
+   * The tensor of a buffer. An operation that names it in its `updates` changes it in place: what is
+   * recorded before sees the old values, what is recorded after the new ones.
+   */
+  buffer(source: BufferSource): Tensor;
+  /**
+   * The tensor of what an operation was given: a tensor, parameter or buffer.
+   *
+   * @param who The operation, for messages.
+   */
+  operand(who: string, value: Tensor | TensorSource): Tensor;
+  /** A single number, which follows from nothing. */
+  constant(who: string, value: number): Tensor;
+  /** Records an operation of the forward pass; returns its first output and, if made, the others. */
+  record(op: OpName, inputs: readonly Tensor[], attrs?: Attrs, options?: RecordOptions): Tensor[];
+  /** States that rows are mixed, or moved, along the first axis of these tensors. */
+  mixRows(tensors: readonly Tensor[]): void;
+  /** Attributes that give the next dropout a stream of random numbers of its own. */
+  dropoutStream(): { seed: readonly [number, number]; stream: number };
+  /**
+   * States that what is recorded would be wrong with padded rows at the end of a batch, since it mixes
+   * rows without regard to how many are real: the graph then takes batches of its own size alone.
+   */
+  requireWholeBatches(): void;
+  /** An error about the module whose forward is running. */
+  error(message: string): ArgumentError;
+}
+
 /**
  * A symbolic tensor: shape and type, no data. `forward` receives and returns them.
  *
@@ -45,7 +92,7 @@ export type TensorSource = ParameterSource | BufferSource;
  */
 export class Tensor {
   /** @internal */
-  readonly tracer: Tracer;
+  readonly tracer: Recording;
   /** @internal */
   readonly id: number;
   /** Sizes, outermost first: an image batch is [N, C, H, W]. */
@@ -54,7 +101,7 @@ export class Tensor {
   readonly dtype: DType;
 
   /** @internal */
-  constructor(tracer: Tracer, id: number) {
+  constructor(tracer: Recording, id: number) {
     const value = tracer.builder.value(id);
     this.tracer = tracer;
     this.id = id;

@@ -16,24 +16,18 @@ import {
   type BufferSource,
   first,
   type ParameterSource,
+  type Recording,
+  type RecordOptions,
   Tensor,
   type TensorSource,
 } from './tensor.js';
 
-/** Options of one traced operation. */
-export interface RecordOptions {
-  /** Name for messages: the module's class. */
-  who?: string;
-  shapes?: readonly (Shape | undefined)[];
-}
-
 /** Calls of forward inside each other, at most: far below what the stack holds. */
 const deepestCall = 1000;
 
-/** Records one forward pass. */
-export class Tracer {
+/** Records one forward pass. What {@link Recording} has is described there. */
+export class Tracer implements Recording {
   readonly builder = new GraphBuilder();
-  /** Values that the traced code wants returned by each run, by name. */
   readonly outputs = new Map<string, Tensor>();
   readonly #sources: ReadonlyMap<TensorSource, string>;
   readonly #seed: readonly [number, number];
@@ -76,7 +70,6 @@ export class Tracer {
     }
   }
 
-  /** Runs `body`; an error that it throws gets the current path before its message. */
   check<T>(body: () => T): T {
     try {
       return body();
@@ -85,7 +78,6 @@ export class Tracer {
     }
   }
 
-  /** The input of this name, added on first use. */
   input(name: string, dtype: DType, shape: Shape): Tensor {
     this.#assertOpen();
     const tensor = new Tensor(this, this.builder.named('input', name, dtype, shape));
@@ -93,24 +85,14 @@ export class Tracer {
     return tensor;
   }
 
-  /** The tensor of a parameter. */
   parameter(source: ParameterSource): Tensor {
     return this.#source('parameter', 'f32', source);
   }
 
-  /**
-   * The tensor of a buffer. An operation that names it in its `updates` changes it in place: what is
-   * recorded before sees the old values, what is recorded after the new ones.
-   */
   buffer(source: BufferSource): Tensor {
     return this.#source('buffer', source.dtype, source);
   }
 
-  /**
-   * The tensor of what an operation was given: a tensor, parameter or buffer.
-   *
-   * @param who The operation, for messages.
-   */
   operand(who: string, value: Tensor | TensorSource): Tensor {
     if (value instanceof Tensor) return value;
     if (typeof value === 'object' && value !== null && 'shape' in value) {
@@ -120,7 +102,6 @@ export class Tracer {
     throw this.error(`${who} expects a tensor, got ${show(value)}`);
   }
 
-  /** A single number, which follows from nothing. */
   constant(who: string, value: number): Tensor {
     this.check(() => checkNumber(who, 'a number', value));
     return first(this.record('fill', [], { value }, { shapes: [[]] }));
@@ -139,7 +120,6 @@ export class Tracer {
     return new Tensor(this, this.builder.named('parameter', name, dtype, source.shape));
   }
 
-  /** Records an operation of the forward pass; returns its first output and, if made, the others. */
   record(
     op: OpName,
     inputs: readonly Tensor[],
@@ -159,20 +139,14 @@ export class Tracer {
     return outputs.map((id) => new Tensor(this, id));
   }
 
-  /** States that rows are mixed, or moved, along the first axis of these tensors. */
   mixRows(tensors: readonly Tensor[]): void {
     if (tensors.some(({ id }) => this.#ofRows.has(id))) this.requireWholeBatches();
   }
 
-  /** Attributes that give the next dropout a stream of random numbers of its own. */
   dropoutStream(): { seed: readonly [number, number]; stream: number } {
     return { seed: this.#seed, stream: this.#dropouts++ };
   }
 
-  /**
-   * States that what is recorded would be wrong with padded rows at the end of a batch, since it mixes
-   * rows without regard to how many are real: the graph then takes batches of its own size alone.
-   */
   requireWholeBatches(): void {
     this.#needsWholeBatches = true;
   }
@@ -182,7 +156,6 @@ export class Tracer {
     return this.#needsWholeBatches;
   }
 
-  /** An error about the module whose forward is running. */
   error(message: string): ArgumentError {
     return new ArgumentError(this.path === '' ? message : `${cut(this.path)}: ${message}`);
   }
