@@ -29,6 +29,12 @@ const table = {
     imageShape: [3, 64, 64],
     batch: 64,
   },
+  mobilenetV2: {
+    make: () => models.mobilenetV2(),
+    peerName: 'mobilenet_v2',
+    imageShape: [3, 224, 224],
+    batch: 16,
+  },
 } as const satisfies Record<string, Network>;
 
 export type NetworkName = keyof typeof table;

@@ -1,7 +1,7 @@
 /**
  * `npm run check:fresh [-- [--quick] bookworm trixie]`: tries a clone of HEAD on fresh machines, bare
  * roots of Debian 12 and 13 or of those that are named. Takes root and debootstrap. `--quick` leaves
- * out the user's training, whose build is root's over again.
+ * out the user's training, whose build is root's over again, and most tests.
  */
 import { checkFresh } from './fresh/check.mjs';
 import { suites } from './fresh/root.mjs';

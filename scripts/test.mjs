@@ -1,7 +1,7 @@
 /**
  * `npm test`: native tests, then TypeScript tests, building first what is missing. `--native` or
- * `--ts` runs one of the two; `--quick` builds everything and runs a few tests of every suite; other
- * arguments go to vitest (`npm test -- ts/test/nn.test.ts`).
+ * `--ts` runs one of the two; `--quick` does without the CUDA backend's native tests and runs few
+ * of the TypeScript ones; other arguments go to vitest (`npm test -- ts/test/nn.test.ts`).
  */
 import { main } from './lib/report.mjs';
 import { test } from './lib/sections.mjs';

@@ -3,8 +3,8 @@
  * else: a clone of HEAD trains and passes its tests with what its commands install by themselves; and
  * for a user who may install nothing they say what is to be installed, which is just that.
  *
- * `npm test` runs there in its quick form, and the CUDA backend is built for one architecture: every
- * build and every install step is in it, and the tests in full are the other sections' matter.
+ * The CUDA backend is built for one architecture. In the gate `npm test` runs there in its quick form:
+ * every install step is in it, and the tests in full are the other sections' matter.
  */
 import { appendFileSync } from 'node:fs';
 import { logged } from '../lib/exec.mjs';
@@ -15,7 +15,7 @@ import { installNode } from './node.mjs';
 import { rootObstacle, suites, withBareRoot } from './root.mjs';
 
 const train = ['npm', 'run', 'train', '--', '--max-steps', '3'];
-const test = ['npm', 'test', '--', '--quick'];
+const test = (quick) => ['npm', 'test', ...(quick ? ['--', '--quick'] : [])];
 /** Where anything left out would be a failure. */
 const strict = { CI: 'true', NEURONODE_CUDA_ARCHITECTURES: '90' };
 
@@ -45,7 +45,7 @@ function requireTraining(output, log) {
 }
 
 /** As root: the two commands of a new user. Returns the packages that each needed. */
-async function asRoot(suite) {
+async function asRoot(suite, quick) {
   return withBareRoot(suite, async (bare) => {
     await installNode(bare);
     await cloneInto(bare, '/root/neuronode');
@@ -62,7 +62,7 @@ async function asRoot(suite) {
     });
     let forTests = [];
     await step(`${suites[suite]}, test`, async () => {
-      const output = await run('test', test);
+      const output = await run('test', test(quick));
       const more = installedBy(output);
       forTests = [...forTraining, ...more];
       const count = /^\d+ passed, 0 failed.*$/m.exec(output.slice(output.lastIndexOf('\nok ')));
@@ -105,7 +105,7 @@ async function asUser(suite, { forTraining, forTests }, quick) {
     };
     let advice = '';
     await step(`${suites[suite]}, told what to install`, async () => {
-      await told('told-test', test, forTests);
+      await told('told-test', test(quick), forTests);
       advice = await told('told-train', train, forTraining);
       return advice;
     });
@@ -124,7 +124,7 @@ async function asUser(suite, { forTraining, forTests }, quick) {
 
 async function checkSuite(suite, quick) {
   try {
-    await asUser(suite, await asRoot(suite), quick);
+    await asUser(suite, await asRoot(suite, quick), quick);
     return true;
   } catch (error) {
     printFailure(error);
@@ -140,7 +140,8 @@ function ensureTools() {
  * Tries suites, all at the same time: one downloads while the other compiles.
  *
  * @param {(keyof typeof suites)[]} names
- * @param {{ quick?: boolean }} [options] `quick` leaves out the user's training.
+ * @param {{ quick?: boolean }} [options] `quick` leaves out the user's training, and most
+ *   tests.
  * @returns `ok`, false if anything failed, which has been printed.
  * @throws StepError where no bare root can be made.
  */

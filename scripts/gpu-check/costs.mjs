@@ -34,7 +34,7 @@ function slotsOf(node, operations) {
  */
 function elementBytes({ dtype, kind, shape }, slot, op) {
   if (dtype !== 'f32' || shape.length < 2) return sizes[dtype];
-  if (op === 'adamStep' || op === 'sgdStep' || op === 'softmaxCrossEntropy') return 4;
+  if (op.endsWith('Step') || op === 'softmaxCrossEntropy') return 4;
   if (slot === 'gw' || slot === 'gb') return 4;
   if (kind === 'parameter') return isProduct(op) ? 2 : 4;
   return 2;

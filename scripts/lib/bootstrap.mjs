@@ -52,6 +52,19 @@ const commands = {
     native: [addonAndTests],
     typescript: [],
   },
+  quickTest: {
+    system: [...toolchain, 'googletest', 'fashionMnist'],
+    wanted: [],
+    cuda: { NEURONODE_CUDA: 'ON', NEURONODE_CUDA_TESTS: 'ON' },
+    native: [
+      {
+        ...addonAndTests,
+        targets: ['neuronode', 'neuronode_tests'],
+        cudaTargets: ['neuronode_cuda_emulated'],
+      },
+    ],
+    typescript: [],
+  },
   cuda: {
     system: toolchain,
     wanted: [],

@@ -49,10 +49,18 @@ async function configure(buildDir, options) {
 /**
  * Builds in `buildDir`, configuring it first if it is new, moved or lacks an option.
  *
- * @param {{ buildDir: string, options?: Record<string, string>, targets?: string[] }} what
+ * @param {{
+ *   buildDir: string,
+ *   options?: Record<string, string>,
+ *   targets?: string[],
+ *   cudaTargets?: string[],
+ * }} what `cudaTargets`: more of them where the CUDA backend is built.
  * @returns What was done, in words, or undefined if all was up to date.
  */
-export async function buildNative({ buildDir, options = {}, targets = ['all'] }, onProgress) {
+export async function buildNative(
+  { buildDir, options = {}, targets = ['all'], cudaTargets = [] },
+  onProgress,
+) {
   const cache = readCache(buildDir);
   const isMoved = cache !== undefined && cache.get('CMAKE_HOME_DIRECTORY') !== root;
   if (isMoved) forgetConfiguration(buildDir);
@@ -63,7 +71,8 @@ export async function buildNative({ buildDir, options = {}, targets = ['all'] },
   }
   const hasCuda = readCache(buildDir)?.get('NEURONODE_CUDA') === 'ON';
   if (!hasCuda) rmSync(cudaLibraryIn(buildDir), { force: true });
-  const wanted = hasCuda && !targets.includes('all') ? [...targets, 'neuronode_cuda'] : targets;
+  const wanted =
+    hasCuda && !targets.includes('all') ? [...targets, 'neuronode_cuda', ...cudaTargets] : targets;
   const output = await logged(
     logName(buildDir, 'build'),
     'cmake',

@@ -77,6 +77,14 @@ Attrs sgd(double momentum, double nesterov) {
                {"nesterov", {nesterov}}});
 }
 
+Attrs rmsprop(double momentum) {
+  return with({{"alpha", {0.9}},
+               {"eps", {1e-8}},
+               {"weightDecay", {0.1}},
+               {"momentum", {momentum}},
+               {"centered", {0}}});
+}
+
 Attrs padding(double mode, double value, std::vector<double> before, std::vector<double> after) {
   return with({{"before", std::move(before)},
                {"after", std::move(after)},
@@ -379,6 +387,17 @@ std::vector<Case> cases() {
        {parameter({5, 7}), input({5, 7}), parameter({5, 7}), input(none, i32), input(none, f64)},
        {},
        sgd(0.9, 1)},
+      {"rmsprop",
+       Op::RmspropStep,
+       {parameter({5, 7}), input({5, 7}), parameter({5, 7}), input(none, i32), input(none, f64)},
+       {},
+       rmsprop(0)},
+      {"rmsprop with momentum",
+       Op::RmspropStep,
+       {parameter({5, 7}), input({5, 7}), parameter({5, 7}), parameter({5, 7}), input(none, i32),
+        input(none, f64)},
+       {},
+       rmsprop(0.9)},
   };
 }
 
@@ -417,10 +436,10 @@ HostTensors run(const Case& test, Backend& backend, const KernelOptions& options
     if (value.kind == ValueKind::Intermediate) continue;
     ++seed;
     if (isPersistent(value)) {
-      // Adam's second moment is never negative.
+      // Running means of squares are never negative.
       HostTensor initial = randomTensor(DType::F32, value.shape, seed);
       std::vector<float> values = valuesOf<float>(initial);
-      if (test.op == Op::AdamStep) {
+      if (test.op == Op::AdamStep || test.op == Op::RmspropStep) {
         for (float& v : values) v = std::abs(v);
       }
       program->write(value.name, tensor(DType::F32, value.shape, values));
