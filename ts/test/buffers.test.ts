@@ -14,7 +14,7 @@ import {
 } from 'neuronode';
 import { describe, expect, onTestFinished, test } from 'vitest';
 // Inside views: the graphs, and a program of its own.
-import { predictGraph, trainGraph } from '../../dist/program/graphs.js';
+import { trainGraph } from '../../dist/program/graphs.js';
 import { compile } from '../../dist/program/native.js';
 import { temporaryFolder } from './data-support.js';
 import { testDevice } from './device.js';
@@ -203,7 +203,7 @@ describe('a graph', () => {
     expect(graph.states.size).toBe(0);
   });
 
-  test('has no buffer that nobody registered', () => {
+  test('has no buffer that nobody registered', async () => {
     class Hidden extends nn.Module {
       readonly #inner = new Shift();
 
@@ -211,7 +211,9 @@ describe('a graph', () => {
         return this.#inner.forward(x.flatten(1));
       }
     }
-    expect(() => predictGraph(new Hidden(), spec)).toThrow('a buffer in use is not registered');
+    const predictor = new Predictor(new Hidden(), { device: testDevice });
+    onTestFinished(() => predictor.dispose());
+    await expect(predictor.outputs(image)).rejects.toThrow('a buffer in use is not registered');
   });
 
   test('takes integers', async () => {

@@ -4,14 +4,14 @@
  * one rule serves every operation: an operation gets the inputs and attributes that it declares.
  * Pooling alone goes through its named functions, which know `ceilMode` and `outputSize`.
  */
-import { ops } from 'neuronode';
+
+import { type Algorithm, ops } from 'neuronode';
 import { GraphBuilder } from '../../dist/graph/builder.js';
 import { finish } from '../../dist/graph/finish.js';
 import { pooledShape } from '../../dist/graph/ops/pooling.js';
 import type { OpName } from '../../dist/graph/table.js';
 import { operations } from '../../dist/graph/table.js';
 import { compile } from '../../dist/program/native.js';
-import type { Algorithm } from '../../dist/program/target.js';
 import { testDevice } from './device.js';
 import { attrsOf, bytes, floats, labels, type OpCase, openShape } from './op-cases.js';
 import { caseGraph } from './op-graph.js';

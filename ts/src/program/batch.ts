@@ -238,7 +238,13 @@ export function checkTargets(
   return values;
 }
 
-/** @throws ArgumentError for a label that is no class. */
+/**
+ * Native code checks labels too, so that no kernel reads outside its memory, whoever calls it. Here
+ * they are checked before the step is counted and for losses of users' own, and the message can say
+ * which call and which example it is.
+ *
+ * @throws ArgumentError for a label that is no class.
+ */
 function checkClasses(
   caller: string,
   labels: Targets,
