@@ -4,6 +4,7 @@
  * and those that torchvision has load its weights.
  */
 export { AlexNet, type AlexNetOptions, alexnet } from './alexnet.js';
+export { AlexNet2012, type AlexNet2012Options, alexnet2012 } from './alexnet2012.js';
 export { LeNet, type LeNetOptions, lenet } from './lenet.js';
 export { MobileNetV2, type MobileNetV2Options, mobilenetV2 } from './mobilenet.js';
 export { NiN, type NiNOptions, nin } from './nin.js';
