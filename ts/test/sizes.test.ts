@@ -17,6 +17,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { addon } from '../../dist/program/addon.js';
 import { checkMemory } from '../../dist/program/memory.js';
 import { temporaryFolder } from './data-support.js';
+import { testDevice } from './device.js';
 import { makeTrainer, packageUrl } from './trainer-support.js';
 
 const run = promisify(execFile);
@@ -93,6 +94,18 @@ describe('where little memory is left', () => {
     const path = join(await temporaryFolder(), 'x.safetensors');
     await safetensors.save(path, { x: { data: images, shape: [2 ** 25] } });
     await expect(safetensors.load(path)).rejects.toMatchObject(tight);
+  });
+
+  it("outputs of a prediction's images are refused as a whole", async () => {
+    const predictor = new Predictor(new nn.Upsample({ size: 512 }), { device: testDevice });
+    onTestFinished(() => predictor.dispose());
+    const images = (n: number) => ({ image: new Uint8Array(n * 4), imageShape: [n, 1, 2, 2] });
+    expect((await predictor.outputs(images(1))).shape).toEqual([1, 1, 512, 512]);
+    const available = vi.spyOn(addon(), 'availableMemory').mockReturnValue(few);
+    onTestFinished(() => available.mockRestore());
+    const call = predictor.outputs(images(20));
+    await expect(call).rejects.toMatchObject(tight);
+    await expect(call).rejects.toThrow('Predictor.outputs: an output of shape [20, 1, 512, 512]');
   });
 });
 
