@@ -62,6 +62,7 @@ const cases: Record<string, { make: Make; logits: number; losses: number }> = {
   resnet34: { make: plain(models.resnet34), logits: 1e-5, losses: 1e-4 },
   resnet50: { make: plain(models.resnet50), logits: 1e-5, losses: 3e-4 },
   mobilenetV2: { make: models.mobilenetV2, logits: 1e-5, losses: 1e-3 },
+  densenet121: { make: plain(models.densenet121), logits: 2e-6, losses: 5e-5 },
   nin: { make: models.nin, logits: 1e-5, losses: 1e-4 },
 };
 
