@@ -47,7 +47,15 @@ const plain =
     make(options);
 
 /** How to make it, and the tolerances: of logits by the largest, of losses relatively. */
-const cases: Record<string, { make: Make; logits: number; losses: number }> = {
+interface Case {
+  make: Make;
+  /** Cross entropy where there is none. */
+  loss?: () => nn.Loss;
+  logits: number;
+  losses: number;
+}
+
+const cases: Record<string, Case> = {
   alexnet2012: { make: models.alexnet2012, logits: 2e-6, losses: 5e-6 },
   torchvisionAlexnet: { make: models.torchvisionAlexnet, logits: 2e-6, losses: 5e-6 },
   vgg11: { make: models.vgg11, logits: 1e-5, losses: 5e-4 },
@@ -63,6 +71,15 @@ const cases: Record<string, { make: Make; logits: number; losses: number }> = {
   resnet50: { make: plain(models.resnet50), logits: 1e-5, losses: 3e-4 },
   mobilenetV2: { make: models.mobilenetV2, logits: 1e-5, losses: 1e-3 },
   densenet121: { make: plain(models.densenet121), logits: 2e-6, losses: 5e-5 },
+  googlenet: {
+    make: ({ dropout, ...options }) =>
+      models.googlenet(
+        dropout === undefined ? options : { ...options, dropout, dropoutAux: dropout },
+      ),
+    loss: () => new models.GoogLeNetLoss(),
+    logits: 2e-6,
+    losses: 1e-4,
+  },
   nin: { make: models.nin, logits: 1e-5, losses: 1e-4 },
 };
 
@@ -133,7 +150,7 @@ function labelsOf(step: number, count: number): Int32Array {
   return Int32Array.from({ length: count }, (_, row) => (7 * step + 3 * row) % classes);
 }
 
-describe.each(Object.entries(cases))('models.%s', (name, { make, ...tolerance }) => {
+describe.each(Object.entries(cases))('models.%s', (name, { make, loss, ...tolerance }) => {
   const fixture = fixtures[name]!;
 
   test("has the names and shapes of torchvision's state dict", () => {
@@ -185,7 +202,7 @@ describe.each(Object.entries(cases))('models.%s', (name, { make, ...tolerance })
   test('loses what PyTorch loses in ten steps', async () => {
     const net = made(name, fixture.small.losses);
     await using trainer = new Trainer(net, {
-      loss: new nn.CrossEntropyLoss(),
+      loss: loss?.() ?? new nn.CrossEntropyLoss(),
       optimizer: new optim.SGD(net.parameters(), { lr: fixture.lr, momentum: 0.9 }),
       device: 'cpu',
       // Which algorithms are fastest differs from run to run, and Winograd costs a digit.

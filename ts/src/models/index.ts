@@ -6,6 +6,7 @@
 export { AlexNet, type AlexNetOptions, alexnet } from './alexnet.js';
 export { AlexNet2012, type AlexNet2012Options, alexnet2012 } from './alexnet2012.js';
 export { DenseNet, type DenseNetOptions, densenet121 } from './densenet.js';
+export { GoogLeNet, GoogLeNetLoss, type GoogLeNetOptions, googlenet } from './googlenet.js';
 export { LeNet, type LeNetOptions, lenet } from './lenet.js';
 export { MobileNetV2, type MobileNetV2Options, mobilenetV2 } from './mobilenet.js';
 export { NiN, type NiNOptions, nin } from './nin.js';
