@@ -51,7 +51,7 @@ class Probe {
 
   // The candidate whose best run was the shortest; of equal ones, and of none, the earlier.
   ConvKernel fastest(ConvKernel otherwise) {
-    constexpr int kRuns = 5;
+    constexpr int kRuns = 3;
     for (int i = -1; i < kRuns; ++i) {  // the first warms up
       for (Candidate& candidate : candidates_) {
         const auto start = std::chrono::steady_clock::now();
@@ -81,7 +81,7 @@ class Probe {
   // Times grow with the images, but for what a kernel does to the weights first: enough of them,
   // where they are small, that it weighs no more than in a batch.
   static int64_t imagesOf(const ConvShape& shape) {
-    constexpr int64_t kImages = 16, kPixels = 32 << 10;
+    constexpr int64_t kImages = 16, kPixels = 4 << 10;
     return std::max(kImages, kPixels / (shape.outH * shape.outW));
   }
 
