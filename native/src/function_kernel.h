@@ -37,4 +37,9 @@ T* as(void* pointer) {
   return static_cast<T*>(pointer);
 }
 
+// The floats at `index`; null where there are not that many tensors, as of what is optional.
+inline float* floatsAt(FunctionKernel::Pointers pointers, size_t index) {
+  return index < pointers.size() ? as<float>(pointers[index]) : nullptr;
+}
+
 }  // namespace neuronode

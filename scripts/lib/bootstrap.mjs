@@ -25,6 +25,14 @@ const sanitized = {
   options: { NEURONODE_TESTS: 'ON', NEURONODE_SANITIZE: 'ON' },
 };
 
+const fullTest = {
+  system: [...toolchain, 'googletest', 'fashionMnist'],
+  wanted: [],
+  cuda: { NEURONODE_CUDA: 'ON', NEURONODE_CUDA_TESTS: 'ON' },
+  native: [addonAndTests],
+  typescript: [],
+};
+
 /**
  * What each command needs. `wanted`: the loader can fetch the data set itself where no package has
  * it. `typescript`: the projects to build, none for all. `cuda`: NVIDIA's compiler as well, and what
@@ -45,17 +53,9 @@ const commands = {
     native: [addon],
     typescript: ['ts/src', 'examples', 'bench'],
   },
-  test: {
-    system: [...toolchain, 'googletest', 'fashionMnist'],
-    wanted: [],
-    cuda: { NEURONODE_CUDA: 'ON', NEURONODE_CUDA_TESTS: 'ON' },
-    native: [addonAndTests],
-    typescript: [],
-  },
+  test: fullTest,
   quickTest: {
-    system: [...toolchain, 'googletest', 'fashionMnist'],
-    wanted: [],
-    cuda: { NEURONODE_CUDA: 'ON', NEURONODE_CUDA_TESTS: 'ON' },
+    ...fullTest,
     native: [
       {
         ...addonAndTests,
@@ -63,7 +63,6 @@ const commands = {
         cudaTargets: ['neuronode_cuda_emulated'],
       },
     ],
-    typescript: [],
   },
   cuda: {
     system: toolchain,

@@ -1,12 +1,13 @@
 // A row's maximum, its column and the sum of its exponentials, by the threads of one block.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/access.h"
+#include "kernels/combine.h"
 #include "math/softmax.h"
 
 namespace neuronode::cuda {
-
-inline constexpr int kGroup = 16;  // threads that one thread combines
 
 template <int kThreads>
 struct RowShared {
@@ -25,7 +26,30 @@ NN_DEVICE bool isBetter(float x, int64_t at, float best, int64_t bestAt) {
   return at < bestAt;
 }
 
-// The five phases after which the maximum, its column and the sum of exponentials are in `shared`.
+// Of `count` entries, `step` apart, the best into the first.
+NN_DEVICE void combineBest(float* best, int64_t* at, int step, int count) {
+  NN_NO_UNROLL
+  for (int i = 1; i < count; ++i) {
+    const int other = i * step;
+    if (isBetter(best[other], at[other], best[0], at[0])) {
+      best[0] = best[other];
+      at[0] = at[other];
+    }
+  }
+}
+
+// As combineGroup and combineGroups, which leaves it in the first entry.
+template <int kThreads>
+NN_DEVICE void combineGroup(float (&best)[kThreads], int64_t (&at)[kThreads], int thread) {
+  if (thread >= kThreads / kGroup) return;
+  combineBest(best + thread * kGroup, at + thread * kGroup, 1, kGroup);
+}
+template <int kThreads>
+NN_DEVICE void combineGroups(float (&best)[kThreads], int64_t (&at)[kThreads]) {
+  combineBest(best, at, kGroup, kThreads / kGroup);
+}
+
+// The six phases after which the maximum, its column and the sum of exponentials are in `shared`.
 template <int kThreads>
 struct RowReduction {
   static constexpr int kSteps = 6;
@@ -48,10 +72,10 @@ struct RowReduction {
       shared.best[thread] = best;
       shared.at[thread] = at;
     } else if constexpr (kPhase == 1) {
-      if (thread < kThreads / kGroup) combineBest(thread * kGroup, 1, kGroup, shared);
+      combineGroup(shared.best, shared.at, thread);
     } else if constexpr (kPhase == 2) {
       if (thread != 0) return;
-      combineBest(0, kGroup, kThreads / kGroup, shared);
+      combineGroups(shared.best, shared.at);
       shared.rowMax = shared.best[0];
       shared.rowAnswer = math::answerOf(shared.at[0], shared.best[0]);
     } else if constexpr (kPhase == 3) {
@@ -61,31 +85,23 @@ struct RowReduction {
       }
       shared.sums[thread] = sum;
     } else if constexpr (kPhase == 4) {
-      if (thread < kThreads / kGroup) combineSums(thread * kGroup, 1, kGroup, shared);
+      combineGroup(shared.sums, thread);
     } else {
       if (thread != 0) return;
-      combineSums(0, kGroup, kThreads / kGroup, shared);
-      shared.total = shared.sums[0];
+      shared.total = combineGroups(shared.sums);
     }
-  }
-
-  // Of `count` entries from `first` on, `step` apart, into the first.
-  NN_DEVICE static void combineBest(int first, int step, int count, RowShared<kThreads>& shared) {
-    NN_NO_UNROLL
-    for (int i = 1; i < count; ++i) {
-      const int other = first + i * step;
-      if (isBetter(shared.best[other], shared.at[other], shared.best[first], shared.at[first])) {
-        shared.best[first] = shared.best[other];
-        shared.at[first] = shared.at[other];
-      }
-    }
-  }
-
-  NN_DEVICE static void combineSums(int first, int step, int count, RowShared<kThreads>& shared) {
-    double sum = shared.sums[first];
-    for (int i = 1; i < count; ++i) sum += shared.sums[first + i * step];
-    shared.sums[first] = sum;
   }
 };
+
+// Calls launch(how many threads) with a constant for rows of so many columns.
+template <class Launch>
+void withRowThreads(int64_t columns, const Launch& launch) {
+  constexpr int kFew = 32, kMany = 128;
+  if (columns <= kMany) {
+    launch(std::integral_constant<int, kFew>());
+  } else {
+    launch(std::integral_constant<int, kMany>());
+  }
+}
 
 }  // namespace neuronode::cuda

@@ -90,22 +90,14 @@ struct ClassLossRows {
       own.best[thread] = best;
       own.at[thread] = at;
     } else if constexpr (kStep == 1) {
-      if (thread < kThreads / kGroup) combineSpread(thread * kGroup, 1, kGroup, own);
+      combineGroup(own.parts, thread);
+      combineGroup(own.moments, thread);
+      combineGroup(own.best, own.at, thread);
     } else {
-      if (thread == 0) combineSpread(0, kGroup, kThreads / kGroup, own);
-    }
-  }
-
-  NN_DEVICE static void combineSpread(int first, int step, int count, SpreadShared<kThreads>& own) {
-    NN_NO_UNROLL
-    for (int i = 1; i < count; ++i) {
-      const int other = first + i * step;
-      own.parts[first] += own.parts[other];
-      own.moments[first] += own.moments[other];
-      if (isBetter(own.best[other], own.at[other], own.best[first], own.at[first])) {
-        own.best[first] = own.best[other];
-        own.at[first] = own.at[other];
-      }
+      if (thread != 0) return;
+      own.parts[0] = combineGroups(own.parts);
+      own.moments[0] = combineGroups(own.moments);
+      combineGroups(own.best, own.at);
     }
   }
 
@@ -192,11 +184,9 @@ struct RowWeights {
       for (int64_t row = thread; row < valid; row += kThreads) sum += weightOf(row);
       shared.weights[thread] = sum;
     } else if constexpr (kPhase == 1) {
-      if (thread < kThreads / kGroup) combine(thread * kGroup, 1, kGroup, shared);
+      combineGroup(shared.weights, thread);
     } else {
-      if (thread != 0) return;
-      combine(0, kGroup, kThreads / kGroup, shared);
-      args.rowLoss[args.rows] = shared.weights[0];
+      if (thread == 0) args.rowLoss[args.rows] = combineGroups(shared.weights);
     }
   }
 
@@ -206,10 +196,6 @@ struct RowWeights {
     if (label == args.ignoreIndex) return 0.0;
     if (args.weights == nullptr || label < 0 || label >= args.columns) return 1.0;
     return args.weights[label];
-  }
-
-  NN_DEVICE static void combine(int first, int step, int count, Shared& shared) {
-    for (int i = 1; i < count; ++i) shared.weights[first] += shared.weights[first + i * step];
   }
 };
 
@@ -234,50 +220,32 @@ struct LossTotal {
       shared.loss[thread] = loss;
       shared.correct[thread] = correct;
     } else if constexpr (kPhase == 1) {
-      if (thread < kThreads / kGroup) combine(thread * kGroup, 1, kGroup, shared);
+      combineGroup(shared.loss, thread);
+      combineGroup(shared.correct, thread);
     } else {
       if (thread != 0) return;
-      combine(0, kGroup, kThreads / kGroup, shared);
-      double loss = shared.loss[0];
+      double loss = combineGroups(shared.loss);
       // 0 / 0 is NaN already.
       if (args.reduction == Reduction::Mean) loss /= args.rowLoss[args.rows];
       if (validRows(args) < 0) loss = kNan;
       if (args.reduction != Reduction::None) *args.loss = static_cast<float>(loss);
-      *args.correct = shared.correct[0];
-    }
-  }
-
-  NN_DEVICE static void combine(int first, int step, int count, Shared& shared) {
-    for (int i = 1; i < count; ++i) {
-      shared.loss[first] += shared.loss[first + i * step];
-      shared.correct[first] += shared.correct[first + i * step];
+      *args.correct = combineGroups(shared.correct);
     }
   }
 };
-
-namespace {
-
-constexpr int kFewThreads = 32, kManyThreads = 128;
-constexpr int64_t kFewColumns = 128;
-
-}  // namespace
 
 void classLoss(cudaStream_t stream, const ClassLoss& args) {
   if (args.reduction == Reduction::Mean) launchBlocks(stream, "rowWeights", 1, RowWeights{args});
   const bool isSpread = args.targets != nullptr || args.labelSmoothing > 0.0;
   const double even = args.labelSmoothing / static_cast<double>(args.columns);
   const auto launch = [&](const auto& body) { launchBlocks(stream, "classLoss", args.rows, body); };
-  if (args.columns <= kFewColumns) {
+  withRowThreads(args.columns, [&](auto threads) {
     if (isSpread) {
-      launch(ClassLossRows<kFewThreads, true>{args, even});
+      launch(ClassLossRows<threads, true>{args, even});
     } else {
-      launch(ClassLossRows<kFewThreads, false>{args, even});
+      launch(ClassLossRows<threads, false>{args, even});
     }
-  } else if (isSpread) {
-    launch(ClassLossRows<kManyThreads, true>{args, even});
-  } else {
-    launch(ClassLossRows<kManyThreads, false>{args, even});
-  }
+  });
   launchBlocks(stream, "lossTotal", 1, LossTotal{args});
 }
 

@@ -52,7 +52,7 @@ std::unique_ptr<Kernel> makeClassLoss(const KernelRequest& request) {
           args.labels = as<const int32_t>(in[1]);
         }
         args.count = as<const int32_t>(in[2]);
-        if (in.size() > 3) args.weights = as<const float>(in[3]);
+        args.weights = floatsAt(in, 3);
         args.loss = as<float>(out[0]);
         args.correct = as<int32_t>(out[1]);
         if (out.size() > 2) args.gradient.at = out[2];
@@ -77,10 +77,10 @@ std::unique_ptr<Kernel> makeElementLoss(const KernelRequest& request, Launch lau
         args.x = as<const float>(in[0]);
         args.target = as<const float>(in[1]);
         args.count = as<const int32_t>(in[2]);
-        if (in.size() > 3) args.weights.at = as<const float>(in[3]);
-        if (in.size() > 4) args.parameters.at = as<const float>(in[4]);
+        args.weights.at = floatsAt(in, 3);
+        args.parameters.at = floatsAt(in, 4);
         args.loss = as<float>(out[0]);
-        if (out.size() > 1) args.gradient = as<float>(out[1]);
+        args.gradient = floatsAt(out, 1);
         args.sums = as<double>(workspace);
         launch(stream, args);
       },

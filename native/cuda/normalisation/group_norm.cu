@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "kernels/access.h"
+#include "kernels/combine.h"
+#include "math/group_norm.h"
 #include "normalisation/group_norm.h"
 
 namespace neuronode::cuda {
@@ -22,22 +24,11 @@ struct Groups {
   }
 };
 
-constexpr int kNormThreads = 256, kNormGroup = 16;
+constexpr int kNormThreads = 256;
 
 struct PairShared {
   double first[kNormThreads], second[kNormThreads];
 };
-
-NN_DEVICE void combinePairs(int begin, int step, int count, PairShared& shared) {
-  double first = shared.first[begin], second = shared.second[begin];
-  NN_NO_UNROLL
-  for (int i = 1; i < count; ++i) {
-    first += shared.first[begin + i * step];
-    second += shared.second[begin + i * step];
-  }
-  shared.first[begin] = first;
-  shared.second[begin] = second;
-}
 
 struct GroupStatistics {
   static constexpr int kThreads = kNormThreads, kPhases = 3;
@@ -63,15 +54,14 @@ struct GroupStatistics {
       shared.first[thread] = sum;
       shared.second[thread] = squares;
     } else if constexpr (kPhase == 1) {
-      if (thread < kThreads / kNormGroup) combinePairs(thread * kNormGroup, 1, kNormGroup, shared);
+      combineGroup(shared.first, thread);
+      combineGroup(shared.second, thread);
     } else {
       if (thread != 0) return;
-      combinePairs(0, kNormGroup, kThreads / kNormGroup, shared);
-      const double average = shared.first[0] / size;
-      const double variance = shared.second[0] / size - average * average;
-      mean[block.index] = static_cast<float>(average);
-      rstd[block.index] =
-          static_cast<float>(1.0 / std::sqrt((variance < 0.0 ? 0.0 : variance) + eps));
+      const math::GroupStatistics found = math::groupStatistics(
+          combineGroups(shared.first), combineGroups(shared.second), size, eps);
+      mean[block.index] = found.mean;
+      rstd[block.index] = found.rstd;
     }
   }
 };
@@ -90,14 +80,13 @@ struct GroupNormalise {
   }
 };
 
-// factors[group]: what gx has beside gy's share, a number and one for each x - mean.
 struct GroupGradSums {
   static constexpr int kThreads = kNormThreads, kPhases = 3;
   using Shared = PairShared;
   Groups groups;
   Floats gy, x;
   const float *mean, *rstd, *weight;
-  float* factors;
+  math::GroupGradient* gradients;  // of each group
 
   template <int kPhase>
   NN_DEVICE void phase(const Block& block, Shared& shared) const {
@@ -118,14 +107,12 @@ struct GroupGradSums {
       shared.first[thread] = sum;
       shared.second[thread] = product;
     } else if constexpr (kPhase == 1) {
-      if (thread < kThreads / kNormGroup) combinePairs(thread * kNormGroup, 1, kNormGroup, shared);
+      combineGroup(shared.first, thread);
+      combineGroup(shared.second, thread);
     } else {
       if (thread != 0) return;
-      combinePairs(0, kNormGroup, kThreads / kNormGroup, shared);
-      const double scale = rstd[block.index];
-      factors[2 * block.index] = static_cast<float>(-scale * shared.first[0] / size);
-      factors[2 * block.index + 1] =
-          static_cast<float>(-scale * scale * scale * shared.second[0] / size);
+      gradients[block.index] = math::groupGradient(
+          combineGroups(shared.first), combineGroups(shared.second), size, rstd[block.index]);
     }
   }
 };
@@ -133,13 +120,15 @@ struct GroupGradSums {
 struct GroupNormBackward {
   Groups groups;
   Floats gy, x, gx;
-  const float *mean, *rstd, *weight, *factors;
+  const float *mean, *rstd, *weight;
+  const math::GroupGradient* gradients;
 
   NN_DEVICE void operator()(int64_t i) const {
     const int64_t pixel = i / groups.channels, channel = i - pixel * groups.channels;
     const int64_t group = pixel / groups.pixels * groups.groups + channel / groups.perGroup();
     const float scale = weight == nullptr ? 1.0f : weight[channel];
-    const float rest = (loadAt(x, i) - mean[group]) * factors[2 * group + 1] + factors[2 * group];
+    const math::GroupGradient gradient = gradients[group];
+    const float rest = (loadAt(x, i) - mean[group]) * gradient.slope + gradient.shift;
     storeAt(gx, i, loadAt(gy, i) * (rstd[group] * scale) + rest);
   }
 };
@@ -225,7 +214,7 @@ int64_t sumsOf(const GroupNormShape& shape) { return 2 * slicesOf(shape) * shape
 
 size_t groupNormWorkspace(const GroupNormShape& shape) {
   return static_cast<size_t>(sumsOf(shape)) * sizeof(double) +
-         static_cast<size_t>(2 * shape.n * shape.groups) * sizeof(float);
+         static_cast<size_t>(shape.n * shape.groups) * sizeof(math::GroupGradient);
 }
 
 void groupNorm(cudaStream_t stream, const GroupNormShape& shape, Floats x, const float* weight,
@@ -241,7 +230,7 @@ void groupNormGrad(cudaStream_t stream, const GroupNormShape& shape,
                    const GroupNormGradient& args) {
   const Groups groups = groupsOf(shape);
   auto* partial = static_cast<double*>(args.workspace);
-  auto* factors = reinterpret_cast<float*>(partial + sumsOf(shape));
+  auto* gradients = reinterpret_cast<math::GroupGradient*>(partial + sumsOf(shape));
   if (args.gweight != nullptr || args.gbias != nullptr) {
     const int64_t slices = slicesOf(shape), tiles = (shape.channels + 31) / 32;
     launchBlocks(stream, "groupNormGrad", slices * tiles,
@@ -250,11 +239,12 @@ void groupNormGrad(cudaStream_t stream, const GroupNormShape& shape,
     launchElements(stream, "groupNormGrad", shape.channels,
                    AddChannelSums{partial, shape.channels, slices, args.gweight, args.gbias});
   }
-  launchBlocks(stream, "groupNormGrad", shape.n * shape.groups,
-               GroupGradSums{groups, args.gy, args.x, args.mean, args.rstd, args.weight, factors});
+  launchBlocks(
+      stream, "groupNormGrad", shape.n * shape.groups,
+      GroupGradSums{groups, args.gy, args.x, args.mean, args.rstd, args.weight, gradients});
   launchElements(stream, "groupNormGrad", elementsOf(shape),
                  GroupNormBackward{groups, args.gy, args.x, args.gx, args.mean, args.rstd,
-                                   args.weight, factors});
+                                   args.weight, gradients});
 }
 
 }  // namespace neuronode::cuda

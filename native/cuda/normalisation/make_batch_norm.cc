@@ -13,14 +13,6 @@ BatchNormImages imagesOf(const Shape& shape) {
   return {shape[0], shape[2] * shape[3], shape[1], nullptr};
 }
 
-const float* channelsAt(Pointers in, size_t index) {
-  return index < in.size() ? static_cast<const float*>(in[index]) : nullptr;
-}
-
-float* outputAt(Pointers out, size_t index) {
-  return index < out.size() ? static_cast<float*>(out[index]) : nullptr;
-}
-
 // Of the batch: x, count, weight, bias -> y, mean, var. Of given statistics: x, mean, var, weight,
 // bias -> y. A residual is the last input.
 std::unique_ptr<Kernel> makeForward(const KernelRequest& request, bool ofBatch) {
@@ -47,7 +39,7 @@ std::unique_ptr<Kernel> makeForward(const KernelRequest& request, bool ofBatch) 
         const size_t weight = ofBatch ? 2 : 3;
         const BatchNormChannels channels{eps, as<const float>(ofBatch ? out[1] : in[1]),
                                          as<const float>(ofBatch ? out[2] : in[2]),
-                                         channelsAt(in, weight), channelsAt(in, weight + 1)};
+                                         floatsAt(in, weight), floatsAt(in, weight + 1)};
         const BatchNormTail tail{tensors < all.size() ? all[tensors] : nullptr, rectifier};
         batchNormalise(stream, images, channels, tail, {in[0], storage}, {out[0], storage},
                        workspace);
@@ -75,11 +67,11 @@ std::unique_ptr<Kernel> makeBackward(const KernelRequest& request, bool ofBatch)
         BatchNormImages images = shape;
         if (ofBatch) images.realRows = as<const int32_t>(in[4]);
         const BatchNormChannels channels{eps, as<const float>(in[2]), as<const float>(in[3]),
-                                         channelsAt(in, ofBatch ? 5 : 4), nullptr};
+                                         floatsAt(in, ofBatch ? 5 : 4), nullptr};
         const BatchNormGradient gradient{
             {in[0], storage}, {tensors < all.size() ? all[tensors] : nullptr, storage}, rectifier};
         batchNormGrad(stream, images, channels, ofBatch, gradient, {in[1], storage},
-                      {out[0], storage}, outputAt(out, 1), outputAt(out, 2), workspace);
+                      {out[0], storage}, floatsAt(out, 1), floatsAt(out, 2), workspace);
       },
       batchNormWorkspace(shape));
 }

@@ -13,14 +13,6 @@ Layout layoutOf(const KernelRequest& request, const Shape& x) {
   return x.size() == 4 ? request.channelsLast(request.storage()) : request.plain(request.storage());
 }
 
-const float* inputAt(Pointers in, size_t index) {
-  return index < in.size() ? static_cast<const float*>(in[index]) : nullptr;
-}
-
-float* outputAt(Pointers out, size_t index) {
-  return index < out.size() ? static_cast<float*>(out[index]) : nullptr;
-}
-
 }  // namespace
 
 // x, weight, bias -> y, mean, rstd; gy, x, mean, rstd, weight -> gx, gweight, gbias.
@@ -40,7 +32,7 @@ std::unique_ptr<Kernel> makeGroupNorm(const KernelRequest& request) {
     return std::make_unique<FunctionKernel>(
         opName(request.op()), std::move(in), std::move(out),
         [shape, storage, stream](Pointers in, Pointers out, void*) {
-          groupNorm(stream, shape, {in[0], storage}, inputAt(in, 1), inputAt(in, 2),
+          groupNorm(stream, shape, {in[0], storage}, floatsAt(in, 1), floatsAt(in, 2),
                     {out[0], storage}, as<float>(out[1]), as<float>(out[2]));
         });
   }
@@ -50,12 +42,12 @@ std::unique_ptr<Kernel> makeGroupNorm(const KernelRequest& request) {
         groupNormGrad(stream, shape,
                       {{in[0], storage},
                        {in[1], storage},
-                       inputAt(in, 2),
-                       inputAt(in, 3),
-                       inputAt(in, 4),
+                       floatsAt(in, 2),
+                       floatsAt(in, 3),
+                       floatsAt(in, 4),
                        {out[0], storage},
-                       outputAt(out, 1),
-                       outputAt(out, 2),
+                       floatsAt(out, 1),
+                       floatsAt(out, 2),
                        workspace});
       },
       groupNormWorkspace(shape));

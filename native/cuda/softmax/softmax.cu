@@ -63,11 +63,9 @@ struct SoftmaxGradBlocks {
       }
       shared.sums[thread] = sum;
     } else if constexpr (kPhase == 1) {
-      if (thread < kThreads / kGroup) combine(thread * kGroup, 1, kGroup, shared);
+      combineGroup(shared.sums, thread);
     } else if constexpr (kPhase == 2) {
-      if (thread != 0) return;
-      combine(0, kGroup, kThreads / kGroup, shared);
-      shared.sum = static_cast<float>(shared.sums[0]);
+      if (thread == 0) shared.sum = static_cast<float>(combineGroups(shared.sums));
     } else {
       for (int64_t k = thread; k < pitch; k += kThreads) {
         const float value = k < columns ? math::softmaxGrad<kLog>(loadAt(gy, begin + k),
@@ -76,12 +74,6 @@ struct SoftmaxGradBlocks {
         storeAt(gx, begin + k, value);
       }
     }
-  }
-
-  NN_DEVICE static void combine(int first, int step, int count, Shared& shared) {
-    double sum = shared.sums[first];
-    for (int i = 1; i < count; ++i) sum += shared.sums[first + i * step];
-    shared.sums[first] = sum;
   }
 };
 
@@ -151,8 +143,6 @@ struct SoftmaxGradThreads {
 
 namespace {
 
-constexpr int kFewThreads = 32, kManyThreads = 128;
-constexpr int64_t kFewColumns = 128;
 // Rows that are short and many are a thread's each.
 constexpr int64_t kShortRow = 32, kManyRows = 4096;
 
@@ -162,10 +152,8 @@ void withRows(const SoftmaxShape& shape, Threads threads, Blocks blocks) {
   const bool isShort = shape.size <= kShortRow && shape.before >= kManyRows;
   if (shape.behind > 1 || isShort) {
     threads(ThreadRows{shape.size, shape.behind, shape.pitch});
-  } else if (shape.size <= kFewColumns) {
-    blocks(std::integral_constant<int, kFewThreads>{});
   } else {
-    blocks(std::integral_constant<int, kManyThreads>{});
+    withRowThreads(shape.size, blocks);
   }
 }
 

@@ -16,6 +16,7 @@ using testing::randomFloats;
 using testing::rounded;
 using testing::sameResults;
 using testing::storageName;
+using testing::wide;
 
 struct Case {
   int64_t rows, channels, pixels;
@@ -38,10 +39,6 @@ std::vector<float> channelsLast(const std::vector<float>& x, const Case& k) {
     }
   }
   return y;
-}
-
-std::vector<double> wide(const std::vector<float>& values) {
-  return {values.begin(), values.end()};
 }
 
 class CudaBatchNorm : public KernelTest {

@@ -14,6 +14,7 @@ using testing::nearFloats;
 using testing::randomFloats;
 using testing::rounded;
 using testing::storageName;
+using testing::wide;
 
 using CudaGroupNorm = KernelTest;
 
@@ -30,8 +31,6 @@ std::vector<float> turned(const std::vector<float>& x, int64_t n, int64_t rows, 
   }
   return y;
 }
-
-std::vector<double> wide(const std::vector<float>& x) { return {x.begin(), x.end()}; }
 
 TEST_F(CudaGroupNorm, ForwardAndGradient) {
   const GroupNormKernels& cpu = groupNormKernels(Isa::Baseline);

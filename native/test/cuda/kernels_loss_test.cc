@@ -19,6 +19,7 @@ using testing::nearFloats;
 using testing::randomFloats;
 using testing::rounded;
 using testing::storageName;
+using testing::wide;
 
 struct Case {
   int64_t rows, columns, pitch;
@@ -41,7 +42,6 @@ class CudaLoss : public KernelTest {
     }
     return result;
   }
-  static std::vector<double> wide(const std::vector<float>& x) { return {x.begin(), x.end()}; }
   // f32: the order of f64 sums differs. bf16: one rounding more.
   static double tolerance(Storage storage) { return storage == Storage::F32 ? 1e-6 : 1.0 / 256; }
 

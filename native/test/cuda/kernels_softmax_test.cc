@@ -13,6 +13,7 @@ using testing::nearFloats;
 using testing::randomFloats;
 using testing::rounded;
 using testing::storageName;
+using testing::wide;
 
 // Rows of blocks of threads, few and many, of a thread each, and side by side.
 const SoftmaxShape kShapes[] = {
@@ -34,8 +35,6 @@ std::vector<float> pitched(const std::vector<float>& dense, const SoftmaxShape& 
   }
   return result;
 }
-
-std::vector<double> wide(const std::vector<float>& x) { return {x.begin(), x.end()}; }
 
 TEST_F(CudaSoftmax, ForwardAndGradient) {
   const SoftmaxKernels& cpu = softmaxKernels(Isa::Baseline);

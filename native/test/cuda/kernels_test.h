@@ -134,6 +134,10 @@ inline ::testing::AssertionResult sameFloats(const std::vector<float>& got,
   return ::testing::AssertionSuccess();
 }
 
+inline std::vector<double> wide(const std::vector<float>& values) {
+  return {values.begin(), values.end()};
+}
+
 // Within `relative` of the wanted value, or `absolute` near zero.
 inline ::testing::AssertionResult nearFloats(const std::vector<float>& got,
                                              const std::vector<double>& want, double relative,

@@ -43,10 +43,10 @@ std::unique_ptr<Kernel> makeClassLoss(const KernelRequest& request) {
       args.labels = as<const int32_t>(in[1]);
     }
     args.validRows = realRows(in[2], args.n);
-    if (in.size() > 3) args.weights = as<const float>(in[3]);
+    args.weights = floatsAt(in, 3);
     args.loss = as<float>(out[0]);
     args.correct = as<int32_t>(out[1]);
-    if (out.size() > 2) args.grad = as<float>(out[2]);
+    args.grad = floatsAt(out, 2);
     const int64_t badRow = lossKernels().classLoss(args);
     if (badRow < 0) return;
     throw Error(errc::kArgument, "label " + std::to_string(args.labels[badRow]) + " in row " +
@@ -63,10 +63,10 @@ std::unique_ptr<Kernel> makeElementLoss(const KernelRequest& request, ElementLos
     args.x = as<const float>(in[0]);
     args.target = as<const float>(in[1]);
     args.validRows = realRows(in[2], args.rows);
-    if (in.size() > 3) args.weights.at = as<const float>(in[3]);
-    if (in.size() > 4) args.parameters.at = as<const float>(in[4]);
+    args.weights.at = floatsAt(in, 3);
+    args.parameters.at = floatsAt(in, 4);
     args.loss = as<float>(out[0]);
-    if (out.size() > 1) args.grad = as<float>(out[1]);
+    args.grad = floatsAt(out, 1);
     elementLossKernels().loss[static_cast<size_t>(formula)](args);
   });
 }

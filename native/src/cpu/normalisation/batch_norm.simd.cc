@@ -108,7 +108,7 @@ void addMoments(const float* x, int64_t n, double* sums, double* squares) {
   for (int lane = 0; i < n; ++i, ++lane) addScalar(lane, x[i]);
 }
 
-/// A rectifier of single floats, or of one vector's lanes.
+/// A rectifier of one vector's lanes.
 template <class F>
 struct Rectify {
   F low, high;
@@ -134,7 +134,7 @@ struct Gradients {
   const float* gy;
   const float* from;  // y or x
   Rectify<typename L::F> lanes;
-  Rectify<float> single;
+  math::Rectifier single;
   PerLane<V> mean, scale, bias;
 
   Gradients(const float* gy, const float* from, const math::Rectifier& rectifier, const float* mean,
@@ -211,7 +211,6 @@ void normalise(const float* x, const float* residual, float* y, int64_t n, const
   using L = Lanes<kWidth<V>>;
   const PerLane<V> m(mean), s(scale), b(bias);
   const Rectify<typename L::F> lanes(rectifier);
-  const Rectify<float> single(rectifier);
   overPlane<V>(
       n,
       [=](int64_t i) {
@@ -222,7 +221,7 @@ void normalise(const float* x, const float* residual, float* y, int64_t n, const
       [=](int64_t i) {
         float value = (x[i] - m.first) * s.first + b.first;
         if constexpr (Residual) value += residual[i];
-        y[i] = single.value(value);
+        y[i] = rectifier.value(value);
       });
 }
 

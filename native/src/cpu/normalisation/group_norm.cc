@@ -15,10 +15,10 @@ int64_t GroupNorm::slices() const { return std::clamp<int64_t>(shape.n / 16, 1, 
 int64_t groupNormWorkspace(const GroupNorm& norm, bool gradient) {
   const PlaneShape& shape = norm.shape;
   const int64_t channels = shape.groups() * shape.block;
-  // Two sums of each channel and image, and two factors of each group; of rows without pixels, two
-  // sums of each channel and slice.
+  // Two sums of each channel and image, and the floats of each group's gradient, which fill a
+  // double; of rows without pixels, two sums of each channel and slice.
   if (shape.hw == 1 && shape.block == 1) return gradient ? 2 * norm.slices() * channels : 0;
-  return 2 * shape.n * (channels + norm.groups);
+  return shape.n * (2 * channels + norm.groups);
 }
 
 }  // namespace neuronode

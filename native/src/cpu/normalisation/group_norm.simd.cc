@@ -5,9 +5,9 @@
 #include "cpu/normalisation/group_norm.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "cpu/parallel.h"
+#include "math/group_norm.h"
 
 namespace neuronode::NN_ISA {
 namespace {
@@ -48,17 +48,6 @@ struct Pair {
   double first, second;
 };
 
-struct Statistics {
-  float mean, rstd;
-};
-
-Statistics statisticsOf(const Sums& sums, double count, double eps) {
-  const double mean = sums.first / count;
-  const double variance = sums.second / count - mean * mean;
-  return {static_cast<float>(mean),
-          static_cast<float>(1.0 / std::sqrt((variance < 0.0 ? 0.0 : variance) + eps))};
-}
-
 // --- Channels of pixels -----------------------------------------------------------------------
 
 /// What a block of channels of one image is worked out by.
@@ -98,8 +87,10 @@ struct Planes {
   double* sums(int64_t image, int64_t channel) const {
     return workspace + 2 * (image * channels() + channel);
   }
-  double* ofGroup(int64_t image, int64_t group) const {
-    return workspace + 2 * (norm.shape.n * channels() + image * norm.groups + group);
+  /// Of the gradient, which alone has memory for it.
+  math::GroupGradient* ofGroup(int64_t image, int64_t group) const {
+    double* behind = workspace + 2 * norm.shape.n * channels();
+    return reinterpret_cast<math::GroupGradient*>(behind) + image * norm.groups + group;
   }
   int64_t perGroup() const { return norm.shape.c / norm.groups; }
   int64_t begin(int64_t image, int64_t block) const {
@@ -136,9 +127,10 @@ void forwardPlanes(const GroupNormForward& args) {
             total.first += sums[2 * k];
             total.second += sums[2 * k + 1];
           }
-          const Statistics found = statisticsOf(total, count, args.norm.eps);
-          args.mean[image * groups + group] = found.mean;
-          args.rstd[image * groups + group] = found.rstd;
+          const auto [mean, rstd] =
+              math::groupStatistics(total.first, total.second, count, args.norm.eps);
+          args.mean[image * groups + group] = mean;
+          args.rstd[image * groups + group] = rstd;
         }
       },
       [&](int64_t image, int64_t block) {
@@ -194,7 +186,7 @@ void backwardPlanes(const GroupNormBackward& args) {
       },
       [&](int64_t image) {
         for (int64_t group = 0; group < groups; ++group) {
-          const double rstd = args.rstd[image * groups + group];
+          const float rstd = args.rstd[image * groups + group];
           const double* sums = planes.sums(image, group * each);
           double sum = 0.0, product = 0.0;
           for (int64_t k = 0; k < each; ++k) {
@@ -202,20 +194,18 @@ void backwardPlanes(const GroupNormBackward& args) {
             sum += weight * sums[2 * k];
             product += weight * sums[2 * k + 1];
           }
-          double* factors = planes.ofGroup(image, group);
-          factors[0] = -rstd * sum / count;
-          factors[1] = -rstd * rstd * rstd * product / count;
+          *planes.ofGroup(image, group) = math::groupGradient(sum, product, count, rstd);
         }
       },
       [&](int64_t image, int64_t block) {
         Factors<V> f{};
         for (int lane = 0; lane < planes.used(block); ++lane) {
           const int64_t channel = block * V + lane, group = channel / each;
-          const double* factors = planes.ofGroup(image, group);
+          const math::GroupGradient& rest = *planes.ofGroup(image, group);
           f.mean[lane] = args.mean[image * groups + group];
           f.scale[lane] = args.rstd[image * groups + group] * weightOf(channel);
-          f.shift[lane] = static_cast<float>(factors[0]);
-          f.slope[lane] = static_cast<float>(factors[1]);
+          f.shift[lane] = rest.shift;
+          f.slope[lane] = rest.slope;
         }
         const int64_t at = planes.begin(image, block);
         const float *x = args.x + at, *gy = args.gy + at;
@@ -261,7 +251,8 @@ void forwardRows(const GroupNormForward& args) {
       const double value = x[i];
       return Pair{value, value * value};
     });
-    const auto [mean, rstd] = statisticsOf(sums[0], static_cast<double>(size), args.norm.eps);
+    const auto [mean, rstd] = math::groupStatistics(sums[0].first, sums[0].second,
+                                                    static_cast<double>(size), args.norm.eps);
     args.mean[row] = mean;
     args.rstd[row] = rstd;
     const int64_t first = row % groups * size;
@@ -291,9 +282,8 @@ void backwardRow(const GroupNormBackward& args, int64_t row, int64_t size, Weigh
     const float g = gy[i] * weight(i);
     return Pair{g, static_cast<double>(g) * (x[i] - mean)};
   });
-  const double count = static_cast<double>(size), wide = rstd;
-  const float shift = static_cast<float>(-wide * sums[0].first / count);
-  const float slope = static_cast<float>(-wide * wide * wide * sums[0].second / count);
+  const auto [shift, slope] =
+      math::groupGradient(sums[0].first, sums[0].second, static_cast<double>(size), rstd);
   float* gx = args.gx + row * size;
   if constexpr (kSums) {
 #pragma omp simd

@@ -15,10 +15,6 @@ int64_t realRows(const void* count, int64_t rows) {
   return std::clamp<int64_t>(*static_cast<const int32_t*>(count), 0, rows);
 }
 
-const float* floatsAt(Pointers in, size_t index) {
-  return index < in.size() ? static_cast<const float*>(in[index]) : nullptr;
-}
-
 // Of the batch: x, count, weight, bias -> y, mean, var. Of given ones: x, mean, var, weight, bias
 // -> y. With a residual, it is the last input.
 std::unique_ptr<Kernel> makeForward(const KernelRequest& request, Statistics statistics) {
@@ -88,8 +84,8 @@ std::unique_ptr<Kernel> makeBackward(const KernelRequest& request, Statistics st
             .weight = floatsAt(in, isBatch ? 5 : 4),
             .bias = floatsAt(in, 6),
             .gx = as<float>(out[0]),
-            .gweight = out.size() > 1 ? as<float>(out[1]) : nullptr,
-            .gbias = out.size() > 2 ? as<float>(out[2]) : nullptr,
+            .gweight = floatsAt(out, 1),
+            .gbias = floatsAt(out, 2),
             .workspace = as<double>(workspace),
         });
       },

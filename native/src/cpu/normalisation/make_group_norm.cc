@@ -4,18 +4,9 @@
 
 namespace neuronode {
 
-namespace {
-
-using Pointers = FunctionKernel::Pointers;
-
-float* outputAt(Pointers out, size_t index) {
-  return index < out.size() ? static_cast<float*>(out[index]) : nullptr;
-}
-
-}  // namespace
-
 // x, weight, bias -> y, mean, rstd; gy, x, mean, rstd, weight -> gx, gweight, gbias.
 std::unique_ptr<Kernel> makeGroupNorm(const KernelRequest& request) {
+  using Pointers = FunctionKernel::Pointers;
   const NodeSpec& node = request.node.spec;
   const bool isGradient = node.op == Op::GroupNormGrad;
   const TensorDesc& x = request.inputs[isGradient ? 1 : 0];
@@ -29,17 +20,16 @@ std::unique_ptr<Kernel> makeGroupNorm(const KernelRequest& request) {
   FunctionKernel::Body body;
   if (isGradient) {
     body = [norm](Pointers in, Pointers out, void* workspace) {
-      groupNormKernels().backward(
-          {norm, as<const float>(in[0]), as<const float>(in[1]), as<const float>(in[2]),
-           as<const float>(in[3]), in.size() > 4 ? as<const float>(in[4]) : nullptr,
-           as<float>(out[0]), outputAt(out, 1), outputAt(out, 2), as<double>(workspace)});
+      groupNormKernels().backward({norm, as<const float>(in[0]), as<const float>(in[1]),
+                                   as<const float>(in[2]), as<const float>(in[3]), floatsAt(in, 4),
+                                   as<float>(out[0]), floatsAt(out, 1), floatsAt(out, 2),
+                                   as<double>(workspace)});
     };
   } else {
     body = [norm](Pointers in, Pointers out, void* workspace) {
-      groupNormKernels().forward(
-          {norm, as<const float>(in[0]), in.size() > 1 ? as<const float>(in[1]) : nullptr,
-           in.size() > 2 ? as<const float>(in[2]) : nullptr, as<float>(out[0]), as<float>(out[1]),
-           as<float>(out[2]), as<double>(workspace)});
+      groupNormKernels().forward({norm, as<const float>(in[0]), floatsAt(in, 1), floatsAt(in, 2),
+                                  as<float>(out[0]), as<float>(out[1]), as<float>(out[2]),
+                                  as<double>(workspace)});
     };
   }
   const auto doubles = static_cast<size_t>(groupNormWorkspace(norm, isGradient));
